@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entry.h: what one replica knows about one key. The store (storage/) owns the memory and finds
+ * entries by key; the protocol (hermes.c) owns every field below "protocol". One cache line.
+ *
+ * A key that has no entry is a key at timestamp {0, 0}, Valid, absent (CC-13). Entries are never
+ * removed at this stage: a delete leaves a tombstone.
+ */
+#ifndef CAIRN_REPLICATION_ENTRY_H
+#define CAIRN_REPLICATION_ENTRY_H
+
+#include "replication/types.h"
+
+#define OP_NONE UINT32_MAX
+
+/* Flags of the stored update. They travel in INV and in log records. */
+#define ENTRY_RMW 0x01u	      /* installed by a read-modify-write; a replay needs to know (3.6) */
+#define ENTRY_TOMBSTONE 0x02u /* the update is a delete */
+
+struct entry {
+	/* store */
+	uint8_t *blob;		/* key, then value; the store allocates and moves it */
+	uint64_t hash;		/* of the key */
+	uint16_t key_bytes;	/* 1..KEY_BYTES_MAX */
+	uint16_t value_bytes;	/* 0..VALUE_BYTES_MAX; 0 when a tombstone */
+	uint16_t blob_capacity; /* bytes blob can hold, >= key_bytes + value_bytes */
+
+	/* protocol: hermes.c alone writes these (recovery installs them through store_merge) */
+	uint8_t state; /* enum hermes_state; only hermes_move() and recovery write it */
+	uint8_t flags; /* ENTRY_* */
+	uint32_t writer;
+	uint32_t op; /* index of the op this node runs on the key, or OP_NONE */
+	uint64_t version;
+	uint64_t persist_seq; /* log sequence of the newest record of this key; 0: recovered, durable */
+	uint32_t wait_first;  /* queue of ops waiting for the key, by op index, or OP_NONE */
+	uint32_t wait_last;
+};
+
+_Static_assert(sizeof(struct entry) == 64, "one cache line");
+
+static inline struct op_ts entry_ts(const struct entry *e)
+{
+	return (struct op_ts){ e->version, e->writer };
+}
+
+static inline const uint8_t *entry_value(const struct entry *e)
+{
+	return e->blob + e->key_bytes;
+}
+
+/* entry_exists: the key holds a value (it was written, and not by a delete). */
+static inline bool entry_exists(const struct entry *e)
+{
+	return e->version != 0 && !(e->flags & ENTRY_TOMBSTONE);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replica.h: the door to the protocol. One replica is one shard at one node: its view, its peers'
+ * incarnations, its client sessions and its Hermes state. Events in, bounded actions out; no clock,
+ * no allocation after replica_init, no I/O. It holds back every message that promises durability
+ * (an ACK, a client's OK) until EVENT_DURABLE covers the record the promise rests on.
+ */
+#ifndef CAIRN_REPLICATION_REPLICA_H
+#define CAIRN_REPLICATION_REPLICA_H
+
+#include "replication/step.h"
+
+struct replica;
+
+/* How much room store and log have left; the worker says so, peers hear it in HELLO. */
+enum space {
+	SPACE_OK = 0,
+	SPACE_LOW = 1,	/* no new values: PUT, CAS, INCR get NO_SPACE; deletes still go */
+	SPACE_FULL = 2, /* nothing that needs the log */
+};
+
+struct replica_config {
+	uint64_t cluster;	/* cluster id, in every frame */
+	uint64_t fingerprint;	/* of the cluster's shape; peers with another one are not linked */
+	uint64_t seed;		/* for session ids */
+	uint32_t incarnation;	/* 1..INCARNATION_MAX, durable before this call (CC-12) */
+	uint16_t shard;
+	uint16_t shard_count;
+	uint8_t node;		/* 0..node_count-1 */
+	uint8_t node_count;	/* 1..NODES_MAX */
+	uint32_t ops_max;	/* client ops and replays under way or queued, 1..65536 */
+	uint32_t held_max;	/* messages waiting for the disk, a power of two */
+	uint32_t sessions_max;	/* 1..SESSIONS_MAX */
+	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
+	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
+	uint64_t hello_ns;	/* interval of HELLO to each peer */
+};
+
+/* What happened, one writer, read by the worker. Names are the counter names users see. */
+#define REPLICA_COUNTERS(X)                                                                        \
+	X(reads) X(writes) X(deletes) X(cas) X(incrs) X(conflicts) X(not_found)                    \
+	X(reads_queued) X(inv_sent) X(inv_received) X(inv_stale) X(inv_refused) X(ack_sent)        \
+	X(ack_received) X(ack_unmatched) X(val_sent) X(val_received) X(val_ignored) X(retransmits) \
+	X(replays) X(rmw_aborts) X(rmw_retries) X(commits) X(acks_held) X(busy) X(no_space)        \
+	X(stale_epoch) X(stale_incarnation) X(foreign_cluster) X(shape_mismatch) X(not_linked)     \
+	X(sessions_opened) X(sessions_evicted) X(no_session) X(duplicate_requests)                 \
+	X(replies_resent) X(bad_request)
+
+struct replica_counters {
+#define REPLICA_COUNTER(name) uint64_t name;
+	REPLICA_COUNTERS(REPLICA_COUNTER)
+#undef REPLICA_COUNTER
+};
+
+/* replica_size: bytes of memory replica_init needs for this configuration; 16-byte aligned use. */
+uint64_t replica_size(const struct replica_config *config);
+
+/* replica_init: builds a replica in mem, which the caller owns and frees. Out-of-range: must(). */
+struct replica *replica_init(void *mem, const struct replica_config *config);
+
+/*
+ * replica_step: one event. Fills *actions (from zero). Returns true when there is more to say: the
+ * caller executes the actions and calls again with EVENT_TICK until it returns false.
+ */
+bool replica_step(struct replica *r, const struct event *event, struct actions *actions);
+
+/*
+ * replica_deadline_ns: when the next EVENT_TICK is useful; UINT64_MAX never. Ticks may come
+ * earlier or later.
+ */
+uint64_t replica_deadline_ns(const struct replica *r);
+
+/* replica_set_space: room of this node, as the worker sees it. */
+void replica_set_space(struct replica *r, enum space space);
+
+/* replica_fail: the disk failed. No more promises: every request gets NOT_SERVING from here on. */
+void replica_fail(struct replica *r);
+
+/* replica_can_hold: false when the next INV could not be acknowledged for want of room; drop it. */
+bool replica_can_hold(const struct replica *r);
+
+/*
+ * replica_peer_incarnation: the peer's incarnation this node talks to, 0 while not linked. The
+ * worker puts it into the header of peer frames. replica_linked: every peer is linked.
+ */
+uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node);
+bool replica_linked(const struct replica *r);
+
+/* replica_entry_busy: an op of this node runs or waits on the entry, so its blob must not move. */
+bool replica_entry_busy(const struct entry *e);
+
+const struct replica_config *replica_config(const struct replica *r);
+const struct replica_counters *replica_counters(const struct replica *r);
+
+/* replica_ops: ops under way or queued now; 0 when quiet. */
+uint32_t replica_ops(const struct replica *r);
+
+/* replica_check: full invariant check of the replica's own tables (debug, simulator). */
+void replica_check(const struct replica *r);
+
+#endif

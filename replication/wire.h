@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire.h: what travels in a UDP payload. One frame = one 32-byte header, then one or more messages,
+ * each a 32-byte head, its key and its value. All integers little-endian, nothing aligned.
+ * docs/wire.md shows the same tables; tests/unit/test_wire.c holds them together.
+ *
+ * Frame header (32 bytes)
+ *   0  u16 magic 0x4e43      2  u8 format (1)         3  u8 kind (enum wire_kind)
+ *   4  u32 CRC32C of the whole payload with this field zero
+ *   8  u64 cluster id
+ *  16  peer frames: u32 epoch, u32 incarnation of the sender
+ *      client frames: u64 session (0 in an OPEN)
+ *  24  u32 incarnation of the node addressed (HELLO and OPEN: 0, any); replies: of the sender
+ *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard
+ *
+ * Message head (32 bytes)
+ *   0  u8 type (enum wire_type)   1  u8 flags   2  u16 key bytes   4  u16 value bytes
+ *   6  u8 status (replies)   7  u8 durability (replies)
+ *   8  u64 version   16  u32 writer   20  u32 zero
+ *  24  u64 id: INV, ACK: the coordinator's op id, echoed; requests, replies: request id
+ *  32  key, then value
+ */
+#ifndef CAIRN_REPLICATION_WIRE_H
+#define CAIRN_REPLICATION_WIRE_H
+
+#include "replication/types.h"
+
+#define WIRE_MAGIC 0x4e43u
+#define WIRE_FORMAT 1u
+#define WIRE_HEADER_BYTES 32u
+#define WIRE_MESSAGE_BYTES 32u
+#define WIRE_NODE_CLIENT 0xffu
+
+enum wire_kind {
+	WIRE_PEER = 1,
+	WIRE_REQUEST = 2, /* client to node */
+	WIRE_REPLY = 3,	  /* node to client */
+};
+
+enum wire_type {
+	/* between nodes */
+	WIRE_INV = 1,	/* key, ts, flags, value, op id: adopt this update */
+	WIRE_ACK = 2,	/* ts, op id: I durably hold a ts >= this one */
+	WIRE_VAL = 3,	/* key, ts: every replica holds this update */
+	WIRE_HELLO = 4, /* "I am here, in this incarnation"; value: HELLO_BYTES below */
+	/* client to node */
+	WIRE_OPEN = 16, /* id: client nonce; value: WIRE_OPEN_BYTES zero bytes of padding */
+	WIRE_GET = 17,	/* key */
+	WIRE_PUT = 18,	/* key, value */
+	WIRE_DEL = 19,	/* key */
+	WIRE_CAS = 20,	/* key, value, version+writer expected ({0,0}: the key must not exist) */
+	WIRE_INCR = 21, /* key, value: i64 delta (8 bytes); the stored value is a decimal number */
+	/* node to client */
+	WIRE_OPENED = 32, /* id: nonce; value: WIRE_OPEN_BYTES, see below */
+	WIRE_RESULT = 33, /* id: request id, status, version; value: GET's value, INCR's new value */
+};
+
+/* WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes. */
+#define WIRE_HELLO_BYTES 16u
+/*
+ * WIRE_OPENED value: u64 session, u32 incarnation, u16 shards, u8 nodes, u8 node, u16 window,
+ * u16 key bytes max, u16 value bytes max, u16 zero, 8 zero bytes.
+ * WIRE_OPEN carries as many zero bytes, so that its answer is never larger than the question.
+ */
+#define WIRE_OPEN_BYTES 32u
+
+/* Message flags of INV (the same bits as ENTRY_*). */
+#define WIRE_RMW 0x01u
+#define WIRE_TOMBSTONE 0x02u
+
+/* Why a payload was refused; each is counted under this name and the frame dropped. */
+enum wire_verdict {
+	WIRE_OK = 0,
+	WIRE_SHORT,	   /* shorter than a header, or a message runs past the end */
+	WIRE_BAD_MAGIC,
+	WIRE_BAD_FORMAT,
+	WIRE_BAD_KIND,	   /* unknown frame kind, or a message type this kind does not carry */
+	WIRE_BAD_CHECKSUM,
+	WIRE_BAD_LENGTH,   /* key or value length outside its limits, or odd for the type */
+	WIRE_BAD_FIELD,	   /* a field that must be zero is not, node or shard out of range */
+	WIRE_VERDICT_COUNT
+};
+
+const char *wire_verdict_name(enum wire_verdict verdict);
+
+struct wire_header {
+	enum wire_kind kind;
+	uint64_t cluster;
+	uint64_t session;	   /* client frames */
+	uint32_t epoch;		   /* peer frames */
+	uint32_t from_incarnation; /* peer frames */
+	uint32_t to_incarnation;
+	uint8_t from;
+	uint8_t to;
+	uint16_t shard;
+};
+
+/* A message; key and value point into the frame (decode) or wherever the sender has them. */
+struct wire_message {
+	enum wire_type type;
+	uint8_t flags;
+	uint8_t status;
+	uint8_t durability;
+	uint16_t key_bytes;
+	uint16_t value_bytes;
+	struct op_ts ts;
+	uint64_t id;
+	const uint8_t *key;
+	const uint8_t *value;
+};
+
+/* wire_header_encode: writes 32 bytes; the checksum is left to wire_seal. */
+void wire_header_encode(uint8_t *payload, const struct wire_header *header);
+
+/* wire_seal: computes the checksum over payload[0..bytes) and stores it. Last step before sending. */
+void wire_seal(uint8_t *payload, uint32_t bytes);
+
+/*
+ * wire_header_decode: checks length, magic, format, kind, checksum and ranges, in that order.
+ * *ret_header is written only on WIRE_OK.
+ */
+enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
+				     struct wire_header *ret_header);
+
+/* wire_message_bytes: encoded size of m. */
+static inline uint32_t wire_message_bytes(const struct wire_message *m)
+{
+	return WIRE_MESSAGE_BYTES + m->key_bytes + m->value_bytes;
+}
+
+/* wire_message_encode: writes wire_message_bytes(m) bytes at out. Lengths must be within limits. */
+void wire_message_encode(uint8_t *out, const struct wire_message *m);
+
+/*
+ * wire_message_decode: the message at *offset of a payload whose header was accepted; kind is the
+ * header's. On WIRE_OK *offset moves past it and *ret_message points into payload; otherwise
+ * neither is touched and the rest of the frame must be dropped. Call while *offset < bytes.
+ * Checks the type against the kind, the lengths against the type, and the frame's end.
+ */
+enum wire_verdict wire_message_decode(const uint8_t *payload, uint32_t bytes, enum wire_kind kind,
+				      uint32_t *offset, struct wire_message *ret_message);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * superblock.h: who a device belongs to, in its first two blocks. Two copies, written in turn, so
+ * that a crash leaves at least one; the valid copy with the higher generation counts.
+ * Opening for service writes the next incarnation and waits for it to be durable before anything is
+ * sent (CC-12).
+ *
+ * Copy (first 128 bytes of its block, rest zero; docs/storage-format.md)
+ *   0  u64 magic "CAIRNSUP"   8  u32 format (1)       12  u32 CRC32C of bytes 16..127
+ *  16  u64 generation        24  u64 cluster id       32  u64 device id (random, at format)
+ *  40  u64 shape fingerprint 48  u64 device bytes     56  u32 incarnation
+ *  60  u16 shard count       62  u8 node              63  u8 node count
+ *  64  u16 stream            66  u16 stream count     68  60 zero bytes
+ */
+#ifndef CAIRN_STORAGE_SUPERBLOCK_H
+#define CAIRN_STORAGE_SUPERBLOCK_H
+
+#include "replication/types.h"
+#include "storage/blockdev.h"
+
+#define SUPERBLOCK_MAGIC 0x5055534e52494143ull
+#define SUPERBLOCK_FORMAT 1u
+#define SUPERBLOCK_COPIES 2u
+#define LOG_OFFSET (SUPERBLOCK_COPIES * BLOCK_BYTES) /* where the log starts on the device */
+
+struct superblock {
+	uint64_t generation;
+	uint64_t cluster;
+	uint64_t device_id;
+	uint64_t fingerprint;
+	uint64_t device_bytes;
+	uint32_t incarnation;
+	uint16_t shard_count;
+	uint16_t stream;	/* which worker's log this is */
+	uint16_t stream_count;
+	uint8_t node;
+	uint8_t node_count;
+};
+
+/* superblock_fingerprint: hash of cluster id, node count and shard count: the cluster's shape. */
+uint64_t superblock_fingerprint(uint64_t cluster, uint8_t node_count, uint16_t shard_count);
+
+/* superblock_encode, superblock_decode: one BLOCK_BYTES copy. decode: false when not valid. */
+void superblock_encode(uint8_t *block, const struct superblock *sb);
+bool superblock_decode(const uint8_t *block, struct superblock *ret_sb);
+
+/*
+ * superblock_format: writes both copies (generation 1 and 2, incarnation 0) and zeroes the first
+ * log block. scratch: BLOCK_BYTES, aligned. Blocks. 0 or a negative errno.
+ */
+int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct superblock *sb);
+
+/*
+ * superblock_read: the newest valid copy. -ENODATA: both copies are blank (never formatted);
+ * -EBADMSG: no valid copy, and not blank; -EPROTONOSUPPORT: a format newer than ours;
+ * or the device's error. Blocks.
+ */
+int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *ret_sb);
+
+/*
+ * superblock_advance: makes sb->incarnation + 1 durable (generation + 1, the older copy is
+ * overwritten) and updates *sb. -EOVERFLOW when incarnations are used up. Blocks.
+ */
+int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb);
+
+#endif
