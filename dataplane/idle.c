@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/idle.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+bool idle_policy_parse(const char *text, enum idle_policy *ret_policy)
+{
+	if (strcmp(text, "spin") == 0)
+		*ret_policy = IDLE_SPIN;
+	else if (strcmp(text, "adaptive") == 0)
+		*ret_policy = IDLE_ADAPTIVE;
+	else
+		return false;
+	return true;
+}
+
+const char *idle_policy_name(enum idle_policy policy)
+{
+	return policy == IDLE_SPIN ? "spin" : "adaptive";
+}
+
+uint64_t idle_clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void idle_init(struct idle *idle, enum idle_policy policy)
+{
+	*idle = (struct idle){.policy = policy};
+	if (policy == IDLE_ADAPTIVE)
+		(void)prctl(PR_SET_TIMERSLACK, 1ul); /* only costs time when refused */
+}
+
+/* Tells the core that we are waiting, so that its other hardware thread gets more of it. */
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/*
+ * Yielding first costs nothing when the core is ours and lets the peer run when it is not: pausing
+ * on a shared core would keep away the very process that we are waiting for.
+ */
+void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns)
+{
+	idle->rounds++;
+	if (idle->policy == IDLE_SPIN) {
+		relax();
+		return;
+	}
+	uint64_t left = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+
+	if (idle->empty_rounds < IDLE_YIELDS || left < IDLE_SLEEP_MIN_NS) {
+		idle->empty_rounds++;
+		sched_yield();
+		return;
+	}
+	struct timespec step = {.tv_nsec = (long)min_u64(left, IDLE_SLEEP_NS)};
+
+	idle->sleeps++;
+	nanosleep(&step, NULL);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * idle.h: what a polling thread does when there is nothing to do. Shared by the worker's thread, the
+ * switch and the load generator.
+ *
+ *   spin      never gives the core away: for a core of its own. More spinners than cores cost a
+ *             scheduler tick (4 ms) a step.
+ *   adaptive  after work stay hot with sched_yield for a while, then sleep in steps of some
+ *             microseconds, never past the next deadline.
+ */
+#ifndef CAIRN_DATAPLANE_IDLE_H
+#define CAIRN_DATAPLANE_IDLE_H
+
+#include "replication/base.h"
+
+enum idle_policy {
+	IDLE_SPIN = 0,
+	IDLE_ADAPTIVE = 1,
+};
+
+/* One constant set: measured on two shared cores, see docs/architecture.md. */
+#define IDLE_YIELDS 64u	       /* empty rounds that only yield */
+#define IDLE_SLEEP_NS 15000u   /* one sleep */
+#define IDLE_SLEEP_MIN_NS 2000u /* a deadline nearer than this: yield instead */
+
+struct idle {
+	enum idle_policy policy;
+	uint32_t empty_rounds; /* since the last round that did something */
+	uint64_t rounds;       /* idle_wait calls */
+	uint64_t sleeps;
+};
+
+/* idle_policy_parse: "spin" or "adaptive". false: neither. */
+bool idle_policy_parse(const char *text, enum idle_policy *ret_policy);
+const char *idle_policy_name(enum idle_policy policy);
+
+/*
+ * idle_init: also sets the calling thread's timer slack to 1 ns, without which a short sleep takes
+ * 65 us: call it in the thread that will wait.
+ */
+void idle_init(struct idle *idle, enum idle_policy policy);
+
+/* idle_reset: after a round that did something. */
+static inline void idle_reset(struct idle *idle)
+{
+	idle->empty_rounds = 0;
+}
+
+/*
+ * idle_wait: after an empty round. deadline_ns: when the caller has something to do by itself, on the
+ * clock of now_ns (CLOCK_MONOTONIC).
+ */
+void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns);
+
+/* idle_clock_ns: the polling thread's clock; one call a round. */
+uint64_t idle_clock_ns(void);
+
+#endif
