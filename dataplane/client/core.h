@@ -10,7 +10,8 @@
  * Outcomes are honest (S-UNKNOWN): an update that may have reached a server and got no answer before
  * its deadline, or whose session died, ends as STATUS_UNKNOWN, and is never sent under another
  * session. Reads are simply sent again. Resending within a session is safe: the server remembers
- * request ids.
+ * request ids. A read without an answer, and an update that was never sent, end at their deadline
+ * as STATUS_NOT_SERVING: nothing changed. STATUS_NO_SESSION is never an outcome.
  */
 #ifndef CAIRN_DATAPLANE_CLIENT_CORE_H
 #define CAIRN_DATAPLANE_CLIENT_CORE_H
@@ -18,23 +19,49 @@
 #include "replication/wire.h"
 
 #define CLIENT_SERVERS_MAX NODES_MAX
+#define CLIENT_OPS_MAX 65536u
 
 struct client_core;
+
+/*
+ * What happened; the drop_ ones say why a received datagram, or a message of one, was ignored.
+ * Names are the counter names users see. drop_wire counts by enum wire_verdict.
+ */
+#define CLIENT_COUNTERS(X)                                                                         \
+	X(datagrams_sent) X(datagrams_received) X(requests_sent) X(replies_received)               \
+	X(retransmits) X(opens_sent) X(sessions_opened) X(sessions_lost) X(opens_refused)          \
+	X(timeouts) X(outcomes_unknown)                                                            \
+	X(drop_kind)	  /* not a reply */                                                        \
+	X(drop_server)	  /* the sender is not the node this server number stands for */           \
+	X(drop_cluster)	  /* another cluster id */                                                 \
+	X(drop_shard)	  /* no such shard in this cluster */                                      \
+	X(drop_open)	  /* OPENED that answers no OPEN of ours (late, or doubled) */             \
+	X(drop_shape)	  /* OPENED with a field out of range or another number of shards */       \
+	X(drop_session)	  /* a result for a session that is not the current one */                 \
+	X(drop_unmatched) /* a result for no open request (late, or doubled) */                    \
+	X(drop_result)	  /* a result that no such request can have */
+
+struct client_counters {
+#define CLIENT_COUNTER(name) uint64_t name;
+	CLIENT_COUNTERS(CLIENT_COUNTER)
+#undef CLIENT_COUNTER
+	uint64_t drop_wire[WIRE_VERDICT_COUNT];
+};
 
 struct client_core_config {
 	uint64_t seed;		/* nonces of sessions: must differ between clients */
 	uint64_t cluster;	/* cluster id; 0: learn it from the first OPENED */
 	uint64_t retransmit_ns;	/* first resend of an unanswered request; doubles, up to 16 times it */
 	uint64_t timeout_ns;	/* default deadline of an operation */
-	uint32_t ops_max;	/* operations open at once */
-	uint32_t server_count;
+	uint32_t ops_max;	/* operations open at once, 1..CLIENT_OPS_MAX */
+	uint32_t server_count;	/* 1..CLIENT_SERVERS_MAX; server i is node i */
 	uint32_t shard_count;	/* of the cluster; 0: learn it from the first OPENED */
 };
 
 /* One operation. key and value are copied by submit. */
 struct client_op {
 	enum wire_type type;	/* WIRE_GET .. WIRE_INCR */
-	uint8_t server;		/* which server coordinates it */
+	uint8_t server;		/* which server coordinates it: the node's number */
 	const uint8_t *key;
 	uint32_t key_bytes;
 	const uint8_t *value;
@@ -55,12 +82,17 @@ struct client_completion {
 	uint8_t value[VALUE_BYTES_MAX];
 };
 
+/*
+ * client_core_size, client_core_init: bytes needed, and a core built in mem (16-byte aligned), which
+ * the caller owns and frees. A configuration out of range is a programmer error.
+ */
 uint64_t client_core_size(const struct client_core_config *config);
 struct client_core *client_core_init(void *mem, const struct client_core_config *config);
 
 /*
  * client_core_submit: takes an operation. STATUS_OK: accepted, a completion will come;
- * STATUS_BUSY: ops_max are open; STATUS_TOO_LARGE; STATUS_BAD_REQUEST (empty key, bad server).
+ * STATUS_BUSY: ops_max are open; STATUS_TOO_LARGE; STATUS_BAD_REQUEST (empty key, no such server,
+ * not an operation). value is looked at for PUT and CAS only.
  */
 enum status client_core_submit(struct client_core *c, const struct client_op *op,
 			       uint64_t now_ns);
@@ -76,7 +108,10 @@ uint32_t client_core_output(struct client_core *c, uint8_t *payload, uint8_t *re
 void client_core_input(struct client_core *c, uint8_t server, const uint8_t *payload,
 		       uint32_t bytes, uint64_t now_ns);
 
-/* client_core_tick: timers. client_core_deadline_ns: when the next tick is useful. */
+/*
+ * client_core_tick: timers: resends, deadlines. client_core_deadline_ns: no tick is useful before
+ * (it may be early by a little); UINT64_MAX: never.
+ */
 void client_core_tick(struct client_core *c, uint64_t now_ns);
 uint64_t client_core_deadline_ns(const struct client_core *c);
 
@@ -85,5 +120,11 @@ bool client_core_complete(struct client_core *c, struct client_completion *ret_c
 
 /* client_core_open: operations open (submitted, completion not yet taken). */
 uint32_t client_core_open(const struct client_core *c);
+
+/* client_core_cluster, client_core_shard_count: as configured or learned; 0: not known yet. */
+uint64_t client_core_cluster(const struct client_core *c);
+uint32_t client_core_shard_count(const struct client_core *c);
+
+const struct client_counters *client_core_counters(const struct client_core *c);
 
 #endif
