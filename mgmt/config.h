@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h: the settings of one node. One table (config.c) is parser, default, range and
+ * documentation of every key: mgmt/default.toml is printed from it. A file holds only what differs
+ * from the defaults. Reading has two steps: config_parse_text turns text into values and knows
+ * syntax, names and types; config_validate knows every limit and touches nothing but the struct.
+ */
+#ifndef CAIRN_MGMT_CONFIG_H
+#define CAIRN_MGMT_CONFIG_H
+
+#include "mgmt/problem.h"
+#include "mgmt/toml.h"
+#include "replication/types.h"
+
+#define CONFIG_PATH_BYTES 256u
+#define CONFIG_NAME_BYTES 32u
+#define CONFIG_DEVICE_BYTES 64u /* as NETDEV_DEVICE_BYTES */
+#define CONFIG_KEYS_MAX 40u
+#define CONFIG_FILE_BYTES_MAX (1u << 20)
+#define CONFIG_CORES_MAX WORKERS_MAX
+
+enum config_idle { CONFIG_IDLE_ADAPTIVE = 0, CONFIG_IDLE_SPIN = 1, CONFIG_IDLE_AUTO = 2 };
+enum config_hugepages { CONFIG_HUGEPAGES_AUTO = 0, CONFIG_HUGEPAGES_NEVER = 1 };
+
+struct config_cores {
+	uint32_t count; /* 0: no pinning */
+	uint16_t core[CONFIG_CORES_MAX];
+};
+
+struct config_net_address {
+	uint32_t ip; /* host byte order */
+	uint32_t prefix_bits;
+};
+
+struct config_peer {
+	uint64_t id;
+	uint32_t ip;
+	struct toml_pos pos;
+};
+
+/* Numbers are 64 bits wide whatever their range: the table reads and checks them all alike. */
+struct config {
+	char file[CONFIG_PATH_BYTES]; /* where it was read from; "" for text */
+
+	char node_name[CONFIG_NAME_BYTES]; /* after config_finish: never empty */
+	uint64_t node_id;
+	char node_data[CONFIG_PATH_BYTES];
+	char node_runtime[CONFIG_PATH_BYTES]; /* after config_finish: never empty */
+
+	uint64_t cluster_id;
+	uint64_t cluster_shards; /* 0: as formatted */
+
+	uint64_t cpu_workers;
+	uint64_t cpu_idle; /* enum config_idle */
+	struct config_cores cpu_cores;
+
+	uint64_t memory_keys_max; /* of the whole node; the workers share it evenly */
+	uint64_t memory_value_bytes;
+	uint64_t memory_hugepages; /* enum config_hugepages */
+
+	char net_device[CONFIG_DEVICE_BYTES];
+	struct config_net_address net_address;
+	uint64_t net_port;
+
+	uint64_t storage_wal_bytes; /* of each stream, used by cairnutil format */
+	uint64_t storage_durability; /* enum durability */
+
+	uint64_t timers_retransmit_us;
+	uint64_t timers_replay_us;
+	uint64_t timers_hello_us;
+
+	char control_socket[CONFIG_PATH_BYTES + 16]; /* after config_finish: never empty */
+	uint64_t control_socket_mode;
+
+	uint32_t peer_count; /* [[peer]] blocks */
+	struct config_peer peer[NODES_MAX + 1u];
+
+	/* Made by config_finish. */
+	uint32_t node_count;	/* the peers and this node */
+	uint32_t ip[NODES_MAX]; /* by node id, host byte order */
+
+	struct toml_pos origin[CONFIG_KEYS_MAX]; /* by key index; line 0: the default */
+};
+
+/* config_defaults: every key at its default, no peers. */
+void config_defaults(struct config *c);
+
+/*
+ * config_parse_text: defaults, then text[0..bytes), which may be any bytes. 0, or -EINVAL with *p
+ * filled: its text is "name:line:column: what". name is only for messages. Limits are not checked.
+ */
+int config_parse_text(const char *text, size_t bytes, const char *name, struct config *ret_config,
+		      struct problem *p);
+
+/* config_validate: every limit and every rule between keys. Pure. 0, or -EINVAL and *p. */
+int config_validate(const struct config *c, const char *name, struct problem *p);
+
+/* config_finish: fills what follows from the rest (name, runtime, socket, ip[]); after validate. */
+void config_finish(struct config *c);
+
+/* config_load: reads the file, parses, validates, finishes. 0, or -EINVAL and *p. */
+int config_load(const char *path, struct config *ret_config, struct problem *p);
+
+/* config_reference: the commented default file, as a string; returns its length like snprintf. */
+size_t config_reference(char *out, size_t bytes);
+
+/*
+ * For listings: key i, 0 <= i < config_key_count(). config_key_name: "section.key".
+ * config_key_value: its value as TOML text; returns out. config_key_is_default: not set in the file.
+ */
+uint32_t config_key_count(void);
+const char *config_key_name(uint32_t index, char out[64]);
+const char *config_key_value(const struct config *c, uint32_t index, char *out, size_t bytes);
+bool config_key_is_default(const struct config *c, uint32_t index);
+
+/* config_stream_path: "<data>/stream-<i>.wal". config_runtime_path: "<runtime>/<file>". */
+void config_stream_path(const struct config *c, uint32_t stream, char out[CONFIG_PATH_BYTES + 32]);
+void config_runtime_path(const struct config *c, const char *file,
+			 char out[CONFIG_PATH_BYTES + 32]);
+
+/* config_ip_text: "10.77.0.1". */
+const char *config_ip_text(uint32_t ip, char out[16]);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_check.c: every limit and every rule between keys, in one pure function, and config_finish. */
+#include "mgmt/config_keys.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "mgmt/ctl_proto.h"
+
+struct check {
+	const struct config *c;
+	const char *file;
+	struct problem *p;
+};
+
+/* Names the key, and its place in the file when it is there. */
+__attribute__((format(printf, 4, 5))) static int fail(const struct check *k, const char *name,
+						      enum problem_id id, const char *format, ...)
+{
+	struct toml_pos pos = { 1, 1 };
+	char what[PROBLEM_TEXT_BYTES], key[64];
+	va_list args;
+
+	for (uint32_t i = 0; i < config_keys_count; i++)
+		if (strcmp(config_key_name(i, key), name) == 0 && k->c->origin[i].line != 0)
+			pos = k->c->origin[i];
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	return problem_set(k->p, id, "%s:%u:%u: %s", k->file, pos.line, pos.column, what);
+}
+
+static const char *limit_text(const struct config_key *key, uint64_t limit, char out[32])
+{
+	if (key->kind == CONFIG_SIZE)
+		return config_size_text(limit, out);
+	snprintf(out, 32, key->kind == CONFIG_MODE ? "0%llo" : key->kind == CONFIG_HEX ? "%llx" : "%llu",
+		 (unsigned long long)limit);
+	return out;
+}
+
+static int check_ranges(const struct check *k)
+{
+	for (uint32_t i = 0; i < config_keys_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		char name[64], value[32], low[32], high[32];
+		uint64_t number;
+
+		if (key->kind != CONFIG_NUMBER && key->kind != CONFIG_SIZE &&
+		    key->kind != CONFIG_MODE && key->kind != CONFIG_HEX)
+			continue;
+		memcpy(&number, (const char *)k->c + key->offset, sizeof(number));
+		if (number < key->min || number > key->max)
+			return fail(k, config_key_name(i, name), PROBLEM_CONFIG_OUT_OF_RANGE,
+				    "\"%s\" = %s is out of range: %s to %s", key->name,
+				    limit_text(key, number, value), limit_text(key, key->min, low),
+				    limit_text(key, key->max, high));
+	}
+	return 0;
+}
+
+static int check_names(const struct check *k)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.";
+	const char *name = k->c->node_name;
+
+	if (name[strspn(name, allowed)] != 0 || name[0] == '.')
+		return fail(k, "node.name", PROBLEM_CONFIG_OUT_OF_RANGE,
+			    "\"name\" = \"%s\" may hold letters, digits, '-', '_' and '.' only", name);
+	if (k->c->node_data[0] == 0)
+		return fail(k, "node.data", PROBLEM_CONFIG_OUT_OF_RANGE, "\"data\" is empty");
+	return 0;
+}
+
+static int check_cpu(const struct check *k)
+{
+	const struct config *c = k->c;
+	const struct config_cores *cores = &c->cpu_cores;
+
+	if (cores->count != 0 && cores->count != c->cpu_workers) {
+		fail(k, "cpu.cores", PROBLEM_CONFIG_CONFLICT, "\"cores\" names %u cores for %u workers",
+		     cores->count, (unsigned)c->cpu_workers);
+		return problem_cure(k->p, "name one core per worker, or none");
+	}
+	for (uint32_t i = 0; i < cores->count; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (cores->core[i] == cores->core[j])
+				return fail(k, "cpu.cores", PROBLEM_CONFIG_CONFLICT,
+					    "\"cores\" names core %u twice", cores->core[i]);
+	if (c->cluster_shards != 0 && c->cpu_workers > c->cluster_shards) {
+		fail(k, "cpu.workers", PROBLEM_CONFIG_CONFLICT, "\"workers\" = %u, but only %u shards",
+		     (unsigned)c->cpu_workers, (unsigned)c->cluster_shards);
+		return problem_cure(k->p, "a worker without a shard is idle: at most one per shard");
+	}
+	return 0;
+}
+
+static int check_device(const struct check *k)
+{
+	static const char *const kinds[] = { "memif:", "af_packet:", "af_xdp:", "pci:" };
+	const char *device = k->c->net_device;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (strncmp(device, kinds[i], strlen(kinds[i])) == 0 && device[strlen(kinds[i])])
+			return 0;
+	fail(k, "net.device", PROBLEM_CONFIG_OUT_OF_RANGE, "\"device\" = \"%s\" names no device",
+	     device);
+	return problem_cure(k->p, "write memif:SOCKET:ID, af_packet:IFNAME, af_xdp:IFNAME or"
+				  " pci:DDDD:BB:DD.F");
+}
+
+static uint32_t net_mask(const struct config_net_address *a)
+{
+	return a->prefix_bits == 0 ? 0 : ~0u << (32 - a->prefix_bits);
+}
+
+static int check_address(const struct check *k)
+{
+	const struct config_net_address *a = &k->c->net_address;
+	uint32_t host = a->ip & ~net_mask(a);
+	char text[16];
+
+	if (a->prefix_bits < 8 || a->prefix_bits > 30)
+		return fail(k, "net.address", PROBLEM_CONFIG_OUT_OF_RANGE,
+			    "\"address\": prefix /%u is out of range: /8 to /30", a->prefix_bits);
+	if (host == 0 || host == ~net_mask(a) || a->ip >> 24 == 0 || a->ip >> 24 == 127 ||
+	    a->ip >> 28 >= 14)
+		return fail(k, "net.address", PROBLEM_CONFIG_OUT_OF_RANGE,
+			    "\"address\" = \"%s/%u\" is no host address",
+			    config_ip_text(a->ip, text), a->prefix_bits);
+	return 0;
+}
+
+static int fail_peer(const struct check *k, const struct config_peer *peer, const char *what)
+{
+	return problem_set(k->p, PROBLEM_CONFIG_CONFLICT, "%s:%u:%u: [[peer]] with id %u: %s",
+			   k->file, peer->pos.line, peer->pos.column, (unsigned)peer->id, what);
+}
+
+static int check_peer(const struct check *k, uint32_t index)
+{
+	const struct config *c = k->c;
+	const struct config_peer *peer = &c->peer[index];
+	uint32_t mask = net_mask(&c->net_address);
+	bool self = peer->id == c->node_id;
+
+	if (self && peer->ip != c->net_address.ip)
+		return fail_peer(k, peer, "is this node, but addr is not [net] address");
+	if (!self && peer->ip == c->net_address.ip)
+		return fail_peer(k, peer, "has this node's own address");
+	if ((peer->ip & mask) != (c->net_address.ip & mask)) {
+		fail_peer(k, peer, "addr is outside the subnet of [net] address");
+		return problem_cure(k->p, "there is no routing: put all nodes into one subnet");
+	}
+	for (uint32_t j = 0; j < index; j++) {
+		if (c->peer[j].id == peer->id)
+			return fail_peer(k, peer, "id is used twice");
+		if (c->peer[j].ip == peer->ip)
+			return fail_peer(k, peer, "addr is used twice");
+	}
+	return 0;
+}
+
+static int check_cluster(const struct check *k)
+{
+	uint32_t nodes = 1u << k->c->node_id;
+
+	for (uint32_t i = 0; i < k->c->peer_count; i++) {
+		int rc = check_peer(k, i);
+		if (rc < 0)
+			return rc;
+		nodes |= 1u << k->c->peer[i].id;
+	}
+	if ((nodes & (nodes + 1)) == 0)
+		return 0;
+	fail(k, "node.id", PROBLEM_CONFIG_CONFLICT, "node ids have a gap: %d is missing",
+	     __builtin_ctz(~nodes));
+	return problem_cure(k->p, "number the nodes 0, 1, 2, ... and give every other node a [[peer]]");
+}
+
+static int check_storage(const struct check *k)
+{
+	if (k->c->storage_wal_bytes % 4096 != 0)
+		return fail(k, "storage.wal_bytes", PROBLEM_CONFIG_OUT_OF_RANGE,
+			    "\"wal_bytes\" = %llu is no multiple of 4096",
+			    (unsigned long long)k->c->storage_wal_bytes);
+	if (k->c->storage_durability == DURABILITY_ALL)
+		return 0;
+	fail(k, "storage.durability", PROBLEM_CONFIG_NOT_AVAILABLE,
+	     "\"durability\" = \"%s\" is not available at this stage",
+	     k->c->storage_durability == DURABILITY_MEMORY ? "memory" : "quorum");
+	return problem_cure(k->p, "write durability = \"all\"");
+}
+
+static int check_socket(const struct check *k)
+{
+	struct config finished = *k->c;
+
+	config_finish(&finished);
+	if (strlen(finished.control_socket) <= CTL_SOCKET_PATH_MAX)
+		return 0;
+	fail(k, "control.socket", PROBLEM_CONFIG_OUT_OF_RANGE,
+	     "socket path \"%.120s...\" is longer than %u bytes", finished.control_socket,
+	     CTL_SOCKET_PATH_MAX);
+	return problem_cure(k->p, "set a shorter [node] runtime or [control] socket");
+}
+
+int config_validate(const struct config *c, const char *name, struct problem *p)
+{
+	static int (*const rules[])(const struct check *) = {
+		check_ranges, check_names,   check_cpu,	    check_device,
+		check_address, check_cluster, check_storage, check_socket,
+	};
+	struct check k = { c, name, p };
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		int rc = rules[i](&k);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void config_finish(struct config *c)
+{
+	c->node_count = 1;
+	c->ip[c->node_id % NODES_MAX] = c->net_address.ip;
+	for (uint32_t i = 0; i < c->peer_count; i++) {
+		c->ip[c->peer[i].id % NODES_MAX] = c->peer[i].ip;
+		c->node_count += c->peer[i].id != c->node_id;
+	}
+	if (c->node_name[0] == 0)
+		snprintf(c->node_name, sizeof(c->node_name), "node%u", (unsigned)c->node_id);
+	if (c->node_runtime[0] == 0)
+		snprintf(c->node_runtime, sizeof(c->node_runtime), CTL_RUNTIME_DEFAULT "/%s",
+			 c->node_name);
+	if (c->control_socket[0] == 0)
+		snprintf(c->control_socket, sizeof(c->control_socket), "%s/" CTL_SOCKET_NAME,
+			 c->node_runtime);
+}
+
+void config_stream_path(const struct config *c, uint32_t stream, char out[CONFIG_PATH_BYTES + 32])
+{
+	snprintf(out, CONFIG_PATH_BYTES + 32, "%s/" CTL_FILE_STREAM, c->node_data, stream);
+}
+
+void config_runtime_path(const struct config *c, const char *file, char out[CONFIG_PATH_BYTES + 32])
+{
+	snprintf(out, CONFIG_PATH_BYTES + 32, "%s/%s", c->node_runtime, file);
+}
+
+const char *config_ip_text(uint32_t ip, char out[16])
+{
+	snprintf(out, 16, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+	return out;
+}

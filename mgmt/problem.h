@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * problem.h: everything that can be wrong with a node, as one table: a stable id that documents and
+ * monitoring can rely on, and the cure. A problem is a value: made where the failure is understood,
+ * handed up, and printed or put into JSON once, at the top.
+ *
+ * CAIRN-00xx: configuration. CAIRN-01xx: a warning about a running node. CAIRN-02xx: a node or
+ * daemon that could not start. Ids are never reused; docs/operating.md lists them all (a unit test
+ * compares).
+ */
+#ifndef CAIRN_MGMT_PROBLEM_H
+#define CAIRN_MGMT_PROBLEM_H
+
+#include <stdint.h>
+
+#define PROBLEM_TEXT_BYTES 512u
+#define PROBLEM_CURE_BYTES 384u
+
+/* name, number, cure (used when the place of failure has no better one) */
+#define PROBLEMS(X)                                                                                \
+	X(CONFIG_UNREADABLE, 1, "give an existing, readable file with -c FILE")                    \
+	X(CONFIG_SYNTAX, 2, "correct the line; cairnd --print-config-reference shows the form")    \
+	X(CONFIG_UNKNOWN_KEY, 3, "cairnd --print-config-reference lists every key")                \
+	X(CONFIG_WRONG_TYPE, 4, "cairnd --print-config-reference shows the type of each key")      \
+	X(CONFIG_OUT_OF_RANGE, 5, "choose a value inside the range")                               \
+	X(CONFIG_DUPLICATE, 6, "keep one of the two")                                              \
+	X(CONFIG_MISSING, 7, "add the key")                                                        \
+	X(CONFIG_CONFLICT, 8, "make the two settings agree")                                       \
+	X(CONFIG_NOT_AVAILABLE, 9, "use the value named in the message")                           \
+	X(NO_HUGEPAGES, 101, "reserve some: sysctl vm.nr_hugepages=N; or accept slower memory"     \
+			     " with [memory] hugepages = \"never\"")                               \
+	X(PEERS_NOT_LINKED, 102, "start the missing nodes; check [[peer]] addresses and the link") \
+	X(STORE_LOW, 103, "delete keys, or restart with larger [memory] keys_max, value_bytes")    \
+	X(LOG_LOW, 104, "the log cannot be trimmed at this stage: move the data to a node with"    \
+			" larger [storage] wal_bytes")                                             \
+	X(DISK_FAILED, 105, "check the disk and its kernel messages, then restart the dataplane")  \
+	X(DATAPLANE_RESTARTED, 106, "look for the reason in the log of cairnd")                    \
+	X(DATAPLANE_FAILED, 107, "cure the reason given, then: cairnctl or POST"                   \
+				 " /v1/dataplane/start")                                           \
+	X(DATAPLANE_STOPPED, 108, "POST /v1/dataplane/start")                                      \
+	X(DATAPLANE_STALLED, 109, "its polling thread makes no progress: look at CPU load and"     \
+				  " core pinning; POST /v1/dataplane/restart")                     \
+	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
+	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
+	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \
+	X(LOG_ROT, 204, "do not delete it: cairnutil verify shows the damage; restore the folder"  \
+			" from a good copy")                                                       \
+	X(STORE_TOO_SMALL, 205, "raise [memory] keys_max and value_bytes")                         \
+	X(ALREADY_RUNNING, 206, "stop the other process first")                                    \
+	X(RUNTIME_UNUSABLE, 207, "set [node] runtime to a folder this user may write")             \
+	X(SOCKET_TAKEN, 208, "stop the other cairnd, or set another [control] socket")             \
+	X(NIC_UNUSABLE, 209, "check [net] device: the name, that the port exists and is up,"       \
+			     " and permissions")                                                   \
+	X(NO_MEMORY, 210, "lower [memory] keys_max and value_bytes, or add memory")                \
+	X(DISK_ERROR, 211, "check the disk and its kernel messages")                               \
+	X(FORMAT_NEWER, 212, "use the Cairn release that wrote it, or a newer one")                \
+	X(INCARNATIONS_USED, 213, "copy the data out, format anew, and import it")                 \
+	X(PROGRAM_MISSING, 214, "install cairn-dataplane beside cairnd, or name it with"           \
+				" --dataplane")                                                    \
+	X(DISK_FULL, 215, "free some space on that file system")                                   \
+	X(INTERNAL, 216, "report it with the log")
+
+enum problem_id {
+	PROBLEM_NONE = 0,
+#define PROBLEM_ENUM(name, number, cure) PROBLEM_##name = number,
+	PROBLEMS(PROBLEM_ENUM)
+#undef PROBLEM_ENUM
+};
+
+struct problem {
+	enum problem_id id;
+	char text[PROBLEM_TEXT_BYTES]; /* what failed, with the values involved; one line */
+	char cure[PROBLEM_CURE_BYTES]; /* what to do about it; one line */
+};
+
+/* problem_set: fills *p with the table's cure. Returns -EINVAL, for "return problem_set(...)". */
+int problem_set(struct problem *p, enum problem_id id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* problem_cure: replaces the cure. Returns -EINVAL. */
+int problem_cure(struct problem *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* problem_code: "CAIRN-0206" into out. problem_name: "ALREADY_RUNNING", static; "NONE". */
+const char *problem_code(enum problem_id id, char out[16]);
+const char *problem_name(enum problem_id id);
+
+/* problem_default_cure: of the table; "" for none. */
+const char *problem_default_cure(enum problem_id id);
+
+/* problem_next: the id after this one in the table; PROBLEM_NONE starts and ends. */
+enum problem_id problem_next(enum problem_id id);
+
+#endif
