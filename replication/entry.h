@@ -34,6 +34,7 @@ struct entry {
 	uint64_t persist_seq; /* log sequence of the newest record of this key; 0: recovered, durable */
 	uint32_t wait_first;  /* queue of ops waiting for the key, by op index, or OP_NONE */
 	uint32_t wait_last;
+	uint64_t reserved; /* zero; keeps an entry on its own cache line */
 };
 
 _Static_assert(sizeof(struct entry) == 64, "one cache line");

@@ -86,7 +86,10 @@ bool replica_can_hold(const struct replica *r);
 uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node);
 bool replica_linked(const struct replica *r);
 
-/* replica_entry_busy: an op of this node runs or waits on the entry, so its blob must not move. */
+/* replica_peers_heard: peers that spoke recently (within 50 HELLO intervals of the last event). */
+uint32_t replica_peers_heard(const struct replica *r);
+
+/* replica_entry_busy: an op of this node runs or waits on the entry, so its blob must not shrink. */
 bool replica_entry_busy(const struct entry *e);
 
 const struct replica_config *replica_config(const struct replica *r);

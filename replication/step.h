@@ -30,8 +30,8 @@ struct event {
 	uint64_t persist_seq_next; /* log sequence the next ACTION_PERSIST will get */
 	/*
 	 * PEER and REQUEST: the message, valid during the step, and the entry of its key:
-	 * INV, PUT, CAS, INCR: never NULL, blob with room for the message's value
-	 *   (CAS, INCR: also for INCR_BYTES_MAX);
+	 * INV: never NULL, blob with room for the message's value;
+	 * PUT, CAS, INCR: with room for the value (INCR: INCR_BYTES_MAX), NULL when there is none;
 	 * GET, DEL, VAL: NULL when the key has no entry; types without a key: NULL.
 	 */
 	const struct wire_header *header;

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hermes.h: the per-key protocol (Katsarakis et al., "Hermes", ASPLOS 2020, and its TLA+ modules),
+ * with the durable acknowledgement rule: an ACK leaves only when the record it speaks of is on disk.
+ *
+ * State of one key at one replica:
+ *
+ *                 INV newer                          VAL same ts
+ *      +-----------------------------+   +--------------------------------+
+ *      |                             v   |                                |
+ *   +-------+  own update starts  +---------+   replay timer     +--------+
+ *   | VALID |---------------+     | INVALID |------------------->| REPLAY |
+ *   +-------+               |     +---------+                    +--------+
+ *      ^  ^                 v      ^   ^  INV newer                 |  ^ |
+ *      |  |  all acked   +-------+ |   +-----------(nothing owed)---+  | |
+ *      |  +--------------| WRITE |-+ INV newer, own RMW: aborted       | |
+ *      |  (sends VAL)    +-------+                                     | |
+ *      |                    | INV newer, own blind write               | |
+ *      |                    v                           replay timer   | |
+ *      |  VAL same ts    +-------+-------------------------------------+ |
+ *      +-----------------| TRANS |<-(client owed an answer, INV newer)---+
+ *      |                 +-------+--> INVALID when own write is acked by all (no VAL: O1)
+ *      +--- REPLAY: all acked (sends VAL), or VAL same ts
+ *
+ * Who may move: WRITE only by the coordinator of its own update; REPLAY by whoever waits for the
+ * key; every other arrow by what peers send. A replay keeps timestamp, value and flags.
+ */
+#ifndef CAIRN_REPLICATION_HERMES_H
+#define CAIRN_REPLICATION_HERMES_H
+
+#include "replication/step.h"
+
+enum hermes_state {
+	HERMES_VALID = 0, /* newest committed value: reads are served */
+	HERMES_INVALID,	  /* an update is under way elsewhere, or nothing is known (recovery) */
+	HERMES_WRITE,	  /* own update sent, not yet acknowledged by all */
+	HERMES_REPLAY,	  /* finishing somebody's update with its own timestamp */
+	HERMES_TRANS,	  /* own blind write overtaken by a newer update, client still owed */
+	HERMES_STATE_COUNT
+};
+
+const char *hermes_state_name(enum hermes_state state);
+
+struct replica;
+struct op;
+
+/* hermes_can_move: the table behind the diagram. */
+bool hermes_can_move(enum hermes_state from, enum hermes_state to);
+
+/* hermes_move: the only writer of entry->state after recovery. An arrow not drawn: must(). */
+void hermes_move(struct entry *e, enum hermes_state to);
+
+/* Peer messages; the door has checked cluster, epoch and incarnations. HRcvInv, HRcvAck, HRcvVal. */
+void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a);
+void hermes_on_ack(struct replica *r, const struct event *ev, struct actions *a);
+void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a);
+
+/*
+ * hermes_submit: a client operation, op filled from the request, on ev->entry. Runs it, or queues it
+ * behind what the key is doing. HRead, HWrite, HRMW.
+ */
+void hermes_submit(struct replica *r, const struct event *ev, struct op *op, struct actions *a);
+
+/* hermes_on_timer: the op's deadline passed: resend, or start a replay. HReplay, HSendInv. */
+void hermes_on_timer(struct replica *r, struct op *op, struct actions *a);
+
+/* hermes_on_durable: the record behind a held "count me in" is on disk. */
+void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct actions *a);
+
+/* hermes_run: lets the key's waiting operations go, as far as its state and room in *a allow. */
+void hermes_run(struct replica *r, struct entry *e, struct actions *a);
+
+#endif
