@@ -306,8 +306,10 @@ static bool execute(struct replica *r, struct entry *e, struct op *op, const uin
 		reply_read(r, op, e, a);
 		return true;
 	}
-	if (r->space == SPACE_FULL || !held_room(r)) {
-		status = r->space == SPACE_FULL ? STATUS_NO_SPACE : STATUS_BUSY;
+	if (r->failed || r->space == SPACE_FULL || !held_room(r)) {
+		status = r->failed		    ? STATUS_NOT_SERVING :
+			 r->space == SPACE_FULL ? STATUS_NO_SPACE :
+						  STATUS_BUSY;
 		reply_status(r, op, status, (struct op_ts){ 0, 0 }, a);
 		return true;
 	}

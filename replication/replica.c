@@ -352,7 +352,8 @@ static void send_hellos(struct replica *r, struct actions *a)
 		if (n == r->config.node || r->now_ns < p->hello_ns || !actions_room(a))
 			continue;
 		p->hello_ns = r->now_ns + r->config.hello_ns;
-		send_hello(r, n, a);
+		if (!r->failed) /* a node that promises nothing any more had better look dead */
+			send_hello(r, n, a);
 	}
 }
 
@@ -659,9 +660,16 @@ void replica_fail(struct replica *r)
 	r->failed = true;
 }
 
-bool replica_entry_busy(const struct entry *e)
+bool replica_entry_can_shrink(const struct entry *e)
 {
-	return e->op != OP_NONE || e->wait_first != OP_NONE;
+	if (!(e->flags & ENTRY_TOMBSTONE) || e->wait_first != OP_NONE)
+		return false;
+	return e->op == OP_NONE || e->state == HERMES_WRITE;
+}
+
+bool replica_session_known(struct replica *r, const struct wire_header *header)
+{
+	return session_find(&r->sessions, header->session) != NULL;
 }
 
 const struct replica_config *replica_config(const struct replica *r)

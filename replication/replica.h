@@ -89,8 +89,14 @@ bool replica_linked(const struct replica *r);
 /* replica_peers_heard: peers that spoke recently (within 50 HELLO intervals of the last event). */
 uint32_t replica_peers_heard(const struct replica *r);
 
-/* replica_entry_busy: an op of this node runs or waits on the entry, so its blob must not shrink. */
-bool replica_entry_busy(const struct entry *e);
+/*
+ * replica_entry_can_shrink: the entry is a tombstone and no op of this node still counts on room for
+ * a value in its blob.
+ */
+bool replica_entry_can_shrink(const struct entry *e);
+
+/* replica_session_known: the session of a request exists, so that it may cost memory. */
+bool replica_session_known(struct replica *r, const struct wire_header *header);
 
 const struct replica_config *replica_config(const struct replica *r);
 const struct replica_counters *replica_counters(const struct replica *r);
