@@ -39,6 +39,7 @@ struct worker_stats {
 	uint32_t shards, linked_peers;	  /* shards owned; peers linked, summed over shards */
 	uint64_t store_keys, store_keys_max, store_blob_used, store_blob_bytes;
 	uint64_t wal_remaining_bytes, wal_device_bytes;
+	uint64_t recovered_records, recovered_torn_bytes; /* by worker_recover */
 	uint64_t ops_open;
 	uint32_t space; /* enum space */
 	uint32_t reserved;
@@ -65,6 +66,8 @@ struct stats_region {
 	uint32_t incarnation;
 	uint16_t shard_count, worker_count;
 	uint8_t node, node_count;
+	uint8_t memory_huge;	/* 1: buffers and workers' memory are on huge pages */
+	uint8_t idle_spin;	/* 1: workers spin; 0: adaptive */
 	struct worker_stats worker[WORKERS_MAX];
 };
 
