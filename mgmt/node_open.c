@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node_open.c: what a node takes from the machine: folders, locks, log files, memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/netdev_dpdk.h"
+#include "mgmt/ctl_proto.h"
+#include "mgmt/lock.h"
+#include "mgmt/node_priv.h"
+#include "storage/blockdev_file.h"
+
+#define HUGE_PAGE_BYTES (2ull << 20)
+
+/* Tables of each shard, log batches and timing that no one has needed to change yet. */
+#define NODE_OPS_MAX 1024u
+#define NODE_HELD_MAX 4096u
+#define NODE_SESSIONS_MAX 128u
+#define NODE_HOUSEKEEPING_NS 2000000u
+#define NODE_BATCH_BYTES 65536u
+#define NODE_BATCHES_IN_FLIGHT 2u
+#define NODE_SEAL_NS 100000000u
+#define NODE_SPACE_LOW_PERMILLE 50u
+
+static int make_folders(const char *path)
+{
+	char part[CONFIG_PATH_BYTES];
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(part, 0750) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int lock_folder(const char *folder, enum problem_id unusable, int *ret_fd, struct problem *p)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "%s/" CTL_FILE_LOCK, folder);
+	int rc = lock_take(path, ret_fd, &pid);
+	if (rc == 0)
+		return 0;
+	if (rc == -EBUSY) {
+		problem_set(p, PROBLEM_ALREADY_RUNNING, "%s is in use by process %d", folder, pid);
+		return problem_cure(p, "stop process %d first, or give this node folders of its own",
+				    pid);
+	}
+	return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : unusable, "%s: cannot lock: %s",
+			   path, strerror(-rc));
+}
+
+int node_lock(struct node *node, struct problem *p)
+{
+	const struct config *c = node->config;
+	int rc = make_folders(c->node_runtime);
+
+	if (rc < 0)
+		return problem_set(p, PROBLEM_RUNTIME_UNUSABLE, "%s: cannot make folder: %s",
+				   c->node_runtime, strerror(-rc));
+	/* Data first: two nodes on one log is the mistake that matters. */
+	rc = lock_folder(c->node_data, PROBLEM_DATA_UNUSABLE, &node->data_lock, p);
+	if (rc < 0)
+		return rc;
+	return lock_folder(c->node_runtime, PROBLEM_RUNTIME_UNUSABLE, &node->runtime_lock, p);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* A fresh file under a temporary name, so that a reader of the old one keeps what it mapped. */
+static int region_map(const char *path, struct stats_region **ret_region)
+{
+	char temporary[CONFIG_PATH_BYTES + 40];
+	int rc = 0;
+
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return -errno;
+	rc = -posix_fallocate(fd, 0, sizeof(struct stats_region));
+	void *map = MAP_FAILED;
+	if (rc == 0) {
+		map = mmap(NULL, sizeof(struct stats_region), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_POPULATE, fd, 0);
+		rc = map == MAP_FAILED ? -errno : 0;
+	}
+	if (rc == 0 && rename(temporary, path) < 0) {
+		rc = -errno;
+		munmap(map, sizeof(struct stats_region));
+	}
+	close(fd);
+	if (rc == 0)
+		*ret_region = map;
+	else
+		unlink(temporary);
+	return rc;
+}
+
+int node_region_create(struct node *node, struct problem *p)
+{
+	const struct config *c = node->config;
+	char path[CONFIG_PATH_BYTES + 32];
+	struct stats_region *r = NULL;
+
+	config_runtime_path(c, CTL_FILE_STATS, path);
+	int rc = region_map(path, &r);
+	if (rc < 0)
+		return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : PROBLEM_RUNTIME_UNUSABLE,
+				   "%s: cannot make: %s", path, strerror(-rc));
+	r->format = STATS_FORMAT;
+	r->bytes = sizeof(*r);
+	r->cluster = c->cluster_id;
+	r->started_ns = monotonic_ns();
+	r->pid = (int32_t)getpid();
+	r->state = DATAPLANE_STARTING;
+	r->worker_count = node->worker_count;
+	r->node = (uint8_t)c->node_id;
+	r->node_count = (uint8_t)c->node_count;
+	__atomic_store_n(&r->magic, STATS_MAGIC, __ATOMIC_RELEASE);
+	node->region = r;
+	return 0;
+}
+
+static int not_formatted(struct node_worker *w, const char *path, const char *what)
+{
+	problem_set(&w->problem, PROBLEM_NOT_FORMATTED, "%s: %s", path, what);
+	return problem_cure(&w->problem, "format this node once: cairnutil format -c %s",
+			    w->node->config->file);
+}
+
+int node_log_problem(struct node_worker *w, int error, const char *doing)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	enum problem_id id = PROBLEM_DISK_ERROR;
+
+	config_stream_path(w->node->config, w->index, path);
+	switch (error) {
+	case -ENOENT:
+		return not_formatted(w, path, "there is no such file: not formatted");
+	case -ENODATA:
+		return not_formatted(w, path, "not formatted");
+	case -EBADMSG:
+		id = PROBLEM_LOG_ROT;
+		break;
+	case -EPROTONOSUPPORT:
+		id = PROBLEM_FORMAT_NEWER;
+		break;
+	case -EOVERFLOW:
+		id = PROBLEM_INCARNATIONS_USED;
+		break;
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		id = PROBLEM_DATA_UNUSABLE;
+		break;
+	case -EAGAIN:
+	case -EBUSY:
+		id = PROBLEM_ALREADY_RUNNING;
+		break;
+	case -ENOSPC:
+		id = PROBLEM_DISK_FULL;
+		break;
+	default:
+		break;
+	}
+	return problem_set(&w->problem, id, "%s: %s: %s", path, doing,
+			   error == -EBADMSG ? "damaged" :
+			   error == -EPROTONOSUPPORT ? "written by a newer release" :
+			   error == -ENXIO ? "file is shorter than at format" : strerror(-error));
+}
+
+static int wrong(struct node_worker *w, const char *path, const char *what, uint64_t is,
+		 uint64_t wanted)
+{
+	const char *form = strcmp(what, "cluster") == 0 ? "%s: belongs to %s %llx, not %llx" :
+							  "%s: was formatted for %s %llu, not %llu";
+
+	return problem_set(&w->problem, PROBLEM_WRONG_DATA, form, path, what, (unsigned long long)is,
+			   (unsigned long long)wanted);
+}
+
+static int check_owner(struct node_worker *w, const char *path)
+{
+	const struct config *c = w->node->config;
+	const struct superblock *sb = &w->sb;
+
+	if (sb->cluster != c->cluster_id)
+		return wrong(w, path, "cluster", sb->cluster, c->cluster_id);
+	if (sb->node != c->node_id)
+		return wrong(w, path, "node id", sb->node, c->node_id);
+	if (sb->node_count != c->node_count)
+		return wrong(w, path, "node count", sb->node_count, c->node_count);
+	if (c->cluster_shards != 0 && sb->shard_count != c->cluster_shards)
+		return wrong(w, path, "shard count", sb->shard_count, c->cluster_shards);
+	if (sb->stream_count != c->cpu_workers)
+		return wrong(w, path, "worker count", sb->stream_count, c->cpu_workers);
+	if (sb->stream != w->index)
+		return wrong(w, path, "worker", sb->stream, w->index);
+	if (sb->fingerprint != superblock_fingerprint(sb->cluster, sb->node_count, sb->shard_count))
+		return problem_set(&w->problem, PROBLEM_WRONG_DATA, "%s: shape fingerprint is wrong",
+				   path);
+	return 0;
+}
+
+int node_disk_open(struct node_worker *w)
+{
+	_Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
+	char path[CONFIG_PATH_BYTES + 32];
+
+	config_stream_path(w->node->config, w->index, path);
+	int rc = blockdev_file_open(path, NULL, &w->disk);
+	if (rc < 0)
+		return node_log_problem(w, rc, "cannot open");
+	rc = superblock_read(w->disk, scratch, &w->sb);
+	if (rc < 0)
+		return node_log_problem(w, rc, "cannot read the superblock");
+	return check_owner(w, path);
+}
+
+int node_disks_agree(const struct node *node, struct problem *p)
+{
+	const struct superblock *first = &node->worker[0].sb;
+
+	for (uint16_t i = 1; i < node->worker_count; i++) {
+		const struct superblock *sb = &node->worker[i].sb;
+		if (sb->fingerprint != first->fingerprint || sb->shard_count != first->shard_count)
+			return problem_set(p, PROBLEM_WRONG_DATA,
+					   "%s: log files 0 and %u come from different clusters",
+					   node->config->node_data, i);
+		if (sb->device_id == first->device_id)
+			return problem_set(p, PROBLEM_WRONG_DATA,
+					   "%s: log files 0 and %u are copies of one", node->config->node_data,
+					   i);
+	}
+	if (node->worker_count > first->shard_count)
+		return problem_set(p, PROBLEM_CONFIG_CONFLICT, "%u workers, but only %u shards",
+				   node->worker_count, first->shard_count);
+	return 0;
+}
+
+static uint64_t memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib == 0 ? UINT64_MAX : kib * 1024u;
+}
+
+void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+	uint64_t available = memory_available();
+	void *mem = MAP_FAILED;
+
+	if (node->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
+		mem = mmap(NULL, round_up(bytes, HUGE_PAGE_BYTES), PROT_READ | PROT_WRITE,
+			   flags | MAP_HUGETLB, -1, 0);
+	if (mem != MAP_FAILED)
+		return mem;
+	node->memory_huge = false;
+	/* Better one clear error now than the kernel's out-of-memory killer later. */
+	if (bytes <= available)
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (mem != MAP_FAILED)
+		return mem;
+	problem_set(p, PROBLEM_NO_MEMORY, "a worker needs %llu MiB of memory, %llu MiB are available",
+		    (unsigned long long)(bytes >> 20), (unsigned long long)(available >> 20));
+	return NULL;
+}
+
+void node_worker_config(const struct node_worker *w, struct worker_config *ret_config)
+{
+	const struct config *c = w->node->config;
+	uint64_t keys = (c->memory_keys_max + c->cpu_workers - 1) / c->cpu_workers;
+	uint64_t seed[2];
+
+	/* Session ids and the key hash must not be predictable, nor repeat over restarts. */
+	must(getrandom(seed, sizeof(seed), 0) == sizeof(seed));
+	*ret_config = (struct worker_config){
+		.seed = seed[0],
+		.retransmit_ns = c->timers_retransmit_us * 1000u,
+		.replay_ns = c->timers_replay_us * 1000u,
+		.hello_ns = c->timers_hello_us * 1000u,
+		.housekeeping_ns = NODE_HOUSEKEEPING_NS,
+		.store = { .keys_max = (uint32_t)keys,
+			   .blob_bytes = c->memory_value_bytes / c->cpu_workers,
+			   .seed = seed[1] },
+		.wal = { .batch_bytes_max = NODE_BATCH_BYTES,
+			 .batches_in_flight_max = NODE_BATCHES_IN_FLIGHT,
+			 .seal_ns = NODE_SEAL_NS },
+		.ops_max = NODE_OPS_MAX,
+		.held_max = NODE_HELD_MAX,
+		.sessions_max = NODE_SESSIONS_MAX,
+		.port_base = (uint16_t)c->net_port,
+		.worker_index = w->index,
+		.worker_count = w->node->worker_count,
+		.space_low_permille = NODE_SPACE_LOW_PERMILLE,
+	};
+	memcpy(ret_config->ip, c->ip, sizeof(c->ip));
+}
