@@ -394,7 +394,7 @@ static void on_request_message(struct worker *w, const struct frame_info *info,
 	} else if (m->type != WIRE_OPEN && replica_session_known(r, h)) {
 		uint32_t room = m->type == WIRE_INCR ? INCR_BYTES_MAX : m->value_bytes;
 
-		ev.entry = entry_with_room(w, m, room, space_of(w) == SPACE_OK);
+		ev.entry = entry_with_room(w, m, room, w->count.space == SPACE_OK);
 	}
 	w->count.drop_no_room += !step(w, h->shard, &ev);
 }
