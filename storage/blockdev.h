@@ -8,6 +8,7 @@
  * A write is durable when its completion arrives with result == bytes, and not before: there is no
  * separate flush, because one write with a durability flag beats write-plus-flush on every device
  * measured. Until then a crash may leave any subset of its 512-byte sectors old or new.
+ * What can be read when a device has just been opened is durable: opening flushes it.
  * Any error is final for the device (W-FSYNC-DEAD): the caller must stop acknowledging.
  */
 #ifndef CAIRN_STORAGE_BLOCKDEV_H

@@ -24,7 +24,7 @@
 #ifndef CAIRN_STORAGE_RECORD_H
 #define CAIRN_STORAGE_RECORD_H
 
-#include "replication/types.h"
+#include "replication/entry.h"
 #include "storage/blockdev.h"
 
 #define BATCH_MAGIC 0x5441424e52494143ull /* "CAIRNBAT" as bytes */
@@ -63,7 +63,7 @@ enum record_verdict {
 	RECORD_SHORT,	     /* runs past the end of the body */
 	RECORD_BAD_LENGTH,   /* key or value length outside its limits */
 	RECORD_BAD_CHECKSUM,
-	RECORD_BAD_FIELD,    /* a field that must be zero is not; shard out of range */
+	RECORD_BAD_FIELD,    /* flags, shard, padding: or a tombstone with a value */
 	BATCH_BAD_MAGIC,
 	BATCH_BAD_CHECKSUM,
 	BATCH_BAD_FIELD,

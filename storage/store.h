@@ -4,6 +4,9 @@
  * key; a pool of blobs in size classes holds key and value. The protocol changes entries in place;
  * the store only finds, makes and moves them. One thread owns a store. No system calls, no
  * allocation after store_init.
+ *
+ * Limit: a freed blob serves its own class, or a smaller one once the memory is used up; freed
+ * neighbours are not joined. A full store that changes to larger values may refuse them early.
  */
 #ifndef CAIRN_STORAGE_STORE_H
 #define CAIRN_STORAGE_STORE_H

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * superblock.h: who a device belongs to, in its first two blocks. Two copies, written in turn, so
- * that a crash leaves at least one; the valid copy with the higher generation counts.
- * Opening for service writes the next incarnation and waits for it to be durable before anything is
- * sent (CC-12).
+ * superblock.h: who a device belongs to, in its first two blocks. Two copies, written one after the
+ * other, so that a crash leaves at least one; the valid copy with the higher generation counts.
+ * Copy of generation g is block g % 2. Opening for service writes the next incarnation into both and
+ * waits for them to be durable before anything is sent (CC-12): then no single damaged copy can make
+ * a node use an incarnation twice.
  *
  * Copy (first 128 bytes of its block, rest zero; docs/storage-format.md)
- *   0  u64 magic "CAIRNSUP"   8  u32 format (1)       12  u32 CRC32C of bytes 16..127
+ *   0  u64 magic "CAIRNSUP"   8  u32 format (1)       12  u32 CRC32C of bytes 8..11, 16..127
  *  16  u64 generation        24  u64 cluster id       32  u64 device id (random, at format)
  *  40  u64 shape fingerprint 48  u64 device bytes     56  u32 incarnation
  *  60  u16 shard count       62  u8 node              63  u8 node count
@@ -21,6 +22,7 @@
 #define SUPERBLOCK_MAGIC 0x5055534e52494143ull
 #define SUPERBLOCK_FORMAT 1u
 #define SUPERBLOCK_COPIES 2u
+#define SUPERBLOCK_BYTES 128u
 #define LOG_OFFSET (SUPERBLOCK_COPIES * BLOCK_BYTES) /* where the log starts on the device */
 
 struct superblock {
@@ -53,13 +55,14 @@ int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct super
 /*
  * superblock_read: the newest valid copy. -ENODATA: both copies are blank (never formatted);
  * -EBADMSG: no valid copy, and not blank; -EPROTONOSUPPORT: a format newer than ours;
- * or the device's error. Blocks.
+ * -ENXIO: the device is smaller than it was at format; or the device's error. Blocks.
  */
 int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *ret_sb);
 
 /*
- * superblock_advance: makes sb->incarnation + 1 durable (generation + 1, the older copy is
- * overwritten) and updates *sb. -EOVERFLOW when incarnations are used up. Blocks.
+ * superblock_advance: makes sb->incarnation + 1 durable in both copies (generation + 1, then
+ * generation + 2; the older copy is overwritten first) and updates *sb. -EOVERFLOW when
+ * incarnations are used up. Blocks.
  */
 int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb);
 

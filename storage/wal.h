@@ -29,7 +29,8 @@ struct wal_config {
 #define WAL_DEPTH_MAX 4u
 
 struct wal_counters {
-	uint64_t records, batches, bytes, seals, full; /* full: appends refused, all batches busy */
+	uint64_t records, batches, bytes, seals;
+	uint64_t full; /* submits after which not even one record fitted: batches or device full */
 };
 
 uint64_t wal_size(const struct wal_config *config);
@@ -43,11 +44,14 @@ struct wal *wal_init(void *mem, const struct wal_config *config, struct blockdev
  * come in log order and point into the log's own memory until the next call.
  *   1: *ret_record filled; 0: end of the log, the log may now be written;
  *   -EBADMSG: a batch that was durable is damaged (rot): *ret_offset says where; the log refuses
- *   writes for good. Other negatives: the device's error.
+ *   writes for good. Other negatives: the device's error. Recovery never writes to the device.
  */
 int wal_recover_next(struct wal *w, struct record *ret_record, uint64_t *ret_offset);
 
-/* wal_recovered_torn: bytes of a torn, never acknowledged tail that recovery cut off (0: none). */
+/*
+ * wal_recovered_torn: bytes of a torn, never acknowledged tail that recovery cut off (0: none). May
+ * count leftovers of an earlier cut that happen to lie behind the end.
+ */
 uint64_t wal_recovered_torn(const struct wal *w);
 
 /* wal_seq_next: the sequence the next appended record gets: 1, 2, ... since this start. */
@@ -72,7 +76,10 @@ uint64_t wal_poll(struct wal *w);
 /* wal_failed: 0, or the negative errno of the first write that failed; final (W-FSYNC-DEAD). */
 int wal_failed(const struct wal *w);
 
-/* wal_busy: records are waiting or in flight. wal_deadline_ns: next time wal_submit would seal. */
+/*
+ * wal_busy: batches are waiting or in flight (false after a failure). wal_deadline_ns: when
+ * wal_submit would seal the idle tail; UINT64_MAX: not at all as things stand.
+ */
 bool wal_busy(const struct wal *w);
 uint64_t wal_deadline_ns(const struct wal *w);
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c: encoding and checking of what the log consists of. Every check comes before the use. */
+#include "storage/record.h"
+
+#include "replication/crc.h"
+
+/* A batch this size or smaller adds at most one block per record; wal_can_append counts on it. */
+_Static_assert(BATCH_HEAD_BYTES + RECORD_BYTES_MAX <= BLOCK_BYTES, "one record, one block");
+_Static_assert(RECORD_HEAD_BYTES % 8 == 0 && BATCH_HEAD_BYTES % 8 == 0, "aligned");
+
+#define RECORD_BYTES_MIN (RECORD_HEAD_BYTES + 8u) /* a key has at least one byte, padded to 8 */
+
+static const char *const verdict_names[] = {
+	[RECORD_OK] = "ok",
+	[RECORD_SHORT] = "record runs past the end of its batch",
+	[RECORD_BAD_LENGTH] = "record key or value length out of range",
+	[RECORD_BAD_CHECKSUM] = "record checksum mismatch",
+	[RECORD_BAD_FIELD] = "record field out of range",
+	[BATCH_BAD_MAGIC] = "no batch head",
+	[BATCH_BAD_CHECKSUM] = "batch head checksum mismatch",
+	[BATCH_BAD_FIELD] = "batch head field out of range",
+};
+
+const char *record_verdict_name(enum record_verdict verdict)
+{
+	return (size_t)verdict < ARRAY_LEN(verdict_names) ? verdict_names[verdict] : "INVALID";
+}
+
+static uint32_t unpadded_bytes(const struct record *r)
+{
+	return RECORD_HEAD_BYTES + r->key_bytes + r->value_bytes;
+}
+
+uint32_t record_bytes(const struct record *r)
+{
+	return (uint32_t)round_up(unpadded_bytes(r), 8);
+}
+
+uint32_t record_encode(uint8_t *out, const struct record *r)
+{
+	uint32_t end = unpadded_bytes(r);
+	uint32_t total = record_bytes(r);
+
+	must(r->key_bytes >= 1 && r->key_bytes <= KEY_BYTES_MAX);
+	must(r->value_bytes <= VALUE_BYTES_MAX);
+	must_dbg(r->shard < SHARDS_MAX);
+	must_dbg(!(r->flags & ~(ENTRY_RMW | ENTRY_TOMBSTONE)));
+	/* The last word first: what key and value leave of it is the padding. */
+	store_u64(out + total - 8, 0);
+	store_u16(out + 4, r->key_bytes);
+	store_u16(out + 6, r->value_bytes);
+	store_u64(out + 8, r->ts.version);
+	store_u32(out + 16, r->ts.writer);
+	store_u16(out + 20, r->shard);
+	out[22] = r->flags;
+	out[23] = 0;
+	store_u32(out + 24, r->epoch);
+	store_u32(out + 28, 0);
+	memcpy(out + RECORD_HEAD_BYTES, r->key, r->key_bytes);
+	if (r->value_bytes != 0)
+		memcpy(out + RECORD_HEAD_BYTES + r->key_bytes, r->value, r->value_bytes);
+	store_u32(out, crc32c(out + 4, end - 4));
+	return total;
+}
+
+/* fields_ok: what a checksum cannot say, because a faulty writer checksums nonsense just as well. */
+static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
+{
+	if (load_u16(p + 20) >= SHARDS_MAX)
+		return false;
+	if ((p[22] & ~(ENTRY_RMW | ENTRY_TOMBSTONE)) != 0 || p[23] != 0 || load_u32(p + 28) != 0)
+		return false;
+	if ((p[22] & ENTRY_TOMBSTONE) && load_u16(p + 6) != 0)
+		return false;
+	for (uint32_t i = end; i < total; i++) {
+		if (p[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t *offset,
+				  struct record *ret_record)
+{
+	const uint8_t *p = body + *offset;
+	uint32_t left;
+	struct record r;
+
+	must(*offset <= bytes);
+	left = bytes - *offset;
+	if (left < RECORD_HEAD_BYTES)
+		return RECORD_SHORT;
+	r.key_bytes = load_u16(p + 4);
+	r.value_bytes = load_u16(p + 6);
+	if (r.key_bytes < 1 || r.key_bytes > KEY_BYTES_MAX || r.value_bytes > VALUE_BYTES_MAX)
+		return RECORD_BAD_LENGTH;
+	if (record_bytes(&r) > left)
+		return RECORD_SHORT;
+	if (crc32c(p + 4, unpadded_bytes(&r) - 4) != load_u32(p))
+		return RECORD_BAD_CHECKSUM;
+	if (!fields_ok(p, unpadded_bytes(&r), record_bytes(&r)))
+		return RECORD_BAD_FIELD;
+
+	r.ts.version = load_u64(p + 8);
+	r.ts.writer = load_u32(p + 16);
+	r.shard = load_u16(p + 20);
+	r.flags = p[22];
+	r.epoch = load_u32(p + 24);
+	r.key = p + RECORD_HEAD_BYTES;
+	r.value = r.key + r.key_bytes;
+	*ret_record = r;
+	*offset += record_bytes(&r);
+	return RECORD_OK;
+}
+
+void batch_head_encode(uint8_t *out, struct batch_head *head)
+{
+	store_u64(out, BATCH_MAGIC);
+	store_u64(out + 8, head->device_id);
+	store_u64(out + 16, head->offset);
+	store_u64(out + 24, head->seq);
+	store_u64(out + 32, head->durable_seq);
+	store_u32(out + 40, head->incarnation);
+	store_u32(out + 44, head->previous_crc);
+	store_u32(out + 48, head->body_bytes);
+	store_u32(out + 52, head->record_count);
+	store_u32(out + 56, head->body_crc);
+	head->crc = crc32c(out, 60);
+	store_u32(out + 60, head->crc);
+}
+
+static bool head_fields_ok(const struct batch_head *h)
+{
+	if (h->seq == 0 || h->durable_seq >= h->seq || h->incarnation > INCARNATION_MAX)
+		return false;
+	if (h->offset % BLOCK_BYTES != 0 || h->offset < 2 * BLOCK_BYTES)
+		return false;
+	if (h->body_bytes % 8 != 0 || h->body_bytes > BLOCKDEV_TRANSFER_MAX - BATCH_HEAD_BYTES)
+		return false;
+	if (h->record_count > h->body_bytes / RECORD_BYTES_MIN)
+		return false;
+	return (h->record_count == 0) == (h->body_bytes == 0);
+}
+
+enum record_verdict batch_head_decode(const uint8_t *in, struct batch_head *ret_head)
+{
+	struct batch_head h;
+
+	if (load_u64(in) != BATCH_MAGIC)
+		return BATCH_BAD_MAGIC;
+	h.crc = load_u32(in + 60);
+	if (crc32c(in, 60) != h.crc)
+		return BATCH_BAD_CHECKSUM;
+	h.device_id = load_u64(in + 8);
+	h.offset = load_u64(in + 16);
+	h.seq = load_u64(in + 24);
+	h.durable_seq = load_u64(in + 32);
+	h.incarnation = load_u32(in + 40);
+	h.previous_crc = load_u32(in + 44);
+	h.body_bytes = load_u32(in + 48);
+	h.record_count = load_u32(in + 52);
+	h.body_crc = load_u32(in + 56);
+	if (!head_fields_ok(&h))
+		return BATCH_BAD_FIELD;
+	*ret_head = h;
+	return RECORD_OK;
+}
