@@ -643,6 +643,10 @@ static void on_opened(struct client_core *c, struct lane *l, const struct wire_m
 		c->counters.drop_open++;
 		return;
 	}
+	if (m->status != STATUS_OK) {
+		lane_refused(c, l, (enum status)m->status);
+		return;
+	}
 	if (session == 0 || incarnation == 0 || incarnation > INCARNATION_MAX || window == 0 ||
 	    shards == 0 || shards > SHARDS_MAX || (c->shard_count && shards != c->shard_count)) {
 		c->counters.drop_shape++;
@@ -675,10 +679,6 @@ static void on_result(struct client_core *c, struct lane *l, const struct wire_h
 	uint32_t index = l->ring[m->id & (SESSION_WINDOW - 1)];
 	struct op *op;
 
-	if (l->state == LANE_OPENING && m->id == l->nonce && m->status != STATUS_OK) {
-		lane_refused(c, l, (enum status)m->status);
-		return;
-	}
 	if (l->state != LANE_OPEN || h->session != l->session) {
 		c->counters.drop_session++;
 		return;
