@@ -195,6 +195,16 @@ static struct version *last_version(struct checker *c)
 	return &c->versions[c->version_count - 1];
 }
 
+/*
+ * Two UNKNOWN operations, one of them no INCR: one may stand for the last version, the other for
+ * one between it and what was built on top, with a tied version. Then nothing is certain about the
+ * last version.
+ */
+static bool may_hide(const struct checker *c)
+{
+	return c->key_unknown_count > 1 && c->key_unknowns[0].class != UNKNOWN_INCR;
+}
+
 /* base_cas: the version before a successful CAS must be the expected one. */
 static bool base_cas(struct checker *c, uint32_t index)
 {
@@ -208,9 +218,9 @@ static bool base_cas(struct checker *c, uint32_t index)
 		return check_violation(c, (uint32_t[3]){ index, previous->install, NONE },
 				       "CAS succeeded, but not right after the version it expected");
 	}
-	if (previous->content == CONTENT_ANY)
+	if (previous->content == CONTENT_ANY && !may_hide(c))
 		previous->content = CONTENT_ABSENT;
-	if (previous->content == CONTENT_ABSENT)
+	if (previous->content == CONTENT_ABSENT || previous->content == CONTENT_ANY)
 		return true;
 	if (c->key_unknown_count > 0 && previous->ts.version < op->version)
 		return add_hidden(c, op->version - 1, CONTENT_ABSENT, 0);
@@ -282,6 +292,8 @@ static bool base_incr(struct checker *c, uint32_t index)
 		case CONTENT_ANY:
 		case CONTENT_EXISTS:
 		case CONTENT_ZERO:
+			if (may_hide(c))
+				return true;
 			if (want == 0 && previous->content != CONTENT_EXISTS) {
 				previous->content = CONTENT_ZERO;
 				return true;
