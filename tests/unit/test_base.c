@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* must() itself: fires when false, evaluates once, is not a statement trap. And the byte helpers. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "replication/types.h"
+
+static void evaluates_once(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	must(++n == 1);
+	assert_int_equal(n, 1);
+	must(n == 1 || n == 2); /* an unparenthesised argument keeps its meaning */
+	if (n == 1)
+		must(true);
+	else
+		must(false);
+}
+
+static void fires_when_false(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		signal(SIGABRT, SIG_DFL);
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		must(child != 0);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void bytes(void **state)
+{
+	uint8_t p[9] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	(void)state;
+	assert_int_equal(load_u16(p + 1), 0x0201);
+	assert_int_equal(load_u32(p + 1), 0x04030201);
+	assert_int_equal(load_u64(p + 1), 0x0807060504030201ull);
+	assert_int_equal(round_up(1, 4096), 4096);
+	assert_int_equal(round_up(4096, 4096), 4096);
+}
+
+static void timestamps_are_ordered(void **state)
+{
+	struct op_ts a = { 4, writer_make(1, 9) };
+	struct op_ts b = { 4, writer_make(2, 1) };
+
+	(void)state;
+	assert_true(op_ts_compare(a, b) < 0);
+	assert_true(op_ts_compare(b, a) > 0);
+	assert_int_equal(op_ts_compare(a, a), 0);
+	a.version = 5;
+	assert_true(op_ts_compare(a, b) > 0);
+	assert_int_equal(writer_node(b.writer), 2);
+	assert_int_equal(writer_incarnation(a.writer), 9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(evaluates_once),
+		cmocka_unit_test(fires_when_false),
+		cmocka_unit_test(bytes),
+		cmocka_unit_test(timestamps_are_ordered),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
