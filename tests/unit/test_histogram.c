@@ -74,7 +74,7 @@ static void test_against_sorting(void **state)
 	histogram_init(&part[1]);
 	for (uint32_t i = 0; i < N; i++) {
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		values[i] = (x >> 20) >> (x >> 59);
+		values[i] = (x >> 28) >> (x >> 59);
 		histogram_record(&part[i % 2], values[i]);
 	}
 	histogram_merge(&h, &part[0]);
