@@ -20,7 +20,7 @@
 #define SEEN_MAX 64u
 
 #ifdef CAIRN_MUTANTS
-int mutant_active;
+int mutant_active __attribute__((weak)); /* the mutant rig brings its own */
 #endif
 
 /* rig: a core, the time, and what the server side has seen last. */
