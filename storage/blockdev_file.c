@@ -95,7 +95,7 @@ int blockdev_file_create(const char *path, uint64_t bytes)
 	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	/* One long extent, and a full disk is known before minutes of writing; not all can do it. */
+	/* One long extent, and a full disk shows before minutes of writing; not all can do it. */
 	rc = posix_fallocate(fd, 0, (off_t)bytes) == ENOSPC ? -ENOSPC : 0;
 	if (rc == 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT) < 0)
 		drop_direct(fd);

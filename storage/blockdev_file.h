@@ -36,7 +36,7 @@ int blockdev_file_open(const char *path, const struct blockdev_file_options *opt
 /* blockdev_file_close: waits for what is in flight, unlocks, frees. NULL is allowed. */
 void blockdev_file_close(struct blockdev *dev);
 
-/* blockdev_file_direct: false: the file system has no direct I/O (tmpfs), the page cache is used. */
+/* blockdev_file_direct: false: no direct I/O on this file system (tmpfs); the page cache is used. */
 bool blockdev_file_direct(const struct blockdev *dev);
 
 /* blockdev_file_backend: "io_uring" or "pwritev2"; known after the first transfer. */

@@ -63,7 +63,7 @@ uint32_t record_encode(uint8_t *out, const struct record *r)
 	return total;
 }
 
-/* fields_ok: what a checksum cannot say, because a faulty writer checksums nonsense just as well. */
+/* fields_ok: what a checksum cannot say, as a faulty writer checksums nonsense just as well. */
 static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 {
 	if (load_u16(p + 20) >= SHARDS_MAX)

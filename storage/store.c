@@ -329,10 +329,10 @@ void store_fit(struct store *s, struct entry *e)
 	if (wanted >= held)
 		return;
 	/*
-	 * Moving keeps the large blob whole for the next large value. Only when no smaller one is
-	 * left is it cut up: a full store must get room back from a delete.
+	 * Moving keeps the large blob whole for the next large value. Only when no blob of about the
+	 * right size is left is it cut up: a full store must get room back from a delete.
 	 */
-	blob = blob_take(s, wanted, held, &capacity);
+	blob = blob_take(s, wanted, held < wanted + 4 ? held : wanted + 4, &capacity);
 	if (blob == NULL)
 		blob_split(s, e, wanted);
 	else

@@ -2,9 +2,9 @@
 /*
  * superblock.h: who a device belongs to, in its first two blocks. Two copies, written one after the
  * other, so that a crash leaves at least one; the valid copy with the higher generation counts.
- * Copy of generation g is block g % 2. Opening for service writes the next incarnation into both and
- * waits for them to be durable before anything is sent (CC-12): then no single damaged copy can make
- * a node use an incarnation twice.
+ * Copy of generation g is block g % 2. Opening for service writes the next incarnation into both
+ * and waits for them to be durable before anything is sent (CC-12): then no single damaged copy can
+ * make a node use an incarnation twice.
  *
  * Copy (first 128 bytes of its block, rest zero; docs/storage-format.md)
  *   0  u64 magic "CAIRNSUP"   8  u32 format (1)       12  u32 CRC32C of bytes 8..11, 16..127

@@ -9,8 +9,8 @@
  * where the log ends: batch b is missing.
  *
  * Torn or rot? Let D be the highest batch such that it and all before it were durable. D never
- * falls, and a head states D as it was when the head was made. So an intact head of this device that
- * states durable >= b proves that b was durable, and perhaps acknowledged: b is rot. That holds for
+ * falls, and a head states D as it was when the head was made. So an intact head of this device
+ * that states durable >= b proves that b was durable, and perhaps acknowledged: b is rot. That holds for
  * any such head, whether its own body is whole or not. The writer has at most batches_in_flight_max
  * writes under way, so every batch that much later than b, and the seal of an idle log, is such a
  * proof. Without one, b and all after it were never durable in order, never acknowledged (acks
@@ -191,7 +191,7 @@ static int end_of_log(struct wal *w, bool stale, uint64_t *ret_offset)
 		return finish(w, rc);
 	if (proof && !mutant(42))
 		return rot(w, w->offset_next, ret_offset);
-	/* A leftover at the very cut is no tail of this incarnation: it was reported when it was cut. */
+	/* A leftover at the very cut is no tail of this life: it was reported when it was cut. */
 	w->recovery.torn_bytes = stale ? 0 : end - w->offset_next;
 	return finish(w, 0);
 }

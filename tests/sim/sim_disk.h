@@ -36,7 +36,7 @@ void sim_disk_advance(struct blockdev *dev, uint64_t now_ns);
 /* sim_disk_next_ns: when the next transfer completes: a past time if some wait to be polled. */
 uint64_t sim_disk_next_ns(const struct blockdev *dev);
 
-/* sim_disk_crash: power cut or kill: nothing is in flight afterwards, nothing waits to be polled. */
+/* sim_disk_crash: power cut or kill: afterwards nothing is in flight or waits to be polled. */
 void sim_disk_crash(struct blockdev *dev);
 
 /* sim_disk_fail_write: the n-th write from now (1: the next) fails with error (< 0), torn. */

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_record.c: records and batch heads: round trips, layout, every truncation, every bit flip. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "replication/crc.h"
+#include "storage/record.h"
+
+static const uint8_t key[KEY_BYTES_MAX] = "some/key/of/ours";
+static const uint8_t value[VALUE_BYTES_MAX] = "and the value that it has";
+
+static struct record sample(uint16_t key_bytes, uint16_t value_bytes)
+{
+	return (struct record){ .key = key,
+				.value = value,
+				.ts = { .version = 0x1122334455667788ull, .writer = 0x02000003u },
+				.epoch = 1,
+				.key_bytes = key_bytes,
+				.value_bytes = value_bytes,
+				.shard = 5,
+				.flags = ENTRY_RMW };
+}
+
+static void round_trip(void **state)
+{
+	static const uint16_t keys[] = { 1, 2, 7, 8, 9, 16, 511, KEY_BYTES_MAX };
+	static const uint16_t values[] = { 0, 1, 7, 8, 25, 895, VALUE_BYTES_MAX };
+	uint8_t out[RECORD_BYTES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(keys) * ARRAY_LEN(values); i++) {
+		struct record r = sample(keys[i / ARRAY_LEN(values)], values[i % ARRAY_LEN(values)]);
+		struct record got = { 0 };
+		uint32_t offset = 0;
+		uint32_t n = record_encode(out, &r);
+
+		assert_int_equal(n, record_bytes(&r));
+		assert_int_equal(n % 8, 0);
+		assert_int_equal(record_decode(out, n, &offset, &got), RECORD_OK);
+		assert_int_equal(offset, n);
+		assert_int_equal(got.key_bytes, r.key_bytes);
+		assert_int_equal(got.value_bytes, r.value_bytes);
+		assert_int_equal(op_ts_compare(got.ts, r.ts), 0);
+		assert_int_equal(got.epoch, r.epoch);
+		assert_int_equal(got.shard, r.shard);
+		assert_int_equal(got.flags, r.flags);
+		assert_memory_equal(got.key, r.key, r.key_bytes);
+		assert_memory_equal(got.value, r.value, r.value_bytes);
+	}
+}
+
+/* The table of docs/storage-format.md, byte by byte. */
+static void record_layout(void **state)
+{
+	uint8_t out[RECORD_BYTES_MAX];
+	struct record r = sample(3, 4);
+
+	(void)state;
+	assert_int_equal(record_encode(out, &r), 40);
+	assert_int_equal(load_u32(out), crc32c(out + 4, 32 + 7 - 4));
+	assert_int_equal(load_u16(out + 4), 3);
+	assert_int_equal(load_u16(out + 6), 4);
+	assert_true(load_u64(out + 8) == r.ts.version);
+	assert_int_equal(load_u32(out + 16), r.ts.writer);
+	assert_int_equal(load_u16(out + 20), 5);
+	assert_int_equal(out[22], ENTRY_RMW);
+	assert_int_equal(out[23], 0);
+	assert_int_equal(load_u32(out + 24), 1);
+	assert_int_equal(load_u32(out + 28), 0);
+	assert_memory_equal(out + 32, "somand \0", 8);
+}
+
+static void truncations_and_flips(void **state)
+{
+	uint8_t out[RECORD_BYTES_MAX];
+	struct record r = sample(13, 20), got = { .shard = 77 };
+	uint32_t n = record_encode(out, &r), offset;
+
+	(void)state;
+	for (uint32_t bytes = 0; bytes < n; bytes++) {
+		offset = 0;
+		assert_int_equal(record_decode(out, bytes, &offset, &got), RECORD_SHORT);
+		assert_int_equal(offset, 0);
+	}
+	for (uint32_t bit = 0; bit < n * 8; bit++) {
+		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		offset = 0;
+		assert_int_not_equal(record_decode(out, n, &offset, &got), RECORD_OK);
+		assert_int_equal(offset, 0);
+		assert_int_equal(got.shard, 77);
+		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
+/* A faulty writer checksums nonsense just as well. */
+static void fields_under_a_good_checksum(void **state)
+{
+	static const struct {
+		uint32_t at;
+		uint8_t byte;
+		enum record_verdict verdict;
+	} cases[] = {
+		{ 4, 0, RECORD_BAD_LENGTH },  { 5, 3, RECORD_BAD_LENGTH },
+		{ 7, 4, RECORD_BAD_LENGTH },  { 20, SHARDS_MAX, RECORD_BAD_FIELD },
+		{ 21, 1, RECORD_BAD_FIELD },  { 22, 4, RECORD_BAD_FIELD },
+		{ 23, 1, RECORD_BAD_FIELD },  { 28, 1, RECORD_BAD_FIELD },
+		{ 31, 9, RECORD_BAD_FIELD },  { 22, ENTRY_TOMBSTONE, RECORD_BAD_FIELD },
+	};
+	uint8_t out[RECORD_BYTES_MAX];
+	struct record r = sample(13, 20), got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint32_t n = record_encode(out, &r), offset = 0;
+
+		out[cases[i].at] = cases[i].byte;
+		store_u32(out, crc32c(out + 4, 32 + 33 - 4));
+		assert_int_equal(record_decode(out, n, &offset, &got), cases[i].verdict);
+	}
+}
+
+static struct batch_head sample_head(void)
+{
+	return (struct batch_head){ .device_id = 0xabcdef,
+				    .offset = 8 * BLOCK_BYTES,
+				    .seq = 9,
+				    .durable_seq = 7,
+				    .incarnation = 3,
+				    .previous_crc = 0x12345678,
+				    .body_bytes = 80,
+				    .record_count = 2,
+				    .body_crc = 0x9abcdef0 };
+}
+
+static void batch_head_round_trip_and_flips(void **state)
+{
+	struct batch_head h = sample_head(), got = { .seq = 55 };
+	uint8_t out[BATCH_HEAD_BYTES];
+
+	(void)state;
+	batch_head_encode(out, &h);
+	assert_memory_equal(out, "CAIRNBAT", 8);
+	assert_true(load_u64(out + 8) == h.device_id && load_u64(out + 16) == h.offset);
+	assert_true(load_u64(out + 24) == 9 && load_u64(out + 32) == 7);
+	assert_true(load_u32(out + 40) == 3 && load_u32(out + 44) == h.previous_crc);
+	assert_true(load_u32(out + 48) == 80 && load_u32(out + 52) == 2);
+	assert_true(load_u32(out + 56) == h.body_crc && load_u32(out + 60) == h.crc);
+	for (uint32_t bit = 0; bit < sizeof(out) * 8; bit++) {
+		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_not_equal(batch_head_decode(out, &got), RECORD_OK);
+		assert_int_equal(got.seq, 55);
+		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	assert_int_equal(batch_head_decode(out, &got), RECORD_OK);
+	assert_memory_equal(&got, &h, sizeof(h));
+}
+
+static enum record_verdict decode_with(struct batch_head h)
+{
+	uint8_t out[BATCH_HEAD_BYTES];
+	struct batch_head got;
+
+	batch_head_encode(out, &h);
+	return batch_head_decode(out, &got);
+}
+
+static void batch_head_fields(void **state)
+{
+	struct batch_head h;
+
+	(void)state;
+	h = sample_head(), h.seq = 0;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.durable_seq = 9;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.offset = 4097;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.offset = 0;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.body_bytes = 81;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.body_bytes = BLOCKDEV_TRANSFER_MAX;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.record_count = 3;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.record_count = 0;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+	h = sample_head(), h.incarnation = INCARNATION_MAX + 1;
+	assert_int_equal(decode_with(h), BATCH_BAD_FIELD);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(record_layout),
+		cmocka_unit_test(truncations_and_flips),
+		cmocka_unit_test(fields_under_a_good_checksum),
+		cmocka_unit_test(batch_head_round_trip_and_flips),
+		cmocka_unit_test(batch_head_fields),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
