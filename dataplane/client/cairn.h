@@ -49,11 +49,11 @@ enum cairn_status {
 	CAIRN_NOT_FOUND = 1,	 /* get, del: no such key; the version says as of when */
 	CAIRN_CONFLICT = 2,	 /* cas: the key has another version, which the result holds */
 	CAIRN_BUSY = 3,		 /* no room for it at the moment: try again */
-	CAIRN_NO_SPACE = 4,	 /* store or log of a node is nearly full: delete, or give it more */
+	CAIRN_NO_SPACE = 4,	 /* store or log of a node is nearly full: delete, or add room */
 	CAIRN_NOT_SERVING = 5,	 /* no node could answer in time, or it said it cannot now */
 	CAIRN_TOO_LARGE = 6,	 /* key or value over its limit */
 	CAIRN_DENIED = 7,	 /* not allowed */
-	CAIRN_UNKNOWN = 8,	 /* update sent, no answer: may or may not have been applied */
+	CAIRN_UNKNOWN = 8,	 /* sent, no answer: may or may not have been applied */
 	/* 9 is internal: a server that forgot the session; the library opens a new one */
 	CAIRN_NOT_A_NUMBER = 10, /* incr: the value is no decimal number of 64 bits */
 	CAIRN_OVERFLOW = 11,	 /* incr: the sum would leave the range of int64_t */

@@ -62,7 +62,13 @@ struct op_list {
  *   CLOSED --- an operation waits ---> OPENING --- OPENED ---> OPEN --- session lost ---> CLOSED
  *                                      OPENING --- refused, nobody waits any more ------> CLOSED
  */
-enum lane_state { LANE_CLOSED, LANE_OPENING, LANE_OPEN };
+enum lane_state { LANE_CLOSED, LANE_OPENING, LANE_OPEN, LANE_STATE_COUNT };
+
+static const uint8_t lane_next[LANE_STATE_COUNT] = {
+	[LANE_CLOSED] = 1u << LANE_OPENING,
+	[LANE_OPENING] = 1u << LANE_OPEN | 1u << LANE_CLOSED,
+	[LANE_OPEN] = 1u << LANE_CLOSED,
+};
 
 struct lane {
 	uint64_t session;
@@ -287,8 +293,19 @@ static bool lane_wants(const struct lane *l)
 		return l->open_due;
 	case LANE_OPEN:
 		return l->resend.head != NONE || (l->waiting.head != NONE && lane_window_open(l));
+	case LANE_STATE_COUNT:
+		break;
 	}
 	return false;
+}
+
+/* lane_move: the only writer of its state; every state begins with nothing of the one before. */
+static void lane_move(struct client_core *c, struct lane *l, enum lane_state to)
+{
+	must(lane_next[l->state] & 1u << to);
+	wheel_disarm(&c->wheel, lane_timer(c, l));
+	lane_reset(l);
+	l->state = (uint8_t)to;
 }
 
 /* lane_kick: after anything that may give the lane something to send. */
@@ -297,7 +314,7 @@ static void lane_kick(struct client_core *c, struct lane *l)
 	uint32_t index = lane_index(c, l);
 
 	if (l->state == LANE_CLOSED && l->waiting.head != NONE) {
-		l->state = LANE_OPENING;
+		lane_move(c, l, LANE_OPENING);
 		l->nonce = nonce_next(c);
 		l->open_due = true;
 	}
@@ -324,13 +341,6 @@ static struct lane *ready_take(struct client_core *c)
 		c->ready_tail = NONE;
 	l->ready = false;
 	return l;
-}
-
-static void lane_close(struct client_core *c, struct lane *l)
-{
-	lane_reset(l);
-	l->state = LANE_CLOSED;
-	wheel_disarm(&c->wheel, lane_timer(c, l));
 }
 
 /* ---- operations ---- */
@@ -590,7 +600,7 @@ static void lane_lost(struct client_core *c, struct lane *l)
 		op_move(c, op, OP_WAITING, op->lane);
 		wheel_arm(&c->wheel, index, op->deadline_ns);
 	}
-	lane_close(c, l);
+	lane_move(c, l, LANE_CLOSED);
 	lane_kick(c, l);
 }
 
@@ -600,8 +610,8 @@ static void lane_refused(struct client_core *c, struct lane *l, enum status stat
 	c->counters.opens_refused++;
 	if (status != STATUS_BUSY && status != STATUS_DENIED)
 		status = STATUS_NOT_SERVING;
-	lane_close(c, l);
-	l->state = LANE_OPENING; /* keeps op_finish from opening again while the list empties */
+	/* Still OPENING, so that op_finish does not open again while the list empties. */
+	l->open_due = false;
 	while (l->waiting.head != NONE) {
 		struct op *op = &c->ops[l->waiting.head];
 
@@ -610,7 +620,7 @@ static void lane_refused(struct client_core *c, struct lane *l, enum status stat
 		op->value_bytes = 0;
 		op_finish(c, op, status);
 	}
-	l->state = LANE_CLOSED;
+	lane_move(c, l, LANE_CLOSED);
 }
 
 /* shards_learned: what waits in the lanes of shard 0 goes where it belongs. */
@@ -652,8 +662,7 @@ static void on_opened(struct client_core *c, struct lane *l, const struct wire_m
 		c->counters.drop_shape++;
 		return;
 	}
-	lane_close(c, l);
-	l->state = LANE_OPEN;
+	lane_move(c, l, LANE_OPEN);
 	l->session = session;
 	l->incarnation = incarnation;
 	l->window = (uint32_t)min_u64(window, SESSION_WINDOW);
@@ -786,7 +795,7 @@ static void lane_timer_due(struct client_core *c, struct lane *l)
 {
 	must(l->state == LANE_OPENING);
 	if (l->waiting.head == NONE) {
-		lane_close(c, l);
+		lane_move(c, l, LANE_CLOSED);
 		return;
 	}
 	l->open_due = true;

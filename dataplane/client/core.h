@@ -7,11 +7,11 @@
  * One session per (server, shard), opened on first use and again when a server says NO_SESSION or
  * shows another incarnation. Operations waiting to go to one (server, shard) share datagrams.
  *
- * Outcomes are honest (S-UNKNOWN): an update that may have reached a server and got no answer before
- * its deadline, or whose session died, ends as STATUS_UNKNOWN, and is never sent under another
- * session. Reads are simply sent again. Resending within a session is safe: the server remembers
- * request ids. A read without an answer, and an update that was never sent, end at their deadline
- * as STATUS_NOT_SERVING: nothing changed. STATUS_NO_SESSION is never an outcome.
+ * Outcomes are honest (S-UNKNOWN): an update that may have reached a server and got no answer
+ * before its deadline, or whose session died, ends as STATUS_UNKNOWN, and is never sent under
+ * another session. Reads are simply sent again. Resending within a session is safe: the server
+ * remembers request ids. A read without an answer, and an update that was never sent, end at their
+ * deadline as STATUS_NOT_SERVING: nothing changed. STATUS_NO_SESSION is never an outcome.
  */
 #ifndef CAIRN_DATAPLANE_CLIENT_CORE_H
 #define CAIRN_DATAPLANE_CLIENT_CORE_H
@@ -51,7 +51,7 @@ struct client_counters {
 struct client_core_config {
 	uint64_t seed;		/* nonces of sessions: must differ between clients */
 	uint64_t cluster;	/* cluster id; 0: learn it from the first OPENED */
-	uint64_t retransmit_ns;	/* first resend of an unanswered request; doubles, up to 16 times it */
+	uint64_t retransmit_ns;	/* first resend of a request; doubles, up to 16 times it */
 	uint64_t timeout_ns;	/* default deadline of an operation */
 	uint32_t ops_max;	/* operations open at once, 1..CLIENT_OPS_MAX */
 	uint32_t server_count;	/* 1..CLIENT_SERVERS_MAX; server i is node i */
@@ -83,8 +83,8 @@ struct client_completion {
 };
 
 /*
- * client_core_size, client_core_init: bytes needed, and a core built in mem (16-byte aligned), which
- * the caller owns and frees. A configuration out of range is a programmer error.
+ * client_core_size, client_core_init: bytes needed, and a core built in mem (16-byte aligned),
+ * which the caller owns and frees. A configuration out of range is a programmer error.
  */
 uint64_t client_core_size(const struct client_core_config *config);
 struct client_core *client_core_init(void *mem, const struct client_core_config *config);
@@ -98,8 +98,8 @@ enum status client_core_submit(struct client_core *c, const struct client_op *op
 			       uint64_t now_ns);
 
 /*
- * client_core_output: the next datagram to send, into payload (FRAME_PAYLOAD_MAX bytes). Returns its
- * length, 0 when there is nothing to send. *ret_server, *ret_shard say where it goes.
+ * client_core_output: the next datagram to send, into payload (FRAME_PAYLOAD_MAX bytes). Returns
+ * its length, 0 when there is nothing to send. *ret_server, *ret_shard say where it goes.
  */
 uint32_t client_core_output(struct client_core *c, uint8_t *payload, uint8_t *ret_server,
 			    uint16_t *ret_shard, uint64_t now_ns);

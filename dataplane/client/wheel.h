@@ -21,7 +21,7 @@ struct wheel_timer {
 
 struct wheel {
 	uint64_t slot_ns;	 /* width of a slot */
-	uint64_t cursor;	 /* slot number (not modulo) everything before which was looked at */
+	uint64_t cursor;	 /* slot number (not modulo); earlier ones were looked at */
 	uint64_t soonest_ns;	 /* nothing is due before this */
 	uint64_t occupied[WHEEL_SLOTS / 64];
 	uint32_t head[WHEEL_SLOTS + 1]; /* the last one: due */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcairn against a small server of this process on loopback UDP. The asynchronous calls are tested
- * in one thread, client and server stepped in turn; the blocking ones with a server thread.
+ * libcairn against a small server of this process on loopback UDP. The asynchronous calls are
+ * tested in one thread, client and server stepped in turn; the blocking ones with a server thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -404,7 +404,7 @@ static uint64_t counter(const struct cairn *c, const char *wanted)
 static void test_foreign_datagrams(void **state)
 {
 	static uint8_t junk[4000];
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = { 0 };
 	socklen_t size = sizeof(to);
 	struct server s, stranger;
 	struct cairn_result r;

@@ -628,6 +628,50 @@ static void test_shards_learned(void **state)
 	assert_int_equal(counters(r)->sessions_opened, 4);
 }
 
+/* The example of docs/wire.md, sent by the core itself: every byte, with its checksum. */
+static void test_wire_example(void **state)
+{
+	static const uint8_t example[] = {
+		0x43, 0x4e, 0x01, 0x02, 0x52, 0x57, 0x6b, 0x8e, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
+		0x22, 0x11, 0x01, 0x00, 0xf6, 0xe5, 0xd4, 0xc3, 0xb2, 0xa1, 0x03, 0x00, 0x00, 0x00,
+		0xff, 0x02, 0x01, 0x00, 0x12, 0x00, 0x05, 0x00, 0x07, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0x07, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x73, 0x6c, 0x61, 0x74, 0x65, 0x67,
+		0x72, 0x61, 0x6e, 0x69, 0x74, 0x65,
+	};
+	struct client_core_config config = {
+		.seed = 1, .cluster = 0x1122334455667788ull, .retransmit_ns = RETRANSMIT,
+		.timeout_ns = TIMEOUT, .ops_max = 8, .server_count = 3, .shard_count = 2,
+	};
+	struct client_op op = { .type = WIRE_PUT, .server = 2, .key = (const uint8_t *)"slate",
+				.key_bytes = 5, .value = (const uint8_t *)"granite",
+				.value_bytes = 7 };
+	struct rig *r = *state;
+	uint8_t value[WIRE_OPEN_BYTES];
+	struct wire_header h;
+	struct wire_message m;
+
+	free(r->mem);
+	r->mem = malloc(client_core_size(&config));
+	r->core = client_core_init(r->mem, &config);
+	r->session = 0xa1b2c3d4e5f60001ull;
+	r->shards = 2;
+	assert_int_equal(slot_shard_of_key(op.key, op.key_bytes, 2), 1);
+	for (uint32_t i = 0; i < 7; i++)
+		client_core_submit(r->core, &op, r->now_ns);
+	assert_true(pull(r));
+	h = reply_header(r, 0);
+	h.cluster = config.cluster;
+	m = opened(r, value, r->seen[0].id);
+	push(r, &h, &m);
+	assert_true(pull(r)); /* the seventh message is the example's */
+	assert_int_equal(r->count, 7);
+	assert_memory_equal(r->payload + r->bytes - 44, example + 32, 44);
+	memmove(r->payload + 32, r->payload + r->bytes - 44, 44);
+	wire_seal(r->payload, sizeof(example));
+	assert_memory_equal(r->payload, example, sizeof(example));
+}
+
 static uint64_t random_next(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -786,6 +830,7 @@ int main(void)
 		TEST(test_opening_stops_when_nobody_waits),
 		TEST(test_window),
 		TEST(test_shards_learned),
+		TEST(test_wire_example),
 		TEST(test_malformed),
 		TEST(test_bad_network),
 		cmocka_unit_test(test_wheel),
@@ -793,7 +838,7 @@ int main(void)
 
 #ifdef CAIRN_MUTANTS
 	if (getenv("CAIRN_MUTANT"))
-		mutant_active = atoi(getenv("CAIRN_MUTANT"));
+		mutant_active = (int)strtol(getenv("CAIRN_MUTANT"), NULL, 10);
 #endif
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
