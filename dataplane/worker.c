@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The polling loop: frames in, protocol steps, log and frames out. The loop itself is worker_poll at
- * the end of the file; everything above it is one of its eight calls.
+ * The polling loop: frames in, protocol steps, log and frames out. The loop itself is worker_poll
+ * at the end of the file; everything above it is one of its eight calls.
  */
 #include "dataplane/worker.h"
 
@@ -60,7 +60,7 @@ struct worker {
 
 _Static_assert(SHARDS_MAX <= 64, "stalled is one word");
 
-/* ---- transmit --------------------------------------------------------------------------------- */
+/* ---- transmit -------------------------------------------------------------------------------- */
 
 static void transmit(struct worker *w)
 {
@@ -218,7 +218,7 @@ static void close_frames(struct worker *w)
 	transmit(w);
 }
 
-/* ---- steps and their actions ------------------------------------------------------------------ */
+/* ---- steps and their actions ----------------------------------------------------------------- */
 
 static void append(struct worker *w, uint16_t shard, const struct action *a)
 {
@@ -277,8 +277,8 @@ static bool can_step(const struct worker *w)
 }
 
 /*
- * step: one event, then whatever else the replica has to say; what the log has no room for now stays
- * with the replica (stalled). Returns false when the event itself could not be given.
+ * step: one event, then whatever else the replica has to say; what the log has no room for now
+ * stays with the replica (stalled). Returns false when the event itself could not be given.
  */
 static bool step(struct worker *w, uint16_t shard, struct event *ev)
 {
@@ -313,7 +313,7 @@ static void step_stalled(struct worker *w)
 	}
 }
 
-/* ---- receive ---------------------------------------------------------------------------------- */
+/* ---- receive --------------------------------------------------------------------------------- */
 
 /* entry_with_room: the key's entry, with room for a value; made when missing and `make`. */
 static struct entry *entry_with_room(struct worker *w, const struct wire_message *m,
@@ -359,8 +359,9 @@ static void on_peer_message(struct worker *w, const struct wire_header *h,
 	struct event ev = { .kind = EVENT_PEER, .header = h, .message = m };
 
 	if (m->type == WIRE_INV) {
-		/* What we could not acknowledge we must not adopt; the coordinator sends it again. */
-		if (!wal_can_append(w->wal, ACTIONS_MAX) || !replica_can_hold(w->replica[h->shard])) {
+		/* What we could not acknowledge we must not adopt; it will be sent again. */
+		if (!wal_can_append(w->wal, ACTIONS_MAX) ||
+		    !replica_can_hold(w->replica[h->shard])) {
 			w->count.drop_no_room++;
 			return;
 		}
@@ -385,7 +386,8 @@ static void on_request_message(struct worker *w, const struct frame_info *info,
 	memcpy(ev.from.mac, info->source.mac, sizeof(ev.from.mac));
 	ev.from.ip = info->source.ip;
 	ev.from.port = info->source.port;
-	if (m->key_bytes && slot_shard_of_key(m->key, m->key_bytes, w->sb.shard_count) != h->shard) {
+	if (m->key_bytes &&
+	    slot_shard_of_key(m->key, m->key_bytes, w->sb.shard_count) != h->shard) {
 		w->count.drop_shard++;
 		return;
 	}
@@ -509,7 +511,7 @@ static uint32_t receive(struct worker *w)
 	return count;
 }
 
-/* ---- disk, timers, housekeeping --------------------------------------------------------------- */
+/* ---- disk, timers, housekeeping -------------------------------------------------------------- */
 
 static void fail(struct worker *w)
 {
@@ -629,7 +631,7 @@ static void housekeep(struct worker *w)
 	copy_out(w);
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 uint32_t worker_poll(struct worker *w, uint64_t now_ns)
 {
@@ -665,7 +667,7 @@ bool worker_io_pending(const struct worker *w)
 	return wal_busy(w->wal);
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static struct replica_config replica_config_of(const struct worker_config *c,
 					       const struct superblock *sb, uint16_t shard)

@@ -27,7 +27,7 @@ struct worker_config {
 	uint16_t port_base;	  /* UDP port of shard 0; shard s is at port_base + s */
 	uint16_t worker_index;	  /* owns shards s with s % worker_count == worker_index */
 	uint16_t worker_count;
-	uint32_t space_low_permille; /* store or log free below this: SPACE_LOW (full at half of it) */
+	uint32_t space_low_permille; /* less of store or log free: SPACE_LOW; FULL at half of it */
 };
 
 /*

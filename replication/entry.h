@@ -31,7 +31,7 @@ struct entry {
 	uint32_t writer;
 	uint32_t op; /* index of the op this node runs on the key, or OP_NONE */
 	uint64_t version;
-	uint64_t persist_seq; /* log sequence of the newest record of this key; 0: recovered, durable */
+	uint64_t persist_seq; /* log sequence of its newest record; 0: recovered, durable */
 	uint32_t wait_first;  /* queue of ops waiting for the key, by op index, or OP_NONE */
 	uint32_t wait_last;
 	uint64_t reserved; /* zero; keeps an entry on its own cache line */

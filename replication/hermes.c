@@ -46,7 +46,7 @@ static struct op *front(const struct replica *r, const struct entry *e)
 	return e->op == OP_NONE ? NULL : &r->ops[e->op];
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* send_inv: the key's current update, whoever made it: a retransmission is also a replay. */
 static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint64_t id,
@@ -125,7 +125,7 @@ static void broadcast(struct replica *r, struct op *op, struct actions *a)
 	arm_backoff(r, op);
 }
 
-/* ---- finishing an operation ------------------------------------------------------------------- */
+/* ---- finishing an operation ------------------------------------------------------------------ */
 
 static void reply_status(struct replica *r, struct op *op, enum status status, struct op_ts ts,
 			 struct actions *a)
@@ -178,7 +178,7 @@ static void release_front(struct replica *r, struct entry *e)
 	replica_op_free(r, op);
 }
 
-/* ---- starting updates ------------------------------------------------------------------------- */
+/* ---- starting updates ------------------------------------------------------------------------ */
 
 /* parse_number: a decimal 64-bit number, optional sign, nothing else. Absent or empty: 0. */
 static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_number)
@@ -325,7 +325,7 @@ static bool execute(struct replica *r, struct entry *e, struct op *op, const uin
 	return true;
 }
 
-/* ---- the queue of a key ----------------------------------------------------------------------- */
+/* ---- the queue of a key ---------------------------------------------------------------------- */
 
 static void enqueue(struct replica *r, struct entry *e, struct op *op)
 {
@@ -348,12 +348,12 @@ static void dequeue_to_front(struct replica *r, struct entry *e)
 	e->op = index;
 }
 
-/* await_valid: the front waits on an Invalid key; its timer replays the update if nobody validates. */
+/* await_valid: the front waits on an Invalid key; its timer replays what nobody validates. */
 static void await_valid(struct replica *r, struct entry *e, struct op *op)
 {
 	/*
-	 * After recovery nobody is going to send a VAL: replay at the next turn. Otherwise spread the
-	 * replayers, so that one of them usually gets there first (CC-2).
+	 * After recovery nobody is going to send a VAL: replay at the next turn. Otherwise spread
+	 * the replayers, so that one of them usually gets there first (CC-2).
 	 */
 	uint64_t delay = e->persist_seq == 0 ? 0 : r->config.replay_ns;
 
@@ -364,7 +364,7 @@ static void await_valid(struct replica *r, struct entry *e, struct op *op)
 
 void hermes_run(struct replica *r, struct entry *e, struct actions *a)
 {
-	/* A reply to a read points at the value: no update of the key may start in the same step. */
+	/* A reply to a read points at the value: no update may start in the same step. */
 	bool value_lent = false;
 
 	for (;;) {
@@ -420,7 +420,7 @@ void hermes_submit(struct replica *r, const struct event *ev, struct op *op, str
 	hermes_run(r, e, a);
 }
 
-/* ---- commit ----------------------------------------------------------------------------------- */
+/* ---- commit ---------------------------------------------------------------------------------- */
 
 /* become_valid: the key's update is on every replica's disk. A started front op is answered. */
 static void become_valid(struct replica *r, struct entry *e, bool tell_peers, struct actions *a)
@@ -449,7 +449,7 @@ static void try_commit(struct replica *r, struct op *op, struct actions *a)
 	if (missing != 0 && !(mutant(7) && (missing & (missing - 1)) == 0))
 		return;
 	if (e->state == HERMES_TRANS) {
-		/* O1: no VAL, a newer update owns the key now and its coordinator will validate it. */
+		/* O1: no VAL; the coordinator of the newer update will validate the key. */
 		if (mutant(13)) {
 			become_valid(r, e, true, a);
 			return;
@@ -515,7 +515,7 @@ void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a)
 	become_valid(r, e, false, a);
 }
 
-/* ---- INV -------------------------------------------------------------------------------------- */
+/* ---- INV ------------------------------------------------------------------------------------- */
 
 /* abort_rmw: overtaken by a newer update. It runs again, from the start, when the key is Valid. */
 static void abort_rmw(struct replica *r, struct op *op)
@@ -606,8 +606,8 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 		must(same_update(e, m));
 		/*
 		 * A duplicate, or somebody replays it: acknowledge, change nothing (CC-3, CC-4).
-		 * Except for our own RMW under way: while we say nothing, only we can commit it, and
-		 * an abort is final.
+		 * Except for our own RMW under way: while we say nothing, only we can commit it,
+		 * and an abort is final.
 		 */
 		if (e->state == HERMES_WRITE && (e->flags & ENTRY_RMW))
 			return;
@@ -622,13 +622,13 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 		return;
 	}
 	/*
-	 * Stale: acknowledged because we hold something newer, which the lower write may precede. But
-	 * not before that something is durable, or both could be lost (3.11).
+	 * Stale: acknowledged because we hold something newer, which the lower write may precede.
+	 * But not before that something is durable, or both could be lost (3.11).
 	 */
 	replica_hold_ack(r, mutant(3) ? 0 : e->persist_seq, ev, a);
 }
 
-/* ---- timers ----------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 {
@@ -653,7 +653,7 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 	}
 	case HERMES_INVALID:
 	case HERMES_TRANS:
-		/* Nobody validated it in time: finish it ourselves, same ts, value, flags (CC-1, CC-2). */
+		/* Nobody validated it in time: finish it, same ts, value, flags (CC-1, CC-2). */
 		r->counters.replays++;
 		if (mutant(17))
 			e->version++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hermes.h: the per-key protocol (Katsarakis et al., "Hermes", ASPLOS 2020, and its TLA+ modules),
- * with the durable acknowledgement rule: an ACK leaves only when the record it speaks of is on disk.
+ * with the durable acknowledgement rule: an ACK leaves only when the record it speaks of is on
+ * disk.
  *
  * State of one key at one replica:
  *
@@ -50,14 +51,14 @@ bool hermes_can_move(enum hermes_state from, enum hermes_state to);
 /* hermes_move: the only writer of entry->state after recovery. An arrow not drawn: must(). */
 void hermes_move(struct entry *e, enum hermes_state to);
 
-/* Peer messages; the door has checked cluster, epoch and incarnations. HRcvInv, HRcvAck, HRcvVal. */
+/* Peer messages, cluster, epoch and incarnations checked. HRcvInv, HRcvAck, HRcvVal. */
 void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a);
 void hermes_on_ack(struct replica *r, const struct event *ev, struct actions *a);
 void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a);
 
 /*
- * hermes_submit: a client operation, op filled from the request, on ev->entry. Runs it, or queues it
- * behind what the key is doing. HRead, HWrite, HRMW.
+ * hermes_submit: a client operation, op filled from the request, on ev->entry. Runs it, or queues
+ * it behind what the key is doing. HRead, HWrite, HRMW.
  */
 void hermes_submit(struct replica *r, const struct event *ev, struct op *op, struct actions *a);
 

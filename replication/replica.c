@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door: checks who speaks and in which incarnation, keeps sessions, timers and held promises, and
- * hands everything about keys to hermes.c.
+ * The door: checks who speaks and in which incarnation, keeps sessions, timers and held promises,
+ * and hands everything about keys to hermes.c.
  */
 #include "replication/replica.h"
 
@@ -10,7 +10,7 @@
 /* A peer silent for this many HELLO intervals makes updates fail fast instead of hanging. */
 #define SILENT_HELLOS 50u
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void check_config(const struct replica_config *c)
 {
@@ -89,7 +89,7 @@ struct replica *replica_init(void *mem, const struct replica_config *config)
 	return r;
 }
 
-/* ---- actions, for hermes.c -------------------------------------------------------------------- */
+/* ---- actions, for hermes.c ------------------------------------------------------------------- */
 
 struct action *replica_action(struct actions *a, enum action_kind kind)
 {
@@ -146,7 +146,7 @@ void replica_reply(struct replica *r, struct actions *a, const struct op *op,
 	reply(a, op->session, &op->client, result);
 }
 
-/* ---- promises held for the disk --------------------------------------------------------------- */
+/* ---- promises held for the disk -------------------------------------------------------------- */
 
 static void send_ack(struct replica *r, uint8_t to, struct op_ts ts, uint64_t id,
 		     struct actions *a)
@@ -219,7 +219,7 @@ bool replica_can_hold(const struct replica *r)
 	return held_room(r);
 }
 
-/* ---- ops, ready ring, timer wheel ------------------------------------------------------------- */
+/* ---- ops, ready ring, timer wheel ------------------------------------------------------------ */
 
 struct op *replica_op_alloc(struct replica *r)
 {
@@ -330,7 +330,7 @@ static void turn_wheel(struct replica *r, struct actions *a)
 	}
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ----------------------------------------------------------------------------------- */
 
 static void send_hello(struct replica *r, uint8_t node, struct actions *a)
 {
@@ -440,7 +440,7 @@ uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node)
 	return r->peers[node].incarnation;
 }
 
-/* ---- clients ---------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 static void on_open(struct replica *r, const struct event *ev, struct actions *a)
 {
@@ -603,7 +603,7 @@ static void on_request(struct replica *r, const struct event *ev, struct actions
 	}
 }
 
-/* ---- the door --------------------------------------------------------------------------------- */
+/* ---- the door -------------------------------------------------------------------------------- */
 
 bool replica_step(struct replica *r, const struct event *event, struct actions *actions)
 {

@@ -90,8 +90,8 @@ bool replica_linked(const struct replica *r);
 uint32_t replica_peers_heard(const struct replica *r);
 
 /*
- * replica_entry_can_shrink: the entry is a tombstone and no op of this node still counts on room for
- * a value in its blob.
+ * replica_entry_can_shrink: the entry is a tombstone and no op of this node still counts on room
+ * for a value in its blob.
  */
 bool replica_entry_can_shrink(const struct entry *e);
 

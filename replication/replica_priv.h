@@ -20,8 +20,9 @@
 _Static_assert((TICKS_PER_RETRANSMIT << BACKOFF_SHIFT_MAX) < WHEEL_SLOTS, "wheel spans all delays");
 
 /*
- * op: one client operation under way or waiting; at most one per key is the key's front (entry->op).
- * A front that waits on an Invalid key also drives the key's replay. Free ops are linked by next.
+ * op: one client operation under way or waiting; at most one per key is the key's front
+ * (entry->op). A front that waits on an Invalid key also drives the key's replay. Free ops are
+ * linked by next.
  */
 struct op {
 	struct entry *entry;

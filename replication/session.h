@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * session.h: what one shard remembers about its clients, so that a request that arrives twice takes
- * effect once while this node lives (S-ONCE, S-CACHE). A session is opened by a client nonce and named
- * by an unguessable number, which also proves that the client receives at the address it claims.
- * Sessions die with the node: an update must never be resent under another one (S-UNKNOWN).
+ * effect once while this node lives (S-ONCE, S-CACHE). A session is opened by a client nonce and
+ * named by an unguessable number, which also proves that the client receives at the address it
+ * claims. Sessions die with the node: an update must never be resent under another one (S-UNKNOWN).
  *
  * Every update gets exactly one recorded outcome, refusals included: otherwise the second copy of a
  * request that was answered BUSY could still be applied.
@@ -43,7 +43,7 @@ enum session_verdict {
 	SESSION_UNDER_WAY, /* a copy is being executed: drop this one, the answer will come */
 	SESSION_DONE,	   /* answer from *ret_outcome */
 	SESSION_OLD,	   /* left the window long ago: drop */
-	SESSION_FULL,	   /* its slot still belongs to an update under way: drop, it will be resent */
+	SESSION_FULL,	   /* its slot belongs to an older update under way: drop */
 };
 
 /* session_table_init: list has room for count sessions and is zeroed here. */

@@ -52,7 +52,7 @@ enum wire_type {
 	WIRE_INCR = 21, /* key, value: i64 delta (8 bytes); the stored value is a decimal number */
 	/* node to client */
 	WIRE_OPENED = 32, /* id: nonce; value: WIRE_OPEN_BYTES, see below */
-	WIRE_RESULT = 33, /* id: request id, status, version; value: GET's value, INCR's new value */
+	WIRE_RESULT = 33, /* id: request id; status, version; value: GET's, INCR's result */
 };
 
 /* WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes. */
@@ -112,7 +112,7 @@ struct wire_message {
 /* wire_header_encode: writes 32 bytes; the checksum is left to wire_seal. */
 void wire_header_encode(uint8_t *payload, const struct wire_header *header);
 
-/* wire_seal: computes the checksum over payload[0..bytes) and stores it. Last step before sending. */
+/* wire_seal: stores the checksum of payload[0..bytes). The last step before sending. */
 void wire_seal(uint8_t *payload, uint32_t bytes);
 
 /*

@@ -294,7 +294,7 @@ static void answered(uint64_t id, enum status status, uint64_t version)
 	assert_int_equal(results[id].durability, DURABILITY_ALL);
 }
 
-/* ---- writes ----------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
 static void write_commits_when_all_disks_have_it(void **state)
 {
@@ -394,7 +394,7 @@ static void delete_leaves_a_tombstone(void **state)
 	assert_true(nodes[2].e.flags & ENTRY_TOMBSTONE);
 }
 
-/* ---- read-modify-writes ----------------------------------------------------------------------- */
+/* ---- read-modify-writes ---------------------------------------------------------------------- */
 
 static void cas_compares_versions(void **state)
 {
@@ -478,7 +478,7 @@ static void own_rmw_is_not_acked_to_a_replayer(void **state)
 	answered(2, STATUS_OK, 1);
 }
 
-/* ---- loss, duplication, reordering ------------------------------------------------------------ */
+/* ---- loss, duplication, reordering ----------------------------------------------------------- */
 
 static void lost_inv_is_sent_again(void **state)
 {
@@ -509,7 +509,8 @@ static void cc1_val_before_inv_is_ignored_then_replayed(void **state)
 	deliver(WIRE_INV, 0, 2);
 	fresh_entry(1); /* as if node 1 had never heard of the key */
 	{
-		struct packet val = { .from = 0, .to = 1, .from_incarnation = 1, .to_incarnation = 1,
+		struct packet val = { .from = 0, .to = 1, .from_incarnation = 1,
+			.to_incarnation = 1,
 			.m = { .type = WIRE_VAL, .key_bytes = 1, .ts = { 4, writer_make(0, 1) } },
 			.bytes = "k" };
 
@@ -626,7 +627,7 @@ static void late_ack_for_a_reused_slot_does_not_count(void **state)
 	answered(2, STATUS_OK, 4);
 }
 
-/* ---- restarts --------------------------------------------------------------------------------- */
+/* ---- restarts -------------------------------------------------------------------------------- */
 
 static void restart(uint8_t n, uint32_t incarnation)
 {
@@ -696,7 +697,7 @@ static void acks_to_a_dead_incarnation_are_not_sent(void **state)
 	assert_null(find(WIRE_ACK, 1, 0));
 }
 
-/* ---- sessions and refusals -------------------------------------------------------------------- */
+/* ---- sessions and refusals ------------------------------------------------------------------- */
 
 static void a_retried_update_takes_effect_once(void **state)
 {
