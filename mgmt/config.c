@@ -225,6 +225,11 @@ static int set_text(struct parse *s, const struct config_key *key, const struct 
 		return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
 			    "\"%s\" is %zu bytes long; at most %u", item->name, strlen(text),
 			    key->bytes - 1);
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 127)
+			return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
+				    "\"%s\" holds control character 0x%02x", item->name,
+				    (unsigned)(unsigned char)*at);
 	memcpy((char *)s->c + key->offset, text, strlen(text) + 1);
 	return 0;
 }

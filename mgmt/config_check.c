@@ -101,6 +101,10 @@ static int check_device(const struct check *k)
 	static const char *const kinds[] = { "memif:", "af_packet:", "af_xdp:", "pci:" };
 	const char *device = k->c->net_device;
 
+	for (const char *at = device; *at; at++)
+		if ((unsigned char)*at <= ' ' || (unsigned char)*at > '~')
+			return fail(k, "net.device", PROBLEM_CONFIG_OUT_OF_RANGE,
+				    "\"device\" may hold printable ASCII only");
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (strncmp(device, kinds[i], strlen(kinds[i])) == 0 && device[strlen(kinds[i])])
 			return 0;

@@ -107,6 +107,15 @@ static void add_cores(struct out *o, const struct config_cores *cores)
 	add(o, "]");
 }
 
+/* Quoted as TOML and JSON both read it; control characters cannot be in a value. */
+static void add_text(struct out *o, const char *text)
+{
+	add(o, "\"");
+	for (; *text; text++)
+		add(o, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+	add(o, "\"");
+}
+
 const char *config_key_value(const struct config *c, uint32_t index, char *out, size_t bytes)
 {
 	const struct config_key *key = &config_keys[index];
@@ -122,7 +131,7 @@ const char *config_key_value(const struct config *c, uint32_t index, char *out, 
 		memcpy(&number, at, sizeof(number));
 	switch (key->kind) {
 	case CONFIG_TEXT:
-		add(&o, "\"%s\"", (const char *)at);
+		add_text(&o, at);
 		break;
 	case CONFIG_NUMBER:
 		add(&o, "%llu", (unsigned long long)number);

@@ -49,7 +49,9 @@ static int recover(struct node_worker *w)
 	if (!w->mem)
 		return -EINVAL;
 	w->worker = worker_init(w->mem, &config, &w->sb, w->net, w->disk, stats);
+	uint64_t start_ns = idle_clock_ns();
 	rc = worker_recover(w->worker, &offset);
+	w->recovery_ns = idle_clock_ns() - start_ns;
 	if (rc == 0)
 		return 0;
 	node_log_problem(w, rc, "cannot recover");
@@ -218,10 +220,10 @@ static int recover_all(struct node *node, struct problem *p)
 	int rc = gather(node, p);
 	if (rc < 0)
 		return rc;
-	r->recovery_ns = idle_clock_ns() - r->started_ns;
 	for (uint16_t i = 0; i < node->worker_count; i++) {
 		r->recovered_records += r->worker[i].recovered_records;
 		r->recovered_torn_bytes += r->worker[i].recovered_torn_bytes;
+		r->recovery_ns = max_u64(r->recovery_ns, node->worker[i].recovery_ns);
 	}
 	r->incarnation = node->incarnation;
 	r->shard_count = node->worker[0].sb.shard_count;

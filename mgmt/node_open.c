@@ -26,6 +26,7 @@
 #define NODE_BATCH_BYTES 65536u
 #define NODE_BATCHES_IN_FLIGHT 2u
 #define NODE_SEAL_NS 100000000u
+#define NODE_BUSY_TRIES 300 /* of 10 ms */
 #define NODE_SPACE_LOW_PERMILLE 50u
 
 static int make_folders(const char *path)
@@ -220,13 +221,29 @@ static int check_owner(struct node_worker *w, const char *path)
 	return 0;
 }
 
+/*
+ * A killed process's disk queue lives on in the kernel for some ms and keeps the file locked. Our
+ * own lock says that no node runs on this folder, so it is worth waiting.
+ */
+static int open_patiently(const char *path, struct node_worker *w)
+{
+	struct timespec pause = { .tv_nsec = 10000000 };
+	int rc = blockdev_file_open(path, NULL, &w->disk);
+
+	for (int i = 0; rc == -EBUSY && i < NODE_BUSY_TRIES && !w->node->stop; i++) {
+		nanosleep(&pause, NULL);
+		rc = blockdev_file_open(path, NULL, &w->disk);
+	}
+	return rc;
+}
+
 int node_disk_open(struct node_worker *w)
 {
 	_Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
 	char path[CONFIG_PATH_BYTES + 32];
 
 	config_stream_path(w->node->config, w->index, path);
-	int rc = blockdev_file_open(path, NULL, &w->disk);
+	int rc = open_patiently(path, w);
 	if (rc < 0)
 		return node_log_problem(w, rc, "cannot open");
 	rc = superblock_read(w->disk, scratch, &w->sb);

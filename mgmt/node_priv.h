@@ -28,6 +28,7 @@ struct node_worker {
 	struct worker *worker;
 	void *mem;
 	uint64_t mem_bytes;
+	uint64_t recovery_ns; /* how long reading the log took */
 	struct poller poller;
 	int rc;			 /* of the step just done; problem filled when < 0 */
 	struct problem problem;

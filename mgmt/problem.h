@@ -5,7 +5,7 @@
  * handed up, and printed or put into JSON once, at the top.
  *
  * CAIRN-00xx: configuration. CAIRN-01xx: a warning about a running node. CAIRN-02xx: a node or
- * daemon that could not start. Ids are never reused; docs/operating.md lists them all (a unit test
+ * daemon that could not start. CAIRN-03xx: a request the daemon refused. Ids are never reused; docs/operating.md lists them all (a unit test
  * compares).
  */
 #ifndef CAIRN_MGMT_PROBLEM_H
@@ -58,7 +58,11 @@
 	X(PROGRAM_MISSING, 214, "install cairn-dataplane beside cairnd, or name it with"           \
 				" --dataplane")                                                    \
 	X(DISK_FULL, 215, "free some space on that file system")                                   \
-	X(INTERNAL, 216, "report it with the log")
+	X(INTERNAL, 216, "report it with the log")                                                 \
+	X(API_NO_SUCH_PATH, 301, "GET /v1/status, health, counters, config; POST"                  \
+				 " /v1/dataplane/start, stop, restart")                            \
+	X(API_METHOD, 302, "use GET to ask, POST to act")                                          \
+	X(API_REFUSED, 303, "look at GET /v1/status")
 
 enum problem_id {
 	PROBLEM_NONE = 0,

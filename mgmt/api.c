@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/api.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mgmt/ctl_proto.h"
+
+#define EXACT_MAX (1ull << 53) /* above it a JSON number loses bits in most readers */
+#define STALLED_NS 2000000000ull
+#define SPACE_LOW_PERMILLE 50u
+
+static const char *const state_names[] = { CTL_STATE_STARTING, CTL_STATE_RECOVERING,
+					   CTL_STATE_WAITING, CTL_STATE_SERVING,
+					   CTL_STATE_DISK_FAILED, CTL_STATE_STOPPED };
+
+static json_t *number(uint64_t n)
+{
+	char text[24];
+
+	if (n <= EXACT_MAX)
+		return json_integer((json_int_t)n);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return json_string(text);
+}
+
+static json_t *id_text(uint64_t id, const char *format)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), format, (unsigned long long)id);
+	return json_string(text);
+}
+
+/* Texts and settings may quote bytes of a file that are not UTF-8; JSON cannot. */
+static json_t *text(const char *bytes)
+{
+	json_t *string = json_string(bytes);
+
+	return string ? string : json_string("(not UTF-8)");
+}
+
+static void set(json_t *object, const char *name, json_t *value)
+{
+	must(json_object_set_new(object, name, value) == 0);
+}
+
+static json_t *answer(const char *schema)
+{
+	json_t *object = json_object();
+
+	must(object != NULL);
+	set(object, CTL_FIELD_SCHEMA, json_string(schema));
+	return object;
+}
+
+/* ---- what the region says, summed over workers ------------------------------------------------ */
+
+struct totals {
+	uint64_t keys, keys_max, blob_used, blob_bytes, log_remaining, log_bytes, ops_open;
+	uint64_t updated_ns;   /* of the worker that is furthest behind */
+	uint32_t linked;       /* peers linked on every shard */
+	uint32_t space;	       /* worst */
+	struct replica_counters replica;
+};
+
+static void add_replica(struct replica_counters *sum, const struct replica_counters *r)
+{
+#define ADD(name) sum->name += r->name;
+	REPLICA_COUNTERS(ADD)
+#undef ADD
+}
+
+static uint16_t workers_of(const struct stats_region *r)
+{
+	return r->worker_count < WORKERS_MAX ? r->worker_count : WORKERS_MAX;
+}
+
+static void sum_up(const struct stats_region *r, struct totals *t)
+{
+	*t = (struct totals){ .updated_ns = UINT64_MAX, .linked = UINT32_MAX };
+	for (uint16_t i = 0; i < workers_of(r); i++) {
+		const struct worker_stats *w = &r->worker[i];
+		uint32_t linked = w->shards == 0 ? 0 : w->linked_peers / w->shards;
+
+		t->keys += w->store_keys;
+		t->keys_max += w->store_keys_max;
+		t->blob_used += w->store_blob_used;
+		t->blob_bytes += w->store_blob_bytes;
+		t->log_remaining += w->wal_remaining_bytes;
+		t->log_bytes += w->wal_device_bytes;
+		t->ops_open += w->ops_open;
+		t->updated_ns = min_u64(t->updated_ns, w->updated_ns);
+		t->linked = linked < t->linked ? linked : t->linked;
+		t->space = w->space > t->space ? w->space : t->space;
+		add_replica(&t->replica, &w->replica);
+	}
+	if (t->linked == UINT32_MAX)
+		t->linked = 0;
+}
+
+static bool polling(const struct stats_region *r)
+{
+	return r->state == DATAPLANE_WAITING || r->state == DATAPLANE_SERVING ||
+	       r->state == DATAPLANE_DISK_FAILED;
+}
+
+static bool stalled(const struct api_view *view, const struct totals *t)
+{
+	return polling(view->region) && view->now_ns > t->updated_ns &&
+	       view->now_ns - t->updated_ns > STALLED_NS;
+}
+
+const char *api_state(const struct api_view *view)
+{
+	if (view->supervisor->state == SUPERVISOR_RUNNING && view->region &&
+	    view->region->state < ARRAY_LEN(state_names))
+		return state_names[view->region->state];
+	return supervise_state_name(view->supervisor->state);
+}
+
+/* ---- warnings --------------------------------------------------------------------------------- */
+
+static json_t *problem_json(const struct problem *p)
+{
+	json_t *object = json_object();
+	char code[16];
+
+	must(object != NULL);
+	set(object, CTL_FIELD_ID, json_string(problem_code(p->id, code)));
+	set(object, CTL_FIELD_TEXT, text(p->text));
+	set(object, CTL_FIELD_CURE, text(p->cure));
+	return object;
+}
+
+__attribute__((format(printf, 3, 4))) static void warn(json_t *list, enum problem_id id,
+						       const char *format, ...)
+{
+	char text[PROBLEM_TEXT_BYTES];
+	struct problem p;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	problem_set(&p, id, "%s", text);
+	must(json_array_append_new(list, problem_json(&p)) == 0);
+}
+
+static void warn_process(const struct api_view *view, json_t *list)
+{
+	const struct supervisor *s = view->supervisor;
+
+	if (s->state == SUPERVISOR_STOPPED || s->state == SUPERVISOR_STOPPING)
+		warn(list, PROBLEM_DATAPLANE_STOPPED, "the dataplane is stopped, by request");
+	if (s->state == SUPERVISOR_FAILED) {
+		warn(list, PROBLEM_DATAPLANE_FAILED, "the dataplane is not started again: %.400s",
+		     s->failure.text);
+		must(json_array_append_new(list, problem_json(&s->failure)) == 0);
+	} else if (s->failure.id != PROBLEM_NONE) {
+		warn(list, PROBLEM_DATAPLANE_RESTARTED, "the dataplane was restarted %u times; last: %.400s",
+		     s->restarts, s->failure.text);
+	}
+}
+
+static bool is_low(uint64_t free_amount, uint64_t whole)
+{
+	return whole != 0 && free_amount < whole / 1000 * SPACE_LOW_PERMILLE;
+}
+
+static void warn_node(const struct api_view *view, const struct totals *t, json_t *list)
+{
+	const struct stats_region *r = view->region;
+	uint32_t peers = view->config->node_count - 1;
+
+	if (r->state == DATAPLANE_DISK_FAILED)
+		for (uint16_t i = 0; i < workers_of(r); i++)
+			if (r->worker[i].disk_error != 0)
+				warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s", i,
+				     strerror(-r->worker[i].disk_error));
+	if (stalled(view, t))
+		warn(list, PROBLEM_DATAPLANE_STALLED, "a worker has made no round for %llu ms",
+		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));
+	if (polling(r) && t->linked < peers)
+		warn(list, PROBLEM_PEERS_NOT_LINKED, "%u of %u peers are linked on every shard", t->linked,
+		     peers);
+	if (is_low(t->keys_max - t->keys, t->keys_max) ||
+	    is_low(t->blob_bytes - t->blob_used, t->blob_bytes))
+		warn(list, PROBLEM_STORE_LOW, "the store holds %llu of %llu keys, %llu of %llu bytes",
+		     (unsigned long long)t->keys, (unsigned long long)t->keys_max,
+		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes);
+	if (is_low(t->log_remaining, t->log_bytes))
+		warn(list, PROBLEM_LOG_LOW, "the log has %llu of %llu bytes left",
+		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes);
+	if (polling(r) && !r->memory_huge && view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
+		warn(list, PROBLEM_NO_HUGEPAGES, "too few huge pages were free: normal pages are used");
+}
+
+static json_t *warnings(const struct api_view *view)
+{
+	json_t *list = json_array();
+	struct totals totals;
+
+	must(list != NULL);
+	warn_process(view, list);
+	if (view->region) {
+		sum_up(view->region, &totals);
+		warn_node(view, &totals, list);
+	}
+	return list;
+}
+
+static bool healthy(const struct api_view *view)
+{
+	struct totals totals;
+
+	if (strcmp(api_state(view), CTL_STATE_SERVING) != 0)
+		return false;
+	sum_up(view->region, &totals);
+	return !stalled(view, &totals);
+}
+
+/* ---- status ----------------------------------------------------------------------------------- */
+
+static json_t *status_node(const struct api_view *view)
+{
+	const struct config *c = view->config;
+	char ip[16];
+
+	return json_pack("{s:I, s:s, s:s, s:I, s:o}", "id", (json_int_t)c->node_id, "name", c->node_name,
+			 "address", config_ip_text(c->net_address.ip, ip), "port",
+			 (json_int_t)c->net_port, "incarnation",
+			 id_text(view->region ? view->region->incarnation : 0, "%llu"));
+}
+
+static json_t *status_cluster(const struct api_view *view)
+{
+	return json_pack("{s:o, s:i, s:s, s:s, s:i}", "id", id_text(view->config->cluster_id, "%016llx"),
+			 "nodes", (int)view->config->node_count, "engine", "hermes", "durability", "all",
+			 "epoch", (int)EPOCH_STATIC);
+}
+
+static json_t *status_dataplane(const struct api_view *view)
+{
+	const struct stats_region *r = view->region;
+	uint64_t uptime_ns = r && view->now_ns > r->started_ns ? view->now_ns - r->started_ns : 0;
+
+	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s}", "pid", view->supervisor->pid, "uptime_ms",
+			 number(uptime_ns / 1000000u), "restarts", (int)view->supervisor->restarts,
+			 "workers", (int)view->config->cpu_workers, "idle",
+			 r && r->idle_spin ? "spin" : "adaptive", "hugepages", r && r->memory_huge,
+			 "device", view->config->net_device);
+}
+
+static void status_totals(const struct api_view *view, const struct totals *t, json_t *object)
+{
+	static const char *const spaces[] = { "OK", "LOW", "FULL" };
+	const struct replica_counters *c = &t->replica;
+
+	set(object, CTL_FIELD_STORE,
+	    json_pack("{s:o, s:o, s:o, s:o, s:s}", "keys", number(t->keys), "keys_max",
+		      number(t->keys_max), "bytes", number(t->blob_used), "bytes_max",
+		      number(t->blob_bytes), "space", spaces[t->space < 3 ? t->space : 2]));
+	set(object, CTL_FIELD_LOG,
+	    json_pack("{s:o, s:o}", "bytes", number(t->log_bytes - t->log_remaining), "bytes_max",
+		      number(t->log_bytes)));
+	set(object, CTL_FIELD_RECOVERY,
+	    json_pack("{s:o, s:o, s:o}", "records", number(view->region->recovered_records), "torn_bytes",
+		      number(view->region->recovered_torn_bytes), "duration_us",
+		      number(view->region->recovery_ns / 1000u)));
+	set(object, CTL_FIELD_OPS,
+	    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reads", number(c->reads),
+		      "writes", number(c->writes), "deletes", number(c->deletes), "cas",
+		      number(c->cas), "incrs", number(c->incrs), "commits", number(c->commits),
+		      "retransmits", number(c->retransmits), "replays", number(c->replays), "open",
+		      number(t->ops_open)));
+}
+
+json_t *api_status(const struct api_view *view)
+{
+	static const struct stats_region nothing;
+	const struct stats_region *r = view->region ? view->region : &nothing;
+	struct api_view seen = *view;
+	json_t *object = answer(CTL_SCHEMA_STATUS);
+	struct totals totals;
+
+	sum_up(r, &totals);
+	set(object, CTL_FIELD_STATE, json_string(api_state(view)));
+	set(object, CTL_FIELD_HEALTHY, json_boolean(healthy(view)));
+	set(object, CTL_FIELD_NODE, status_node(view));
+	set(object, CTL_FIELD_CLUSTER, status_cluster(view));
+	set(object, CTL_FIELD_DATAPLANE, status_dataplane(view));
+	set(object, CTL_FIELD_DAEMON,
+	    json_pack("{s:i, s:s, s:o}", "pid", view->daemon_pid, "version", CAIRN_VERSION, "uptime_ms",
+		      number((view->now_ns - view->daemon_started_ns) / 1000000u)));
+	set(object, CTL_FIELD_PEERS,
+	    json_pack("{s:i, s:i}", "count", (int)view->config->node_count - 1, "linked",
+		      (int)totals.linked));
+	set(object, CTL_FIELD_SHARDS, json_pack("{s:i}", "count", (int)r->shard_count));
+	seen.region = r;
+	status_totals(&seen, &totals, object);
+	set(object, CTL_FIELD_WARNINGS, warnings(view));
+	return object;
+}
+
+json_t *api_health(const struct api_view *view)
+{
+	json_t *object = answer(CTL_SCHEMA_HEALTH);
+
+	set(object, CTL_FIELD_HEALTHY, json_boolean(healthy(view)));
+	set(object, CTL_FIELD_STATE, json_string(api_state(view)));
+	set(object, CTL_FIELD_REASONS, warnings(view));
+	return object;
+}
+
+/* ---- counters --------------------------------------------------------------------------------- */
+
+struct counter_list {
+	json_t *object;
+	const struct stats_region *region;
+};
+
+/* Sums the 64-bit field at `offset` of each worker's slot. */
+static void count(const struct counter_list *list, const char *group, const char *name, size_t offset)
+{
+	char full[64];
+	uint64_t sum = 0;
+
+	for (uint16_t i = 0; i < workers_of(list->region); i++)
+		sum += load_u64((const uint8_t *)&list->region->worker[i] + offset);
+	snprintf(full, sizeof(full), "%s.%s", group, name);
+	set(list->object, full, number(sum));
+}
+
+static void count_verdicts(const struct counter_list *list)
+{
+	size_t frame = offsetof(struct worker_stats, drop_frame);
+	size_t wire = offsetof(struct worker_stats, drop_wire);
+
+	for (uint32_t v = 0; v < FRAME_VERDICT_COUNT; v++)
+		count(list, "frame", frame_verdict_name((enum frame_verdict)v), frame + v * 8);
+	for (uint32_t v = 0; v < WIRE_VERDICT_COUNT; v++)
+		count(list, "wire", wire_verdict_name((enum wire_verdict)v), wire + v * 8);
+}
+
+static void count_all(const struct counter_list *l)
+{
+#define FIELD(name) offsetof(struct worker_stats, name)
+#define COUNT(name) count(l, "protocol", #name, FIELD(replica) + offsetof(struct replica_counters, name));
+	REPLICA_COUNTERS(COUNT)
+#undef COUNT
+#define COUNT(name) count(l, "worker", #name, FIELD(name));
+	WORKER_COUNTERS(COUNT)
+#undef COUNT
+#define COUNT(name) count(l, "log", #name, FIELD(wal) + offsetof(struct wal_counters, name));
+	COUNT(records) COUNT(batches) COUNT(bytes) COUNT(seals) COUNT(full)
+#undef COUNT
+#define COUNT(name) count(l, "port", #name, FIELD(netdev) + offsetof(struct netdev_counters, name));
+	COUNT(rx_frames) COUNT(rx_bytes) COUNT(tx_frames) COUNT(tx_bytes) COUNT(tx_dropped)
+	COUNT(rx_no_buffer) COUNT(alloc_failed) COUNT(handed_off) COUNT(link_restarts)
+#undef COUNT
+#undef FIELD
+	count_verdicts(l);
+}
+
+json_t *api_counters(const struct api_view *view)
+{
+	json_t *object = answer(CTL_SCHEMA_COUNTERS), *counters = json_object();
+	struct counter_list list = { counters, view->region };
+
+	must(counters != NULL);
+	if (view->region)
+		count_all(&list);
+	set(object, "workers", json_integer(view->region ? workers_of(view->region) : 0));
+	set(object, CTL_FIELD_COUNTERS, counters);
+	return object;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------- */
+
+json_t *api_config(const struct api_view *view)
+{
+	json_t *object = answer(CTL_SCHEMA_CONFIG), *settings = json_object(), *peers = json_array();
+	char name[64], value[CONFIG_PATH_BYTES * 2 + 64], ip[16];
+
+	for (uint32_t i = 0; i < config_key_count(); i++) {
+		/* What TOML writes for these kinds of value, JSON reads. */
+		json_t *v = json_loads(config_key_value(view->config, i, value, sizeof(value)),
+				       JSON_DECODE_ANY, NULL);
+		set(settings, config_key_name(i, name), v ? v : json_string("(not UTF-8)"));
+	}
+	for (uint32_t i = 0; i < view->config->peer_count; i++)
+		json_array_append_new(peers, json_pack("{s:I, s:s}", "id",
+						       (json_int_t)view->config->peer[i].id, "addr",
+						       config_ip_text(view->config->peer[i].ip, ip)));
+	set(object, "file", text(view->config->file));
+	set(object, "settings", settings);
+	set(object, "peers", peers);
+	return object;
+}
+
+json_t *api_action(const struct api_view *view, const char *action)
+{
+	json_t *object = answer(CTL_SCHEMA_ACTION);
+
+	set(object, CTL_FIELD_ACTION, json_string(action));
+	set(object, CTL_FIELD_STATE, json_string(api_state(view)));
+	return object;
+}
+
+json_t *api_error(const struct problem *p)
+{
+	json_t *object = answer(CTL_SCHEMA_ERROR);
+
+	set(object, CTL_FIELD_ERROR, problem_json(p));
+	return object;
+}
+
+bool api_region_read(const struct config *config, int pid, struct stats_region *ret_region)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+
+	config_runtime_path(config, CTL_FILE_STATS, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = pread(fd, ret_region, sizeof(*ret_region), 0);
+	close(fd);
+	return n == (ssize_t)sizeof(*ret_region) && ret_region->magic == STATS_MAGIC &&
+	       ret_region->format == STATS_FORMAT && ret_region->bytes == sizeof(*ret_region) &&
+	       ret_region->pid == pid;
+}

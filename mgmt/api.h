@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api.h: the answers of the daemon as JSON (fields: ctl_proto.h). Pure: everything they are made of
+ * is in struct api_view, so tests make them from invented nodes.
+ */
+#ifndef CAIRN_MGMT_API_H
+#define CAIRN_MGMT_API_H
+
+#include <jansson.h>
+
+#include "dataplane/stats.h"
+#include "mgmt/config.h"
+#include "mgmt/supervise.h"
+
+struct api_view {
+	const struct config *config;
+	const struct supervisor *supervisor;
+	const struct stats_region *region; /* a copy of the running dataplane's; NULL: none */
+	uint64_t now_ns;		   /* CLOCK_MONOTONIC, as in the region */
+	uint64_t daemon_started_ns;
+	int daemon_pid;
+};
+
+/* api_state: the state word of the node. */
+const char *api_state(const struct api_view *view);
+
+/* Each returns a new object, never NULL (out of memory aborts). */
+json_t *api_status(const struct api_view *view);
+json_t *api_health(const struct api_view *view);
+json_t *api_counters(const struct api_view *view);
+json_t *api_config(const struct api_view *view);
+json_t *api_action(const struct api_view *view, const char *action);
+json_t *api_error(const struct problem *p);
+
+/*
+ * api_region_read: copies the counters' file of the node if it is whole, of our format, and of
+ * process pid. false otherwise.
+ */
+bool api_region_read(const struct config *config, int pid, struct stats_region *ret_region);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cairnd: the control daemon of one node. Checks the configuration, runs the dataplane as a process
+ * of its own and answers the API. It keeps no data: what it knows is the configuration and what the
+ * dataplane's counters' file says, so it can die and come back at any time.
+ *
+ *   SIGTERM, SIGINT  stop the dataplane, then exit
+ *   SIGQUIT          exit, the dataplane goes on serving
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mgmt/api.h"
+#include "mgmt/ctl_proto.h"
+#include "mgmt/http.h"
+#include "mgmt/lock.h"
+#include "mgmt/log.h"
+
+#define DAEMON_LOCK "cairnd.lock"
+#define DAEMON_REFERENCE_BYTES 16384u
+
+struct daemon_state {
+	struct config config;
+	struct supervisor supervisor;
+	struct stats_region region;
+	struct http *http;
+	uint64_t started_ns;
+	bool leaving; /* exit when the dataplane has stopped */
+	bool quit;    /* exit now */
+};
+
+void must_failed(const char *expression, const char *file, int line)
+{
+	log_event(LOG_LEVEL_ERROR, "abort", "expression=\"%s\" file=%s line=%d", expression, file,
+		  line);
+	abort();
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void look(struct daemon_state *d, struct api_view *ret_view)
+{
+	bool alive = d->supervisor.pid != 0 &&
+		     api_region_read(&d->config, d->supervisor.pid, &d->region);
+
+	*ret_view = (struct api_view){
+		.config = &d->config, .supervisor = &d->supervisor,
+		.region = alive ? &d->region : NULL, .now_ns = now_ns(),
+		.daemon_started_ns = d->started_ns, .daemon_pid = (int)getpid(),
+	};
+}
+
+static unsigned do_action(struct daemon_state *d, const char *action, json_t **ret_json)
+{
+	struct supervisor *s = &d->supervisor;
+	struct api_view view;
+	int rc = 0;
+
+	log_event(LOG_LEVEL_INFO, "request", "action=%s", action);
+	if (d->leaving) {
+		struct problem p;
+		problem_set(&p, PROBLEM_API_REFUSED, "cairnd is stopping");
+		*ret_json = api_error(&p);
+		return 409;
+	}
+	if (strcmp(action, "stop") == 0)
+		supervise_stop(s, now_ns());
+	else
+		rc = strcmp(action, "start") == 0 ? supervise_start(s, now_ns()) :
+						    supervise_restart(s, now_ns());
+	if (rc < 0) {
+		*ret_json = api_error(&s->failure);
+		return 500;
+	}
+	look(d, &view);
+	*ret_json = api_action(&view, action);
+	return 202;
+}
+
+struct route {
+	const char *path;
+	json_t *(*get)(const struct api_view *view); /* GET, or */
+	const char *action;			     /* POST */
+};
+
+static const struct route routes[] = {
+	{ CTL_PATH_STATUS, api_status, NULL },	   { CTL_PATH_HEALTH, api_health, NULL },
+	{ CTL_PATH_COUNTERS, api_counters, NULL }, { CTL_PATH_CONFIG, api_config, NULL },
+	{ CTL_PATH_STOP, NULL, "stop" },	   { CTL_PATH_START, NULL, "start" },
+	{ CTL_PATH_RESTART, NULL, "restart" },
+};
+
+static unsigned handle(void *context, const char *method, const char *path, json_t **ret_json)
+{
+	struct daemon_state *d = context;
+	struct api_view view;
+	struct problem p;
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(routes) && strcmp(routes[i].path, path) != 0)
+		i++;
+	if (i == ARRAY_LEN(routes)) {
+		problem_set(&p, PROBLEM_API_NO_SUCH_PATH, "there is no %.200s", path);
+		*ret_json = api_error(&p);
+		return 404;
+	}
+	if (strcmp(method, routes[i].get ? "GET" : "POST") != 0) {
+		problem_set(&p, PROBLEM_API_METHOD, "%s does not take %.20s", path, method);
+		*ret_json = api_error(&p);
+		return 405;
+	}
+	if (routes[i].action)
+		return do_action(d, routes[i].action, ret_json);
+	look(d, &view);
+	*ret_json = routes[i].get(&view);
+	return 200;
+}
+
+static void take_signal(struct daemon_state *d, int signals)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	log_event(LOG_LEVEL_INFO, "signal", "signal=%s", sigabbrev_np((int)info.ssi_signo));
+	if (info.ssi_signo == SIGQUIT) {
+		d->quit = true;
+		return;
+	}
+	d->leaving = true;
+	supervise_stop(&d->supervisor, now_ns());
+}
+
+static int wait_ms(const struct daemon_state *d)
+{
+	int http_ms = http_timeout_ms(d->http);
+	uint64_t now = now_ns(), deadline = d->supervisor.deadline_ns;
+
+	if (deadline == UINT64_MAX)
+		return http_ms;
+	uint64_t ms = deadline > now ? (deadline - now) / 1000000u + 1 : 0;
+	if (http_ms >= 0 && (uint64_t)http_ms < ms)
+		return http_ms;
+	return ms > 60000 ? 60000 : (int)ms;
+}
+
+static void loop(struct daemon_state *d, int signals)
+{
+	while (!d->quit && !(d->leaving && d->supervisor.pid == 0)) {
+		struct pollfd fds[] = {
+			{ .fd = signals, .events = POLLIN },
+			{ .fd = http_fd(d->http), .events = POLLIN },
+			{ .fd = d->supervisor.pidfd, .events = POLLIN },
+		};
+
+		if (poll(fds, ARRAY_LEN(fds), wait_ms(d)) < 0 && errno != EINTR) {
+			log_event(LOG_LEVEL_ERROR, "poll", "errno=%d", errno);
+			return;
+		}
+		if (fds[2].revents)
+			supervise_ended(&d->supervisor, now_ns());
+		if (fds[0].revents)
+			take_signal(d, signals);
+		supervise_tick(&d->supervisor, now_ns());
+		http_run(d->http);
+	}
+}
+
+static int make_runtime(const struct config *c, struct problem *p)
+{
+	char part[CONFIG_PATH_BYTES];
+
+	snprintf(part, sizeof(part), "%s", c->node_runtime);
+	for (char *at = part + 1; *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = 0;
+		mkdir(part, 0755);
+		*at = '/';
+	}
+	if (mkdir(part, 0750) == 0 || errno == EEXIST)
+		return 0;
+	return problem_set(p, PROBLEM_RUNTIME_UNUSABLE, "%s: cannot make folder: %s", part,
+			   strerror(errno));
+}
+
+static int take_lock(const struct config *c, struct problem *p)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	int fd, pid = 0;
+
+	config_runtime_path(c, DAEMON_LOCK, path);
+	int rc = lock_take(path, &fd, &pid);
+	if (rc == 0)
+		return 0; /* held until the process ends */
+	if (rc != -EBUSY)
+		return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : PROBLEM_RUNTIME_UNUSABLE,
+				   "%s: cannot lock: %s", path, strerror(-rc));
+	problem_set(p, PROBLEM_ALREADY_RUNNING, "cairnd of this node runs already, as process %d", pid);
+	return problem_cure(p, "stop process %d first, or use its socket %s", pid, c->control_socket);
+}
+
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct daemon_state *d, const char *program)
+{
+	const struct config *c = &d->config;
+	struct problem problem;
+	int signals = catch_signals();
+
+	d->started_ns = now_ns();
+	int rc = make_runtime(c, &problem);
+	if (rc == 0)
+		rc = take_lock(c, &problem);
+	if (rc == 0)
+		rc = http_start(c->control_socket, (unsigned)c->control_socket_mode, handle, d, &d->http,
+				&problem);
+	if (rc < 0) {
+		log_problem(LOG_LEVEL_ERROR, "start_failed", &problem);
+		return CTL_EXIT_FAILED;
+	}
+	log_event(LOG_LEVEL_INFO, "started", "node=%s version=%s socket=%s", c->node_name, CAIRN_VERSION,
+		  c->control_socket);
+	supervise_init(&d->supervisor, c, program);
+	/* A failure to start it is in the status, with the cure: stay and tell. */
+	(void)supervise_start(&d->supervisor, d->started_ns);
+	loop(d, signals);
+	log_event(LOG_LEVEL_INFO, "stopped", "dataplane_pid=%d", d->supervisor.pid);
+	http_stop(d->http);
+	return CTL_EXIT_OK;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage: cairnd -c FILE [-n] [--dataplane PROGRAM]\n"
+	      "  -c, --config FILE             configuration of the node\n"
+	      "  -n, --check                   check the configuration and exit\n"
+	      "      --dataplane PROGRAM       cairn-dataplane; default: the one beside cairnd\n"
+	      "      --print-config-reference  every key, its default and its meaning\n"
+	      "      --foreground              accepted; cairnd always stays in the foreground\n"
+	      "      --version                 print the version\n"
+	      "  -h, --help                    this text\n"
+	      "Signals: TERM, INT stop the dataplane and exit; QUIT exits, the dataplane goes on.\n"
+	      "Exit: 0 done, 1 failed, 2 usage or configuration error.\n", out);
+}
+
+static int print_reference(void)
+{
+	static char text[DAEMON_REFERENCE_BYTES];
+
+	must(config_reference(text, sizeof(text)) < sizeof(text));
+	fputs(text, stdout);
+	return CTL_EXIT_OK;
+}
+
+struct options {
+	const char *file, *program;
+	bool check;
+};
+
+/* Returns -1 to go on, or the exit code. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option table[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
+		{ "dataplane", required_argument, NULL, 'd' }, { "foreground", no_argument, NULL, 'f' },
+		{ "print-config-reference", no_argument, NULL, 'r' },
+		{ "version", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:nh", table, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->file = optarg;
+			break;
+		case 'd':
+			o->program = optarg;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'f':
+			break;
+		case 'r':
+			return print_reference();
+		case 'v':
+			puts("cairnd " CAIRN_VERSION);
+			return CTL_EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return CTL_EXIT_OK;
+		default:
+			usage(stderr);
+			return CTL_EXIT_USAGE;
+		}
+	}
+	if (o->file && optind == argc)
+		return -1;
+	usage(stderr);
+	return CTL_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon_state d;
+	struct options options = { .program = "" };
+	struct problem problem;
+	char code[16];
+
+	int exit_code = parse_options(argc, argv, &options);
+	if (exit_code >= 0)
+		return exit_code;
+	log_start("cairnd");
+	if (config_load(options.file, &d.config, &problem) < 0) {
+		fprintf(stderr, "%s [%s]\n  cure: %s\n", problem.text, problem_code(problem.id, code),
+			problem.cure);
+		return CTL_EXIT_USAGE;
+	}
+	if (options.check) {
+		printf("%s: ok\n", options.file);
+		return CTL_EXIT_OK;
+	}
+	return run(&d, options.program);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http.h: HTTP on a UNIX socket, driven by the caller's own poll loop: no threads. Requests carry no
+ * body that matters; answers are one JSON object.
+ */
+#ifndef CAIRN_MGMT_HTTP_H
+#define CAIRN_MGMT_HTTP_H
+
+#include <jansson.h>
+
+#include "mgmt/problem.h"
+
+struct http;
+
+/*
+ * http_handler: answers one request. *ret_json is a new object, which http.c releases. Returns the
+ * HTTP status.
+ */
+typedef unsigned http_handler(void *context, const char *method, const char *path,
+			      json_t **ret_json);
+
+/*
+ * http_start: listens on path with the given permissions. A socket file nobody answers on is
+ * removed first; anything else there is left alone. 0 and *ret_http, or -EINVAL and *p:
+ * SOCKET_TAKEN or RUNTIME_UNUSABLE.
+ */
+int http_start(const char *path, unsigned mode, http_handler *handler, void *context,
+	       struct http **ret_http, struct problem *p);
+
+/* http_fd: readable when http_run has something to do. http_timeout_ms: latest time for it; -1. */
+int http_fd(const struct http *http);
+int http_timeout_ms(const struct http *http);
+void http_run(struct http *http);
+
+/* http_stop: closes, removes the socket file. NULL is allowed. */
+void http_stop(struct http *http);
+
+#endif
