@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cairnctl: the command table, and main. Everything a command does is in its handler's file. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mgmt/ctl_status.h"
+#include "mgmt/kv.h"
+#include "mgmt/lab.h"
+#include "replication/base.h"
+
+#ifndef CAIRN_VERSION
+#define CAIRN_VERSION "0.1.0"
+#endif
+
+_Noreturn void must_failed(const char *expression, const char *file, int line)
+{
+	fprintf(stderr, "cairnctl: %s:%d: must(%s) failed\n", file, line, expression);
+	abort();
+}
+
+/* clang-format off */
+#define OPTION_DIR {"dir", "DIR", "the lab's folder (CAIRN_LAB_DIR; default: one per user)", 'd'}
+#define OPTION_WAIT {"wait", "TIME", "how long nodes may take to serve (default 60s)", 'w'}
+#define OPTIONS_KV \
+	{"endpoints", "LIST", "nodes: host:port or gw:host:port,.. (default: the lab)", 'e'}, \
+	{"node", "I", "the node that coordinates or answers (default: any)", 'n'}, \
+	{"timeout", "TIME", "for one request, e.g. 500ms (default 5s)", 't'}, \
+	OPTION_DIR
+#define OPTIONS_PIPE \
+	{"window", "N", "operations in flight, 1 to 1024 (default 128)", 0}, \
+	{"patience", "TIME", "for one record, all its attempts together (default 30s)", 0}
+
+static const struct ctl_option options_lab_up[] = {
+	OPTION_DIR, OPTION_WAIT,
+	{"nodes", "N", "1 to 7 (default 3)", 0},
+	{"links", "memif|veth", "shared memory and a switch (default), or namespaces", 0},
+	{"shards", "N", "1 to 64 (default 1)", 0},
+	{"workers", "N", "polling threads of each node (default 1)", 0},
+	{"idle", "adaptive|spin|auto", "what idle workers do (default adaptive)", 0},
+	{"keys", "N", "keys each node has room for (default 400000)", 0},
+	{"wal-bytes", "SIZE", "log of each worker, e.g. 256MiB (default)", 0},
+	{"fault", "SPEC", "faults from the start; see cairnctl help lab fault", 0},
+	{"gateway-port", "PORT", "UDP port of node 0 on 127.0.0.1 (default: free ones)", 0},
+	{"port-base", "PORT", "UDP port of shard 0 on the nodes (default 7400)", 0},
+	{0},
+};
+static const struct ctl_option options_lab[] = {OPTION_DIR, {0}};
+static const struct ctl_option options_lab_start[] = {OPTION_DIR, OPTION_WAIT, {0}};
+static const struct ctl_option options_lab_kill[] = {
+	OPTION_DIR,
+	{"only", "daemon|dataplane", "kill only this one of the two", 0},
+	{0},
+};
+static const struct ctl_option options_status[] = {
+	OPTION_DIR, {"socket", "PATH", "control socket of one cairnd (CAIRN_SOCKET)", 's'}, {0},
+};
+static const struct ctl_option options_health[] = {
+	OPTION_DIR, {"socket", "PATH", "control socket of one cairnd (CAIRN_SOCKET)", 's'},
+	{"wait", "TIME", "wait so long for health, e.g. 30s", 'w'}, {0},
+};
+static const struct ctl_option options_kv[] = {OPTIONS_KV, {0}};
+static const struct ctl_option options_get[] = {
+	OPTIONS_KV,
+	{"with-version", NULL, "print VALUE<TAB>VERSION", 0},
+	{"raw", NULL, "print the value's bytes, no newline after them", 0},
+	{0},
+};
+static const struct ctl_option options_cas[] = {
+	OPTIONS_KV,
+	{"version", "V", "the version the key must have; 0: it must not exist", 'v'},
+	{0},
+};
+static const struct ctl_option options_import[] = {
+	OPTIONS_KV, OPTIONS_PIPE,
+	{"format", "tsv|md5sums", "KEY<TAB>VALUE (default), or \"md5  path\" lines", 'f'},
+	{"acked", "FILE", "append KEY<TAB>VALUE<TAB>VERSION of acknowledged records", 0},
+	{"retry", NULL, "put a record again when its outcome is unknown", 0},
+	{"skip-large", NULL, "too large records do not make the import fail", 0},
+	{0},
+};
+static const struct ctl_option options_export[] = {
+	OPTIONS_KV, OPTIONS_PIPE,
+	{"keys", "FILE", "the keys to read, one per line up to a tab; - for standard input", 'k'},
+	{"with-version", NULL, "print KEY<TAB>VALUE<TAB>VERSION", 0},
+	{"allow-missing", NULL, "keys that do not exist do not make the export fail", 0},
+	{0},
+};
+
+static int run_help(const struct ctl_call *call);
+static int run_version(const struct ctl_call *call);
+
+static const struct ctl_command commands[] = {
+	{"lab up", "", "Make a cluster of real processes on this machine and wait until it serves",
+	 "Prints the lab's folder. One switch process carries all frames over shared memory\n"
+	 "and can make faults; UDP clients reach node i through a port on 127.0.0.1. With\n"
+	 "--links veth (root) the nodes are at 10.77.0.1, .2, ... for kernel clients, ping\n"
+	 "and tcpdump. Node i uses the --gateway-port + i when one is given.",
+	 options_lab_up, lab_up, 0, 0},
+	{"lab down", "", "Stop a lab's processes and remove its folder", NULL, options_lab,
+	 lab_down, 0, 0},
+	{"lab status", "", "Show a lab's processes and endpoints", "Exit code 1: some do not run.",
+	 options_lab, lab_status, 0, 0},
+	{"lab kill", "[NODE|all]", "Kill nodes without warning (SIGKILL)",
+	 "Kills the control daemon and the dataplane. Data stay where they are.", options_lab_kill,
+	 lab_kill, 0, 1},
+	{"lab start", "[NODE|all]", "Start nodes that do not run, on the data they have", NULL,
+	 options_lab_start, lab_start, 0, 1},
+	{"lab fault", "[SPEC|off]", "Make the switch lose, repeat, delay or damage frames",
+	 "SPEC: seed=N,drop=P,dup=P,delay=P,hold=MIN-MAX,corrupt=P,truncate=P,replay=P;\n"
+	 "each P in percent: 2%. Without SPEC: the switch's counters.",
+	 options_lab, lab_fault, 0, 1},
+	{"lab partition", "GROUPS|off", "Cut links between ports of the switch",
+	 "\"0|1,2\" cuts all links between node 0 and the nodes 1 and 2; \"0>1\" cuts one\n"
+	 "direction.",
+	 options_lab, lab_partition, 1, 1},
+	{"status", "", "Show every node on one screen", NULL, options_status, ctl_status_show, 0,
+	 0},
+	{"health", "", "Tell by exit code whether every node serves",
+	 "Exit codes: 0 healthy, 8 healthy with warnings, 1 not healthy, 6 no daemon answers.\n"
+	 "Reasons and cures go to standard error.",
+	 options_health, ctl_status_health, 0, 0},
+	{"kv get", "KEY", "Read a key", "Exit code 3: there is no such key.", options_get, kv_get,
+	 1, 1},
+	{"kv put", "KEY VALUE|-", "Write a key; prints its new version",
+	 "\"-\" takes the value from standard input. Keys have 1 to 512 bytes, values up to\n"
+	 "896.",
+	 options_kv, kv_put, 2, 2},
+	{"kv del", "KEY", "Delete a key; prints the version of the deletion", NULL, options_kv,
+	 kv_del, 1, 1},
+	{"kv cas", "KEY VALUE|-", "Write a key if it has this --version",
+	 "Exit code 5: it has another one.", options_cas, kv_cas, 2, 2},
+	{"kv incr", "KEY [DELTA]", "Add to the number a key holds; prints the sum",
+	 "A key that does not exist counts as 0. DELTA may be negative (default 1).", options_kv,
+	 kv_incr, 1, 2},
+	{"kv import", "FILE|-", "Write many records, with many requests in flight",
+	 "Lines are KEY<TAB>VALUE. Of a key given twice either value may stay. Records over\n"
+	 "the limits are named, counted and left out. Prints counts; exit code 7 when the\n"
+	 "outcome of some is unknown, 1 when some were not stored.",
+	 options_import, kv_import, 1, 1},
+	{"kv export", "", "Read many keys, in the order given, with many requests in flight",
+	 "Prints KEY<TAB>VALUE. The keys must be given: this stage cannot list them. With\n"
+	 "--node all are read at that replica. -o json: one object per line.",
+	 options_export, kv_export, 0, 0},
+	{"help", "[COMMAND...]", "Explain a command", NULL, NULL, run_help, 0, 2},
+	{"version", "", "Print the version", NULL, NULL, run_version, 0, 0},
+	{0},
+};
+/* clang-format on */
+
+static int run_help(const struct ctl_call *call)
+{
+	char path[128];
+
+	if (call->argument_count == 0)
+		return ctl_args_help(commands, NULL, stdout);
+	snprintf(path, sizeof(path), "%s%s%s", call->argument[0],
+		 call->argument_count > 1 ? " " : "",
+		 call->argument_count > 1 ? call->argument[1] : "");
+	return ctl_args_help(commands, path, stdout);
+}
+
+static int run_version(const struct ctl_call *call)
+{
+	if (call->format == CTL_JSON)
+		return ctl_output_json("cairn.version/1",
+				       json_pack("{s:s}", "version", CAIRN_VERSION));
+	printf("cairnctl %s\n", CAIRN_VERSION);
+	return ctl_output_flush();
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl_call call;
+	int rc;
+
+	if (argc == 2 && strcmp(argv[1], "--dump-commands") == 0) {
+		ctl_args_dump(commands, stdout);
+		return ctl_output_flush();
+	}
+	rc = ctl_args_parse(commands, argc, argv, &call);
+	if (rc)
+		return rc;
+	if (call.help || !call.command) {
+		const char *path = call.command ? call.command->path : NULL;
+
+		if (!path && call.argument_count)
+			path = call.argument[0];
+		rc = ctl_args_help(commands, path, call.help ? stdout : stderr);
+		return rc || call.help ? rc : CTL_EXIT_USAGE;
+	}
+	return call.command->run(&call);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/ctl_http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "mgmt/ctl_proto.h"
+
+struct answer {
+	size_t bytes;
+	char text[CTL_BODY_MAX];
+};
+
+static size_t answer_append(char *data, size_t size, size_t count, void *user)
+{
+	struct answer *a = user;
+	size_t bytes = size * count;
+
+	if (bytes > sizeof(a->text) - a->bytes)
+		return 0;
+	memcpy(a->text + a->bytes, data, bytes);
+	a->bytes += bytes;
+	return bytes;
+}
+
+/* curl says only "could not connect"; the errno of our own connect says why. */
+static int probe(const char *socket_path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, rc = 0;
+
+	if (strlen(socket_path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, socket_path, strlen(socket_path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int perform(CURL *curl, struct answer *a, long *ret_status, json_t **ret_body, char *error)
+{
+	CURLcode code = curl_easy_perform(curl);
+	json_error_t parse;
+	json_t *body;
+
+	if (code != CURLE_OK) {
+		snprintf(error, CTL_HTTP_ERROR_BYTES, "%s", curl_easy_strerror(code));
+		if (code == CURLE_OPERATION_TIMEDOUT)
+			return -ETIMEDOUT;
+		return code == CURLE_WRITE_ERROR ? -EPROTO : -EIO;
+	}
+	body = json_loadb(a->text, a->bytes, 0, &parse);
+	if (!json_is_object(body)) {
+		json_decref(body);
+		snprintf(error, CTL_HTTP_ERROR_BYTES, "the answer is not a JSON object");
+		return -EPROTO;
+	}
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+	*ret_body = body;
+	return 0;
+}
+
+int ctl_http_request(const char *socket_path, const char *path, bool post, uint64_t timeout_ms,
+		     long *ret_status, json_t **ret_body, char error[CTL_HTTP_ERROR_BYTES])
+{
+	static struct answer answer;
+	char url[128];
+	CURL *curl;
+	int rc = probe(socket_path);
+
+	if (rc) {
+		snprintf(error, CTL_HTTP_ERROR_BYTES, "%s", strerror(-rc));
+		return rc;
+	}
+	curl = curl_easy_init();
+	if (!curl) {
+		snprintf(error, CTL_HTTP_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
+	}
+	answer.bytes = 0;
+	snprintf(url, sizeof(url), "http://localhost%s", path);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, answer_append);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	if (post) {
+		curl_easy_setopt(curl, CURLOPT_POST, 1L);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, 0L);
+	}
+	rc = perform(curl, &answer, ret_status, ret_body, error);
+	curl_easy_cleanup(curl);
+	return rc;
+}

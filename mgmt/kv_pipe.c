@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mgmt/kv_pipe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define RESULTS_MAX    64u
+#define RING_FACTOR    4u  /* records kept behind a slow one, in windows */
+#define RUN_LENGTH     16u /* records in a row to the same server: they share datagrams */
+#define RETRY_BUSY_NS  1000000ull
+#define RETRY_LATER_NS 20000000ull
+
+enum slot_state { SLOT_FREE, SLOT_FLYING, SLOT_WAITING, SLOT_DONE };
+
+struct slot {
+	enum slot_state state;
+	uint32_t server;
+	uint64_t deadline_ns, retry_ns;
+	struct kv_record record;
+	struct cairn_result result; /* kept for ordered delivery */
+};
+
+struct run {
+	struct kv_pipe *pipe;
+	struct slot *slots;
+	uint64_t head, tail; /* records begun, records delivered from the ring's end */
+	uint32_t size, flying, waiting;
+	bool ended;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void finish(struct run *r, struct slot *s, const struct cairn_result *result)
+{
+	struct kv_pipe *p = r->pipe;
+
+	if (p->ordered)
+		s->result = *result;
+	else if (!p->done(p->user, &s->record, result))
+		r->ended = true;
+	s->state = SLOT_DONE;
+	while (r->tail < r->head && r->slots[r->tail % r->size].state == SLOT_DONE) {
+		s = &r->slots[r->tail++ % r->size];
+		if (p->ordered && !p->done(p->user, &s->record, &s->result))
+			r->ended = true;
+		s->state = SLOT_FREE;
+	}
+}
+
+static void submit(struct run *r, uint32_t index, uint64_t now)
+{
+	struct kv_pipe *p = r->pipe;
+	struct slot *s = &r->slots[index];
+	uint64_t left = s->deadline_ns - now;
+	struct cairn_op op = {
+		.kind = p->kind,
+		.server = s->server,
+		.key = { s->record.key, s->record.key_bytes },
+		.value = { s->record.value, s->record.value_bytes },
+		.timeout_ns = p->attempt_ns < left ? p->attempt_ns : left,
+		.tag = index,
+	};
+	struct cairn_result refused = { .tag = index, .kind = p->kind, .server = s->server };
+
+	refused.status = cairn_submit(p->target->client, &op);
+	if (refused.status == CAIRN_OK) {
+		s->state = SLOT_FLYING;
+		r->flying++;
+	} else {
+		finish(r, s, &refused);
+	}
+}
+
+/* When to try this outcome again, in ns from now; 0: it is final. */
+static uint64_t retry_after(const struct kv_pipe *p, enum cairn_status status)
+{
+	if (status == CAIRN_BUSY)
+		return RETRY_BUSY_NS;
+	if (status == CAIRN_NOT_SERVING || (status == CAIRN_UNKNOWN && p->retry_unknown))
+		return RETRY_LATER_NS;
+	return 0;
+}
+
+static void complete(struct run *r, const struct cairn_result *result, uint64_t now)
+{
+	struct slot *s = &r->slots[result->tag];
+	uint64_t after = retry_after(r->pipe, result->status);
+
+	r->flying--;
+	if (after == 0 || now + after >= s->deadline_ns) {
+		finish(r, s, result);
+		return;
+	}
+	s->state = SLOT_WAITING;
+	s->retry_ns = now + after;
+	r->waiting++;
+	r->pipe->retries++;
+}
+
+/* Sends again what is due; returns ns until the next one is. */
+static uint64_t retry_due(struct run *r, uint64_t now)
+{
+	uint64_t sleep = 100000000;
+
+	for (uint64_t i = r->tail; r->waiting && i < r->head; i++) {
+		struct slot *s = &r->slots[i % r->size];
+
+		if (s->state != SLOT_WAITING)
+			continue;
+		if (s->retry_ns <= now) {
+			r->waiting--;
+			submit(r, (uint32_t)(i % r->size), now);
+		} else if (s->retry_ns - now < sleep) {
+			sleep = s->retry_ns - now;
+		}
+	}
+	return sleep;
+}
+
+static void fill(struct run *r, uint64_t now)
+{
+	struct kv_pipe *p = r->pipe;
+	const struct kv_target *t = p->target;
+
+	while (!r->ended && r->flying + r->waiting < p->window && r->head - r->tail < r->size) {
+		struct slot *s = &r->slots[r->head % r->size];
+
+		if (!p->next(p->user, &s->record)) {
+			r->ended = true;
+			return;
+		}
+		s->server = t->server != CAIRN_ANY_SERVER
+				    ? t->server
+				    : t->servers[r->head / RUN_LENGTH % t->server_count];
+		s->deadline_ns = now + p->record_ns;
+		r->head++;
+		submit(r, (uint32_t)((r->head - 1) % r->size), now);
+	}
+}
+
+int kv_pipe_run(struct kv_pipe *pipe)
+{
+	static struct cairn_result results[RESULTS_MAX];
+	struct run r = { .pipe = pipe, .size = pipe->window * RING_FACTOR };
+	uint64_t now = now_ns(), sleep;
+	uint32_t count;
+
+	r.slots = calloc(r.size, sizeof(*r.slots));
+	if (!r.slots)
+		return -ENOMEM;
+	fill(&r, now);
+	while (r.flying + r.waiting > 0 || !r.ended) {
+		sleep = retry_due(&r, now);
+		if (r.flying > 0)
+			cairn_wait(pipe->target->client, sleep);
+		else
+			nanosleep(&(struct timespec) { .tv_nsec = (long)sleep }, NULL);
+		count = cairn_poll(pipe->target->client, results, RESULTS_MAX);
+		now = now_ns();
+		for (uint32_t i = 0; i < count; i++)
+			complete(&r, &results[i], now);
+		fill(&r, now);
+	}
+	free(r.slots);
+	return 0;
+}

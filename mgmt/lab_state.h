@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lab_state.h: what a lab is and its file DIR/lab.json, which other programs (cairn-bench, tests)
+ * read too. The file is written before anything is started, so that `lab down` can clean up
+ * whatever came of it, and is what makes a folder a lab: nothing is ever removed from a folder
+ * without one.
+ *
+ *   DIR/lab.json  lab.lock  switch.log  switch.sock
+ *   DIR/node<i>/node.toml  cairnd.log  data/  run/cairnd.sock
+ *
+ * lab.json: "schema" "cairn.lab/1"; "state" "starting" or "up"; "dir"; "links" "memif" or "veth";
+ * "nodes", "shards", "workers", "port_base"; "cluster" (hex string); "idle"; "keys"; "wal_bytes";
+ * "fault" (the faults of the switch, "off"); "seed" (string); "control":
+ * ["DIR/node0/run/cairnd.sock", ..]; "gateway": ["127.0.0.1:PORT", ..], where a UDP client reaches
+ * shard 0 of each node (veth: 10.77.0.1:PORT; the port of shard s is PORT + s there, and PORT for
+ * all shards with memif); memif only: "memif_socket" (abstract name), "memif_client_first",
+ * "memif_clients": ids free for polled clients; veth only: "bridge", "netns": [..].
+ */
+#ifndef CAIRN_MGMT_LAB_STATE_H
+#define CAIRN_MGMT_LAB_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mgmt/ctl_args.h"
+#include "replication/types.h"
+
+#define LAB_DIR_BYTES	96u /* a control socket inside must fit CTL_SOCKET_PATH_MAX */
+#define LAB_PATH_BYTES	160u
+#define LAB_FAULT_BYTES 256u
+#define LAB_CLIENTS	4u /* memif client ports */
+
+struct lab {
+	char dir[LAB_DIR_BYTES]; /* absolute, no symlinks */
+	char tag[8];		 /* random hex: makes names unique per lab */
+	char memif_socket[32];
+	char idle[16];
+	char fault[LAB_FAULT_BYTES];
+	uint64_t cluster, seed, keys, wal_bytes;
+	uint32_t nodes, shards, workers;
+	uint16_t port_base;
+	uint16_t gateway_first; /* wanted port of node 0's gateway; 0: free ones */
+	uint16_t gateway[NODES_MAX];
+	bool veth;
+	bool up;
+};
+
+/*
+ * lab_state_dir: the folder a command means: --dir, or CAIRN_LAB_DIR, or the default. Only text;
+ * the folder need not exist. CTL_EXIT_OK, or CTL_EXIT_USAGE with an error printed.
+ */
+int lab_state_dir(const struct ctl_call *call, char out[LAB_DIR_BYTES]);
+
+/* lab_state_exists: dir holds a lab.json. */
+bool lab_state_exists(const char *dir);
+
+/*
+ * lab_state_load: CTL_EXIT_OK; CTL_EXIT_NOT_FOUND (quiet: nothing printed) when there is no lab;
+ * CTL_EXIT_FAILED when its file cannot be read or understood.
+ */
+int lab_state_load(const char *dir, bool quiet, struct lab *ret_lab);
+
+/* lab_state_save: replaces lab.json as a whole. CTL_EXIT_OK or CTL_EXIT_FAILED. */
+int lab_state_save(const struct lab *lab);
+
+/* lab_state_json: the object that is saved; the caller's reference. */
+json_t *lab_state_json(const struct lab *lab);
+
+/*
+ * lab_state_lock: takes the lab's lock for a command that changes it; the folder must exist. The
+ * lock ends with the process. CTL_EXIT_OK, or CTL_EXIT_CONFLICT when another command holds it.
+ */
+int lab_state_lock(const char *dir);
+
+/* Paths of a lab. file: "" for the folder itself. */
+void lab_state_path(const struct lab *lab, const char *file, char out[LAB_PATH_BYTES]);
+void lab_state_node_path(const struct lab *lab, uint32_t node, const char *file,
+			 char out[LAB_PATH_BYTES]);
+
+/* lab_state_endpoint: "ADDRESS:PORT" of a node for UDP clients. */
+void lab_state_endpoint(const struct lab *lab, uint32_t node, char out[32]);
+
+#endif
