@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * make_corpus.c: writes the seeds of corpus/ from valid encodings: fuzz_make_corpus FOLDER.
+ * Run it again after a format change and commit what it wrote.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "dataplane/frame.h"
+#include "mgmt/config.h"
+#include "replication/wire.h"
+#include "storage/record.h"
+#include "storage/superblock.h"
+#include "tests/fuzz/fuzz.h"
+
+static const char *folder;
+static const uint8_t key[KEY_BYTES_MAX] = "user:1001", value[VALUE_BYTES_MAX] = "-17 or any bytes";
+
+static void save(const char *target, const char *name, const void *data, size_t bytes)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, target);
+	if (mkdir(path, 0755) != 0)
+		must(errno == EEXIST);
+	snprintf(path, sizeof(path), "%s/%s/%s", folder, target, name);
+	f = fopen(path, "wb");
+	must(f != NULL);
+	must(fwrite(data, 1, bytes, f) == bytes);
+	must(fclose(f) == 0);
+}
+
+/* frame_of: a frame of the message once or twice; returns its length. */
+static uint32_t frame_of(uint8_t *out, enum wire_kind kind, const struct wire_message *m,
+			 uint32_t copies)
+{
+	struct wire_header header = { .kind = kind, .cluster = 7, .to = 1, .shard = 3,
+				      .to_incarnation = 5 };
+	uint32_t at = WIRE_HEADER_BYTES;
+
+	if (kind == WIRE_PEER) {
+		header.epoch = EPOCH_STATIC;
+		header.from_incarnation = 4;
+		header.from = 2;
+	} else {
+		header.session = 0x1122334455667788u;
+		header.from = kind == WIRE_REQUEST ? WIRE_NODE_CLIENT : 1;
+		header.to = kind == WIRE_REQUEST ? 1 : WIRE_NODE_CLIENT;
+	}
+	wire_header_encode(out, &header);
+	while (copies-- > 0) {
+		wire_message_encode(out + at, m);
+		at += wire_message_bytes(m);
+	}
+	wire_seal(out, at);
+	return at;
+}
+
+static void wire_corpus(void)
+{
+	static const struct {
+		const char *name;
+		enum wire_kind kind;
+		enum wire_type type;
+		uint16_t key_bytes, value_bytes;
+	} list[] = {
+		{ "inv", WIRE_PEER, WIRE_INV, 9, 16 },
+		{ "inv_max", WIRE_PEER, WIRE_INV, KEY_BYTES_MAX, VALUE_BYTES_MAX },
+		{ "ack", WIRE_PEER, WIRE_ACK, 0, 0 },
+		{ "val", WIRE_PEER, WIRE_VAL, 9, 0 },
+		{ "hello", WIRE_PEER, WIRE_HELLO, 0, WIRE_HELLO_BYTES },
+		{ "open", WIRE_REQUEST, WIRE_OPEN, 0, WIRE_OPEN_BYTES },
+		{ "get", WIRE_REQUEST, WIRE_GET, 9, 0 },
+		{ "put", WIRE_REQUEST, WIRE_PUT, 9, 16 },
+		{ "del", WIRE_REQUEST, WIRE_DEL, 9, 0 },
+		{ "cas", WIRE_REQUEST, WIRE_CAS, 9, 16 },
+		{ "incr", WIRE_REQUEST, WIRE_INCR, 9, 8 },
+		{ "opened", WIRE_REPLY, WIRE_OPENED, 0, WIRE_OPEN_BYTES },
+		{ "result", WIRE_REPLY, WIRE_RESULT, 0, 16 },
+	};
+	static const uint8_t zeros[WIRE_OPEN_BYTES];
+	uint8_t out[FRAME_PAYLOAD_MAX * 2];
+
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		bool zero = list[i].type == WIRE_OPEN || list[i].type == WIRE_HELLO;
+		struct wire_message m = { .type = list[i].type, .key_bytes = list[i].key_bytes,
+					  .value_bytes = list[i].value_bytes, .key = key,
+					  .value = zero ? zeros : value, .id = 12 };
+
+		if (list[i].kind == WIRE_PEER && list[i].type != WIRE_HELLO)
+			m.ts = (struct op_ts){ 18, writer_make(2, 4) };
+		save("wire", list[i].name, out,
+		     frame_of(out, list[i].kind, &m, list[i].key_bytes == KEY_BYTES_MAX ? 1 : 2));
+	}
+}
+
+static void frame_corpus(void)
+{
+	static const struct frame_addr self = { { 2, 0xca, 0x1a, 0, 0, 1 }, 4420, 0x0a4d0001 };
+	static const struct frame_addr peer = { { 2, 0xca, 0x1a, 0, 0, 2 }, 4421, 0x0a4d0002 };
+	struct wire_message m = { .type = WIRE_GET, .key_bytes = 9, .key = key, .id = 1 };
+	uint8_t out[FRAME_BYTES_MAX] = { 0 };
+	uint32_t bytes = frame_of(out + FRAME_HEADERS_BYTES, WIRE_REQUEST, &m, 1);
+
+	save("frame", "udp", out, frame_udp_finish(out, bytes, &peer, &self));
+	memset(out, 0, sizeof(out));
+	save("frame", "arp_request", out, frame_arp_request(out, &peer, self.ip));
+	frame_arp_request(out, &self, peer.ip);
+	save("frame", "arp_reply", out, frame_arp_reply(out, &peer));
+	/* An echo request with 8 bytes of data: type 8, checksums filled in. */
+	bytes = frame_udp_finish(out, 8, &peer, &self);
+	memcpy(out + 34, "\x08\x00\xf7\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 16);
+	out[23] = 1;
+	uint32_t sum = (uint32_t)(out[24] << 8 | out[25]) + 16; /* protocol 17 became 1 */
+	out[24] = (uint8_t)(sum >> 8);
+	out[25] = (uint8_t)sum;
+	save("frame", "ping", out, bytes);
+}
+
+static void record_corpus(void)
+{
+	struct record r = { .key = key, .key_bytes = 9, .value = value, .value_bytes = 16,
+			    .ts = { 18, writer_make(1, 1) }, .epoch = 1, .shard = 3 };
+	struct superblock sb = { .generation = 3, .cluster = 7, .device_id = 9, .fingerprint = 11,
+				 .device_bytes = 1u << 20, .incarnation = 2, .shard_count = 4,
+				 .stream_count = 1, .node = 1, .node_count = 3 };
+	static uint8_t out[1 + 2 * BLOCK_BYTES];
+	uint32_t bytes = record_encode(out + 1, &r);
+	struct batch_head head = { .device_id = 9, .offset = LOG_OFFSET, .seq = 1, .incarnation = 1,
+				   .body_bytes = bytes, .record_count = 1 };
+
+	save("record", "record", out, 1 + bytes);
+	superblock_encode(out + 1, &sb);
+	save("record", "superblock", out, 1 + 128);
+	batch_head_encode(out + 1, &head);
+	record_encode(out + 1 + BATCH_HEAD_BYTES, &r);
+	save("record", "batch", out, 1 + BATCH_HEAD_BYTES + bytes);
+	out[0] = 1;
+	save("record", "log", out, 1 + BATCH_HEAD_BYTES + bytes);
+	static const uint8_t damage[] = { 2, 0, 0, 1, 60, 8, 7, 0, 16, 9 };
+	for (uint32_t n = 1; n <= sizeof(damage); n += 3) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "damage_%u", n / 3);
+		save("record", name, damage, n);
+	}
+}
+
+static void config_corpus(void)
+{
+	static const char node[] = "[node]\nname = \"n1\"\nid = 1\ndata = '/tmp/n1'\n"
+				   "[cpu]\nworkers = 1\ncores = [0, 0x1]\n"
+				   "[net]\naddress = \"10.77.0.2/24\"\n"
+				   "[[peer]]\nid = 0\nip = \"10.77.0.1\"\n# end\n";
+	static const char wrong[] = "[cpu]\nwokers = 1_000\nx = true\n";
+	static char reference[65536];
+	size_t bytes = config_reference(reference, sizeof(reference));
+
+	must(bytes < sizeof(reference));
+	save("config", "reference", reference, bytes);
+	save("config", "node", node, sizeof(node) - 1);
+	save("config", "wrong", wrong, sizeof(wrong) - 1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+		return 2;
+	}
+	folder = argv[1];
+	wire_corpus();
+	frame_corpus();
+	record_corpus();
+	config_corpus();
+	return 0;
+}
