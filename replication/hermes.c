@@ -180,7 +180,7 @@ static void release_front(struct replica *r, struct entry *e)
 
 /* ---- starting updates ------------------------------------------------------------------------ */
 
-/* parse_number: a decimal 64-bit number, optional sign, nothing else. Absent or empty: 0. */
+/* parse_number: a decimal 64-bit number, optional minus, nothing else. */
 static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_number)
 {
 	bool negative = bytes > 0 && text[0] == '-';
