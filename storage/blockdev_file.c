@@ -208,6 +208,8 @@ void blockdev_file_close(struct blockdev *dev)
 	}
 	if (dev->backend == BACKEND_URING)
 		io_uring_queue_exit(&dev->ring);
+	/* The kernel lets go of a ring's files a little later; the lock must not linger with them. */
+	(void)flock(dev->fd, LOCK_UN);
 	close(dev->fd);
 	free(dev);
 }

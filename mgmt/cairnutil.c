@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cairnutil: the offline tool. Works on the files alone; refuses while a dataplane holds them. */
+#include "mgmt/cairnutil.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mgmt/config.h"
+#include "mgmt/problem.h"
+#include "storage/blockdev_file.h"
+#include "storage/superblock.h"
+
+#define WAL_BYTES_DEFAULT (256ull << 20)
+#define WAL_BYTES_MIN (64ull << 10)
+#define SHARDS_DEFAULT 4u
+
+struct command {
+	const char *name;
+	const char *usage;
+	const char *help;
+	int (*run)(const struct cairnutil_options *o);
+};
+
+static const struct command commands[] = {
+	{ "format",
+	  "cairnutil format --config FILE\n"
+	  "       cairnutil format --data DIR --cluster HEX64 --node I --nodes N [--shards S]\n"
+	  "                        [--streams W] [--wal-bytes SIZE]",
+	  "make a node's log files; existing ones are never touched", cairnutil_format },
+	{ "inspect", "cairnutil inspect --data DIR [-o table|json]",
+	  "show superblocks, the extent of each log, its records and state", cairnutil_inspect },
+	{ "verify", "cairnutil verify --data DIR [-o table|json]",
+	  "check every checksum: exit 0 clean, 1 damaged (file and offset are named)",
+	  cairnutil_verify },
+};
+
+_Noreturn void must_failed(const char *expression, const char *file, int line)
+{
+	fprintf(stderr, "cairnutil: %s:%d: must(%s) failed: report this\n", file, line, expression);
+	abort();
+}
+
+int cairnutil_fail(enum cairnutil_exit code, const char *cure, const char *format, ...)
+{
+	va_list args;
+
+	fputs("cairnutil: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n  cure: %s\n", cure);
+	return (int)code;
+}
+
+static void usage(FILE *out)
+{
+	fputs("usage:\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(out, "  %s\n      %s\n", commands[i].usage, commands[i].help);
+	fputs("options:\n"
+	      "  -c, --config FILE   node configuration; every option below overrides it\n"
+	      "  -d, --data DIR      folder of the log files stream-<i>.wal\n"
+	      "      --cluster HEX64 cluster id, 1 to 16 hexadecimal digits\n"
+	      "      --node I        this node, 0-based      --nodes N  nodes, 1..7\n"
+	      "      --shards S      shards of the cluster, 1..64 (4)\n"
+	      "      --streams W     log files, one per worker, 1..16 (1)\n"
+	      "      --wal-bytes N   size of each, with K, M or G (256M); a multiple of 4096\n"
+	      "  -o, --output FORM   table or json\n"
+	      "  -h, --help          this text\n"
+	      "Exit: 0 done or clean, 1 failed or damaged, 2 usage, 3 not found, 4 not permitted,\n"
+	      "      5 conflict (already formatted, or in use).\n",
+	      out);
+}
+
+/* parse_number: all of text, with an optional binary unit; false: not such a number. */
+static bool parse_number(const char *text, int base, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, base);
+	if (end == text || errno != 0 || text[0] == '-' || text[0] == '+' || text[0] == ' ')
+		return false;
+	if (*end != 0 && base == 10) {
+		unit = strchr(units, *end & ~0x20);
+		if (unit == NULL || (end[1] != 0 && strcmp(end + 1, "iB") != 0))
+			return false;
+		for (int64_t i = 0; i <= unit - units; i++) {
+			if (n > UINT64_MAX / 1024)
+				return false;
+			n *= 1024;
+		}
+	} else if (*end != 0) {
+		return false;
+	}
+	*ret = n;
+	return true;
+}
+
+enum option_id {
+	OPTION_CLUSTER = 256,
+	OPTION_NODE,
+	OPTION_NODES,
+	OPTION_SHARDS,
+	OPTION_STREAMS,
+	OPTION_WAL_BYTES,
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "data", required_argument, NULL, 'd' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "cluster", required_argument, NULL, OPTION_CLUSTER },
+	{ "node", required_argument, NULL, OPTION_NODE },
+	{ "nodes", required_argument, NULL, OPTION_NODES },
+	{ "shards", required_argument, NULL, OPTION_SHARDS },
+	{ "streams", required_argument, NULL, OPTION_STREAMS },
+	{ "wal-bytes", required_argument, NULL, OPTION_WAL_BYTES },
+	{ 0 },
+};
+
+static int set_number(struct cairnutil_options *o, int id, const char *text)
+{
+	struct {
+		int id;
+		const char *name;
+		uint64_t *value;
+		bool *has;
+		uint64_t min, max;
+	} table[] = {
+		{ OPTION_CLUSTER, "cluster", &o->cluster, &o->has_cluster, 0, UINT64_MAX },
+		{ OPTION_NODE, "node", &o->node, &o->has_node, 0, NODES_MAX - 1 },
+		{ OPTION_NODES, "nodes", &o->nodes, &o->has_nodes, 1, NODES_MAX },
+		{ OPTION_SHARDS, "shards", &o->shards, &o->has_shards, 1, SHARDS_MAX },
+		{ OPTION_STREAMS, "streams", &o->streams, &o->has_streams, 1, WORKERS_MAX },
+		{ OPTION_WAL_BYTES, "wal-bytes", &o->wal_bytes, &o->has_wal_bytes, WAL_BYTES_MIN,
+		  1ull << 50 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].id != id)
+			continue;
+		if (!parse_number(text, id == OPTION_CLUSTER ? 16 : 10, table[i].value) ||
+		    *table[i].value < table[i].min || *table[i].value > table[i].max)
+			return cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help lists the ranges",
+					      "--%s \"%s\": not a number from %" PRIu64
+					      " to %" PRIu64,
+					      table[i].name, text, table[i].min, table[i].max);
+		*table[i].has = true;
+	}
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct cairnutil_options *o)
+{
+	int c, rc = 0;
+
+	while (rc == 0 && (c = getopt_long(argc, argv, "c:d:o:h", long_options, NULL)) != -1) {
+		if (c == 'h') {
+			usage(stdout);
+			exit(CAIRNUTIL_DONE);
+		} else if (c == 'c') {
+			o->config = optarg;
+		} else if (c == 'd') {
+			o->data = optarg;
+		} else if (c == 'o') {
+			o->json = strcmp(optarg, "json") == 0;
+			if (!o->json && strcmp(optarg, "table") != 0)
+				rc = cairnutil_fail(CAIRNUTIL_USAGE, "use table or json",
+						    "-o \"%s\": unknown form", optarg);
+		} else if (c == '?') {
+			rc = cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help", "see above");
+		} else {
+			rc = set_number(o, c, optarg);
+		}
+	}
+	if (rc == 0 && optind < argc)
+		rc = cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help",
+				    "\"%s\": unexpected argument", argv[optind]);
+	return rc;
+}
+
+static void number_from(uint64_t value, uint64_t *to, bool *has)
+{
+	if (!*has && value != 0)
+		*to = value;
+	*has = true;
+}
+
+/* fill: what the command line left open comes from the configuration file, then from defaults. */
+static int fill(struct cairnutil_options *o)
+{
+	static struct config c;
+	struct problem p;
+
+	if (o->config != NULL) {
+		if (config_load(o->config, &c, &p) < 0)
+			return cairnutil_fail(CAIRNUTIL_USAGE, p.cure, "%s", p.text);
+		o->data = o->data != NULL ? o->data : c.node_data;
+		number_from(c.cluster_id, &o->cluster, &o->has_cluster);
+		number_from(c.node_id, &o->node, &o->has_node);
+		number_from(c.node_count, &o->nodes, &o->has_nodes);
+		number_from(c.cluster_shards, &o->shards, &o->has_shards);
+		number_from(c.cpu_workers, &o->streams, &o->has_streams);
+		number_from(c.storage_wal_bytes, &o->wal_bytes, &o->has_wal_bytes);
+	}
+	if (o->data == NULL)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "give --data DIR or --config FILE",
+				      "which data folder?");
+	return 0;
+}
+
+static int check_format(const struct cairnutil_options *o)
+{
+	if (!o->has_cluster || !o->has_node || !o->has_nodes)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "give --config FILE, or all three",
+				      "--cluster, --node and --nodes are needed");
+	if (o->node >= o->nodes)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "nodes are numbered from 0",
+				      "--node %" PRIu64 " of --nodes %" PRIu64, o->node, o->nodes);
+	if (o->streams > o->shards)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "lower --streams or raise --shards",
+				      "%" PRIu64 " streams for %" PRIu64 " shards", o->streams,
+				      o->shards);
+	if (o->wal_bytes % BLOCK_BYTES != 0 || o->wal_bytes < WAL_BYTES_MIN)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "use a multiple of 4096, at least 64K",
+				      "--wal-bytes %" PRIu64, o->wal_bytes);
+	return 0;
+}
+
+static int make_folders(const char *path)
+{
+	char part[PATH_MAX];
+
+	if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
+		return -ENAMETOOLONG;
+	for (char *p = part + 1; *p != 0; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(part, 0750) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* format_stream: the superblock comes last, so that a file cut short by a crash stays unformatted. */
+static int format_stream(const struct cairnutil_options *o, const char *path, uint16_t stream)
+{
+	static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
+	struct superblock sb = {
+		.cluster = o->cluster,
+		.device_bytes = o->wal_bytes,
+		.shard_count = (uint16_t)o->shards,
+		.stream = stream,
+		.stream_count = (uint16_t)o->streams,
+		.node = (uint8_t)o->node,
+		.node_count = (uint8_t)o->nodes,
+	};
+	struct blockdev *dev;
+	int rc;
+
+	sb.fingerprint = superblock_fingerprint(sb.cluster, sb.node_count, sb.shard_count);
+	if (getrandom(&sb.device_id, sizeof(sb.device_id), 0) != sizeof(sb.device_id))
+		return -EIO;
+	rc = blockdev_file_create(path, o->wal_bytes);
+	if (rc < 0)
+		return rc;
+	rc = blockdev_file_open(path, NULL, &dev);
+	if (rc == 0) {
+		rc = superblock_format(dev, scratch, &sb);
+		blockdev_file_close(dev);
+	}
+	if (rc < 0)
+		unlink(path);
+	return rc;
+}
+
+static int fail_format(const char *path, int rc)
+{
+	if (rc == -ENOSPC)
+		return cairnutil_fail(CAIRNUTIL_FAILED, "free space, or give a smaller --wal-bytes",
+				      "%s: no space left for it; nothing was kept", path);
+	if (rc == -EACCES || rc == -EPERM)
+		return cairnutil_fail(CAIRNUTIL_DENIED, "give this user write permission",
+				      "%s: %s", path, strerror(-rc));
+	return cairnutil_fail(rc == -EEXIST ? CAIRNUTIL_CONFLICT : CAIRNUTIL_FAILED,
+			      "nothing was kept; look at the folder and its file system", "%s: %s",
+			      path, strerror(-rc));
+}
+
+int cairnutil_format(const struct cairnutil_options *o)
+{
+	char path[PATH_MAX];
+	int rc = check_format(o);
+
+	if (rc != 0)
+		return rc;
+	rc = make_folders(o->data);
+	if (rc < 0)
+		return fail_format(o->data, rc);
+	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);
+		if (access(path, F_OK) == 0)
+			return cairnutil_fail(CAIRNUTIL_CONFLICT,
+					      "use it as it is, or move it away first; format never "
+					      "overwrites",
+					      "%s: exists already", path);
+	}
+	for (uint16_t i = 0; i < o->streams; i++) {
+		snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);
+		rc = format_stream(o, path, i);
+		if (rc == 0)
+			continue;
+		rc = fail_format(path, rc);
+		while (i-- > 0) {
+			snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);
+			unlink(path);
+		}
+		return rc;
+	}
+	printf("formatted %s: cluster %016" PRIx64 ", node %" PRIu64 " of %" PRIu64 ", %" PRIu64
+	       " shards, %" PRIu64 " streams of %" PRIu64 " MiB\n",
+	       o->data, o->cluster, o->node, o->nodes, o->shards, o->streams, o->wal_bytes >> 20);
+	return CAIRNUTIL_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	struct cairnutil_options o = { .shards = SHARDS_DEFAULT,
+				       .streams = 1,
+				       .wal_bytes = WAL_BYTES_DEFAULT };
+	int rc;
+
+	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		usage(stdout);
+		return CAIRNUTIL_DONE;
+	}
+	for (size_t i = 0; argc >= 2 && i < ARRAY_LEN(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		rc = parse(argc - 1, argv + 1, &o);
+		if (rc == 0)
+			rc = fill(&o);
+		return rc != 0 ? rc : commands[i].run(&o);
+	}
+	if (argc >= 2)
+		fprintf(stderr, "cairnutil: \"%s\": no such command\n", argv[1]);
+	usage(stderr);
+	return CAIRNUTIL_USAGE;
+}
