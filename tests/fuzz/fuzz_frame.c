@@ -72,7 +72,9 @@ static void fix_checksum(uint8_t *frame)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct frame_addr self = { .mac = { 2, 0xca, 0x1a, 0, 0, 1 }, .ip = 0x0a4d0001, .port = 4420 };
+	struct frame_addr self = { .mac = { 2, 0xca, 0x1a, 0, 0, 1 },
+				   .ip = 0x0a4d0001,
+				   .port = 4420 };
 	uint8_t frame[NETDEV_FRAME_MAX];
 	uint32_t bytes = (uint32_t)min_u64(size, NETDEV_FRAME_MAX);
 
@@ -82,12 +84,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(frame, data, bytes);
 	fix_checksum(frame);
 	memcpy(self.mac, frame, 6);
-	self.ip = (uint32_t)frame[30] << 24 | (uint32_t)frame[31] << 16 |
-		  (uint32_t)frame[32] << 8 | frame[33];
+	self.ip = (uint32_t)frame[30] << 24 | (uint32_t)frame[31] << 16 | (uint32_t)frame[32] << 8 |
+		  frame[33];
 	parse(frame, bytes, &self);
 	memcpy(frame, data, bytes); /* as ARP the target address lies elsewhere */
-	self.ip = (uint32_t)frame[38] << 24 | (uint32_t)frame[39] << 16 |
-		  (uint32_t)frame[40] << 8 | frame[41];
+	self.ip = (uint32_t)frame[38] << 24 | (uint32_t)frame[39] << 16 | (uint32_t)frame[40] << 8 |
+		  frame[41];
 	parse(frame, bytes, &self);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_record.c: arbitrary bytes as a record body, a batch head and a superblock (checksums repaired,
- * too), as a whole log, and as damage to a log that was once good. Recovery of a damaged log returns
- * a prefix of what was written, byte for byte, or says that it is rotten; what it calls the end of
- * the log can be written on and read back.
+ * fuzz_record.c: arbitrary bytes as a record body, a batch head and a superblock (checksums
+ * repaired, too), as a whole log, and as damage to a log that was once good. Recovery of a damaged
+ * log returns a prefix of what was written, byte for byte, or says that it is rotten; what it calls
+ * the end of the log can be written on and read back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,11 +14,11 @@
 #include "tests/sim/sim_disk.h"
 
 #define DISK_BYTES (24u * BLOCK_BYTES)
-#define RECORDS 12u
+#define RECORDS	   12u
 
-static const struct wal_config config = {
-	.batch_bytes_max = 2 * BLOCK_BYTES, .batches_in_flight_max = 2, .seal_ns = 1000
-};
+static const struct wal_config config = { .batch_bytes_max = 2 * BLOCK_BYTES,
+					  .batches_in_flight_max = 2,
+					  .seal_ns = 1000 };
 
 /* Made once: a device, memory for a log, and a good log with its records. */
 static struct blockdev *disk;
@@ -32,10 +32,14 @@ static struct record sample(uint32_t index)
 {
 	static const uint8_t keys[RECORDS + 1] = "abcdefghijklm";
 
-	return (struct record){
-		.key = &keys[index], .key_bytes = 1, .value = value,
-		.value_bytes = (uint16_t)(index * 71), .ts = { 2 * index + 2, writer_make(1, 1) },
-		.epoch = EPOCH_STATIC, .shard = (uint16_t)(index % 4),
+	return (struct record) {
+		.key = &keys[index],
+		.key_bytes = 1,
+		.value = value,
+		.value_bytes = (uint16_t)(index * 71),
+		.ts = { 2 * index + 2, writer_make(1, 1) },
+		.epoch = EPOCH_STATIC,
+		.shard = (uint16_t)(index % 4),
 	};
 }
 
@@ -73,9 +77,14 @@ static void make_good_log(void)
 	struct record record;
 	uint64_t offset;
 
-	sb = (struct superblock){ .cluster = 7, .device_id = 9, .fingerprint = 11,
-				  .device_bytes = DISK_BYTES, .shard_count = 4, .stream_count = 1,
-				  .node = 1, .node_count = 3 };
+	sb = (struct superblock) { .cluster = 7,
+				   .device_id = 9,
+				   .fingerprint = 11,
+				   .device_bytes = DISK_BYTES,
+				   .shard_count = 4,
+				   .stream_count = 1,
+				   .node = 1,
+				   .node_count = 3 };
 	disk = sim_disk_create(DISK_BYTES, 1, NULL);
 	must(superblock_format(disk, scratch, &sb) == 0);
 	must(superblock_read(disk, scratch, &sb) == 0);
@@ -139,7 +148,8 @@ static void damaged_log(const uint8_t *data, size_t bytes)
 
 	memcpy(image, good, DISK_BYTES);
 	for (size_t i = 0; i + 3 <= bytes && i < 64; i += 3)
-		image[LOG_OFFSET + load_u16(data + i) * 2u % (DISK_BYTES - LOG_OFFSET)] = data[i + 2];
+		image[LOG_OFFSET + load_u16(data + i) * 2u % (DISK_BYTES - LOG_OFFSET)] =
+			data[i + 2];
 	as.incarnation = sb.incarnation + 1;
 	w = open_log(image, &as);
 	count = recover(w, true);
@@ -161,7 +171,8 @@ static void arbitrary_log(const uint8_t *data, size_t bytes)
 	memset(image + LOG_OFFSET, 0, DISK_BYTES - LOG_OFFSET);
 	memcpy(image + LOG_OFFSET, data, min_u64(bytes, DISK_BYTES - LOG_OFFSET));
 	for (uint32_t at = LOG_OFFSET; at < DISK_BYTES; at += BLOCK_BYTES) {
-		uint64_t body = min_u64(load_u32(image + at + 48), DISK_BYTES - at - BATCH_HEAD_BYTES);
+		uint64_t body =
+			min_u64(load_u32(image + at + 48), DISK_BYTES - at - BATCH_HEAD_BYTES);
 
 		store_u32(image + at + 56, crc32c(image + at + BATCH_HEAD_BYTES, body));
 		store_u32(image + at + 60, crc32c(image + at, 60));
@@ -225,8 +236,8 @@ static void decode(const uint8_t *data, size_t bytes)
 	decode_records(data, (uint32_t)bytes);
 	memcpy(body, data, n);
 	if (n >= RECORD_HEAD_BYTES) { /* the first record again, its checksum repaired */
-		uint32_t covered = (uint32_t)min_u64(n - 4, RECORD_HEAD_BYTES - 4u +
-						     load_u16(body + 4) + load_u16(body + 6));
+		uint32_t covered = (uint32_t)min_u64(
+			n - 4, RECORD_HEAD_BYTES - 4u + load_u16(body + 4) + load_u16(body + 6));
 
 		store_u32(body, crc32c(body + 4, covered));
 		decode_records(body, n);

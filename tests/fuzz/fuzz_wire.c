@@ -46,7 +46,8 @@ static void decode(const uint8_t *payload, uint32_t bytes)
 		uint32_t from = offset;
 
 		fuzz_pattern(&message, sizeof(message));
-		if (wire_message_decode(payload, bytes, header.kind, &offset, &message) != WIRE_OK) {
+		if (wire_message_decode(payload, bytes, header.kind, &offset, &message) !=
+		    WIRE_OK) {
 			must(offset == from);
 			must(fuzz_untouched(&message, sizeof(message)));
 			return;

@@ -16,7 +16,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/sim/rng.h"
 
-#define INPUTS_MAX 1024u
+#define INPUTS_MAX	1024u
 #define INPUT_BYTES_MAX 65536u
 
 struct input {
@@ -71,7 +71,8 @@ static int load(const char *path)
 
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
 		return load_file(path);
-	int n = scandir(path, &list, NULL, alphasort); /* sorted: the seed means the same everywhere */
+	int n = scandir(path, &list, NULL,
+			alphasort); /* sorted: the seed means the same everywhere */
 	for (int i = 0; i < n; i++) {
 		if (list[i]->d_name[0] != '.') {
 			snprintf(name, sizeof(name), "%s/%s", path, list[i]->d_name);
@@ -84,9 +85,10 @@ static int load(const char *path)
 	return status;
 }
 
-static const uint64_t edges[] = { 0, 1, 7, 8, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 513, 895,
-				  896, 897, 4095, 4096, 65535, 65536, INT32_MAX, UINT32_MAX,
-				  INT64_MAX, UINT64_MAX };
+static const uint64_t edges[] = { 0,	 1,	    7,		8,	   31,	      32,   63,
+				  64,	 127,	    128,	255,	   256,	      511,  512,
+				  513,	 895,	    896,	897,	   4095,      4096, 65535,
+				  65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
 
 static size_t splice(struct rng *rng, size_t bytes)
 {
@@ -162,7 +164,8 @@ int main(int argc, char **argv)
 			status |= load(argv[i]);
 	}
 	if (status != 0 || input_count == 0) {
-		fprintf(stderr, "usage: %s [--mutations N] [--seed S] FILE-OR-FOLDER...\n", argv[0]);
+		fprintf(stderr, "usage: %s [--mutations N] [--seed S] FILE-OR-FOLDER...\n",
+			argv[0]);
 		return 2;
 	}
 	run(NULL, 0);

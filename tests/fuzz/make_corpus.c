@@ -37,8 +37,9 @@ static void save(const char *target, const char *name, const void *data, size_t 
 static uint32_t frame_of(uint8_t *out, enum wire_kind kind, const struct wire_message *m,
 			 uint32_t copies)
 {
-	struct wire_header header = { .kind = kind, .cluster = 7, .to = 1, .shard = 3,
-				      .to_incarnation = 5 };
+	struct wire_header header = {
+		.kind = kind, .cluster = 7, .to = 1, .shard = 3, .to_incarnation = 5
+	};
 	uint32_t at = WIRE_HEADER_BYTES;
 
 	if (kind == WIRE_PEER) {
@@ -86,12 +87,15 @@ static void wire_corpus(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
 		bool zero = list[i].type == WIRE_OPEN || list[i].type == WIRE_HELLO;
-		struct wire_message m = { .type = list[i].type, .key_bytes = list[i].key_bytes,
-					  .value_bytes = list[i].value_bytes, .key = key,
-					  .value = zero ? zeros : value, .id = 12 };
+		struct wire_message m = { .type = list[i].type,
+					  .key_bytes = list[i].key_bytes,
+					  .value_bytes = list[i].value_bytes,
+					  .key = key,
+					  .value = zero ? zeros : value,
+					  .id = 12 };
 
 		if (list[i].kind == WIRE_PEER && list[i].type != WIRE_HELLO)
-			m.ts = (struct op_ts){ 18, writer_make(2, 4) };
+			m.ts = (struct op_ts) { 18, writer_make(2, 4) };
 		save("wire", list[i].name, out,
 		     frame_of(out, list[i].kind, &m, list[i].key_bytes == KEY_BYTES_MAX ? 1 : 2));
 	}
@@ -122,15 +126,31 @@ static void frame_corpus(void)
 
 static void record_corpus(void)
 {
-	struct record r = { .key = key, .key_bytes = 9, .value = value, .value_bytes = 16,
-			    .ts = { 18, writer_make(1, 1) }, .epoch = 1, .shard = 3 };
-	struct superblock sb = { .generation = 3, .cluster = 7, .device_id = 9, .fingerprint = 11,
-				 .device_bytes = 1u << 20, .incarnation = 2, .shard_count = 4,
-				 .stream_count = 1, .node = 1, .node_count = 3 };
+	struct record r = { .key = key,
+			    .key_bytes = 9,
+			    .value = value,
+			    .value_bytes = 16,
+			    .ts = { 18, writer_make(1, 1) },
+			    .epoch = 1,
+			    .shard = 3 };
+	struct superblock sb = { .generation = 3,
+				 .cluster = 7,
+				 .device_id = 9,
+				 .fingerprint = 11,
+				 .device_bytes = 1u << 20,
+				 .incarnation = 2,
+				 .shard_count = 4,
+				 .stream_count = 1,
+				 .node = 1,
+				 .node_count = 3 };
 	static uint8_t out[1 + 2 * BLOCK_BYTES];
 	uint32_t bytes = record_encode(out + 1, &r);
-	struct batch_head head = { .device_id = 9, .offset = LOG_OFFSET, .seq = 1, .incarnation = 1,
-				   .body_bytes = bytes, .record_count = 1 };
+	struct batch_head head = { .device_id = 9,
+				   .offset = LOG_OFFSET,
+				   .seq = 1,
+				   .incarnation = 1,
+				   .body_bytes = bytes,
+				   .record_count = 1 };
 
 	save("record", "record", out, 1 + bytes);
 	superblock_encode(out + 1, &sb);
@@ -151,10 +171,11 @@ static void record_corpus(void)
 
 static void config_corpus(void)
 {
-	static const char node[] = "[node]\nname = \"n1\"\nid = 1\ndata = '/tmp/n1'\n"
-				   "[cpu]\nworkers = 1\ncores = [0, 0x1]\n"
-				   "[net]\naddress = \"10.77.0.2/24\"\n"
-				   "[[peer]]\nid = 0\nip = \"10.77.0.1\"\n# end\n";
+	static const char node[] =
+		"[node]\nname = \"n1\"\nid = 1\ndata = '/tmp/n1'\n"
+		"[cpu]\nworkers = 1\ncores = [0, 0x1]\n"
+		"[net]\naddress = \"10.77.0.2/24\"\n"
+		"[[peer]]\nid = 0\nip = \"10.77.0.1\"\n# end\n";
 	static const char wrong[] = "[cpu]\nwokers = 1_000\nx = true\n";
 	static char reference[65536];
 	size_t bytes = config_reference(reference, sizeof(reference));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* must.c: a broken promise under fuzzing: say which, and abort so that the engine keeps the input. */
+/* must.c: a broken promise under fuzzing: say which, and abort so that the engine keeps the input.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh BUILD [--secs N] [TARGET...]: builds the engines and runs each for N seconds (default 60)
-# from the committed corpus and what earlier runs found. One summary line; exit 1 if a promise broke.
+# from the committed corpus and what earlier runs found. One summary line; exit 1 if a promise
+# broke.
 set -u
 build=$1
 shift
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
 	*)
 		if [ ! -f "$here/fuzz_$1.c" ]; then
 			echo "fuzz: no target '$1'; there are:" \
-				"$(cd "$here" && ls fuzz_*.c | sed 's/fuzz_\(.*\)\.c/\1/' | xargs)" >&2
+				"$(cd "$here" && ls fuzz_*.c | sed 's/fuzz_//; s/\.c//' | xargs)" >&2
 			exit 2
 		fi
 		targets+=("$1")
