@@ -19,7 +19,7 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 }
 
 /* clang-format off */
-#define OPTION_DIR {"dir", "DIR", "the lab's folder (CAIRN_LAB_DIR; default: one per user)", 'd'}
+#define OPTION_DIR {"dir", "DIR", "folder of the lab (default /var/tmp/cairn-lab-UID)", 'd'}
 #define OPTION_WAIT {"wait", "TIME", "how long nodes may take to serve (default 60s)", 'w'}
 #define OPTIONS_KV \
 	{"endpoints", "LIST", "nodes: host:port or gw:host:port,.. (default: the lab)", 'e'}, \
@@ -27,7 +27,7 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 	{"timeout", "TIME", "for one request, e.g. 500ms (default 5s)", 't'}, \
 	OPTION_DIR
 #define OPTIONS_PIPE \
-	{"window", "N", "operations in flight, 1 to 1024 (default 128)", 0}, \
+	{"window", "N", "operations in flight, 1 to 1024 (default 512)", 0}, \
 	{"patience", "TIME", "for one record, all its attempts together (default 30s)", 0}
 
 static const struct ctl_option options_lab_up[] = {
@@ -39,6 +39,7 @@ static const struct ctl_option options_lab_up[] = {
 	{"idle", "adaptive|spin|auto", "what idle workers do (default adaptive)", 0},
 	{"keys", "N", "keys each node has room for (default 400000)", 0},
 	{"wal-bytes", "SIZE", "log of each worker, e.g. 256MiB (default)", 0},
+	{"hugepages", NULL, "use huge pages when enough are free (default: never)", 0},
 	{"fault", "SPEC", "faults from the start; see cairnctl help lab fault", 0},
 	{"gateway-port", "PORT", "UDP port of node 0 on 127.0.0.1 (default: free ones)", 0},
 	{"port-base", "PORT", "UDP port of shard 0 on the nodes (default 7400)", 0},

@@ -149,7 +149,7 @@ int kv_export(const struct ctl_call *call)
 				.ordered = true,
 				.next = export_next,
 				.done = export_done };
-	uint64_t window = 128, patience = 30000000000ull;
+	uint64_t window = 512, patience = 30000000000ull;
 	int rc;
 
 	ex.with_version = ctl_args_option(call, "with-version") != NULL;

@@ -223,7 +223,7 @@ int kv_import(const struct ctl_call *call)
 				.user = &im,
 				.next = import_next,
 				.done = import_done };
-	uint64_t window = 128, started, patience = 30000000000ull;
+	uint64_t window = 512, started, patience = 30000000000ull;
 	int rc, code;
 
 	pipe.retry_unknown = ctl_args_option(call, "retry") != NULL;

@@ -109,6 +109,7 @@ static int read_options(const struct ctl_call *call, struct lab *lab)
 	snprintf(lab->idle, sizeof(lab->idle), "%s", word);
 	rc = choose(call, "links", links, &word);
 	lab->veth = strcmp(word, "veth") == 0;
+	lab->hugepages = ctl_args_option(call, "hugepages") != NULL;
 	if (!rc)
 		rc = check_fault(fault ? fault : "off");
 	if (!rc && lab->veth && fault)

@@ -43,9 +43,12 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 		"[cluster]\nid = \"%016" PRIx64
 		"\"\nshards = %u\n\n"
 		"[cpu]\nworkers = %u\nidle = \"%s\"\n\n"
-		"[memory]\nkeys_max = %" PRIu64 "\nvalue_bytes = %" PRIu64 "\n\n",
+		"[memory]\nkeys_max = %" PRIu64 "\nvalue_bytes = %" PRIu64
+		"\n"
+		"hugepages = \"%s\"\n\n",
 		node, lab->dir, node, lab->dir, node, lab->cluster, lab->shards, lab->workers,
-		lab->idle, lab->keys, round_up(value_bytes, 4096));
+		lab->idle, lab->keys, round_up(value_bytes, 4096),
+		lab->hugepages ? "auto" : "never");
 	if (lab->veth)
 		fprintf(f, "[net]\ndevice = \"af_packet:eth0\"\n");
 	else

@@ -13,14 +13,14 @@ int lab_state_dir(const struct ctl_call *call, char out[LAB_DIR_BYTES])
 {
 	const char *option = ctl_args_option(call, "dir");
 	const char *dir = option ? option : getenv("CAIRN_LAB_DIR");
-	const char *base = getenv("XDG_RUNTIME_DIR");
 	char text[4096], *real, *slash;
 
 	if (dir && *dir)
 		snprintf(text, sizeof(text), "%s", dir);
 	else
-		snprintf(text, sizeof(text), "%s/cairn-lab-%u", base && *base ? base : "/tmp",
-			 (unsigned)getuid());
+		/* On a disk, not in XDG_RUNTIME_DIR: that is memory, and logs there prove little.
+		 */
+		snprintf(text, sizeof(text), "/var/tmp/cairn-lab-%u", (unsigned)getuid());
 	while (strlen(text) > 1 && text[strlen(text) - 1] == '/')
 		text[strlen(text) - 1] = '\0';
 	real = realpath(text, NULL);
@@ -118,6 +118,7 @@ json_t *lab_state_json(const struct lab *lab)
 		      (json_int_t)lab->workers, "port_base", (json_int_t)lab->port_base);
 	json_object_set_new(o, "cluster", json_string(hex));
 	json_object_set_new(o, "idle", json_string(lab->idle));
+	json_object_set_new(o, "hugepages", json_boolean(lab->hugepages));
 	json_object_set_new(o, "keys", json_integer((json_int_t)lab->keys));
 	json_object_set_new(o, "wal_bytes", json_integer((json_int_t)lab->wal_bytes));
 	json_object_set_new(o, "fault", json_string(lab->fault));
@@ -184,6 +185,7 @@ static bool lab_from_json(const json_t *o, struct lab *lab)
 	lab->shards = (uint32_t)number(o, "shards");
 	lab->workers = (uint32_t)number(o, "workers");
 	lab->port_base = (uint16_t)number(o, "port_base");
+	lab->hugepages = json_is_true(json_object_get(o, "hugepages"));
 	lab->keys = number(o, "keys");
 	lab->wal_bytes = number(o, "wal_bytes");
 	if (lab->nodes < 1 || lab->nodes > NODES_MAX)
@@ -200,6 +202,7 @@ static bool lab_from_json(const json_t *o, struct lab *lab)
 int lab_state_load(const char *dir, bool quiet, struct lab *ret_lab)
 {
 	char path[LAB_PATH_BYTES];
+	struct stat st = { 0 };
 	json_error_t parse;
 	json_t *o;
 	bool good;
@@ -212,6 +215,10 @@ int lab_state_load(const char *dir, bool quiet, struct lab *ret_lab)
 				       "cairnctl lab up, or name the lab's folder with --dir",
 				       "there is no lab in '%s'", dir);
 	}
+	if (stat(dir, &st) < 0 || (geteuid() != 0 && st.st_uid != geteuid()))
+		return ctl_output_fail(CTL_EXIT_DENIED, "CAIRN-0526", "use a --dir of your own",
+				       "the lab in '%s' belongs to user %u", dir,
+				       (unsigned)st.st_uid);
 	memset(ret_lab, 0, sizeof(*ret_lab));
 	o = json_load_file(path, 0, &parse);
 	good = o && lab_from_json(o, ret_lab);

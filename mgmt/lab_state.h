@@ -9,12 +9,13 @@
  *   DIR/node<i>/node.toml  cairnd.log  data/  run/cairnd.sock
  *
  * lab.json: "schema" "cairn.lab/1"; "state" "starting" or "up"; "dir"; "links" "memif" or "veth";
- * "nodes", "shards", "workers", "port_base"; "cluster" (hex string); "idle"; "keys"; "wal_bytes";
- * "fault" (the faults of the switch, "off"); "seed" (string); "control":
- * ["DIR/node0/run/cairnd.sock", ..]; "gateway": ["127.0.0.1:PORT", ..], where a UDP client reaches
- * shard 0 of each node (veth: 10.77.0.1:PORT; the port of shard s is PORT + s there, and PORT for
- * all shards with memif); memif only: "memif_socket" (abstract name), "memif_client_first",
- * "memif_clients": ids free for polled clients; veth only: "bridge", "netns": [..].
+ * "nodes", "shards", "workers", "port_base"; "cluster" (hex string); "idle"; "hugepages"; "keys";
+ * "wal_bytes"; "fault" (the faults of the switch, or "off"); "seed" (string);
+ * "control": ["DIR/node0/run/cairnd.sock", ..];
+ * "gateway": where a UDP client reaches each node: ["127.0.0.1:PORT", ..], one port for all shards
+ * with memif; ["10.77.0.1:PORT", ..], shard s at PORT + s, with veth;
+ * memif only: "memif_socket" (abstract name), "memif_client_first", "memif_clients": ids that are
+ * free for polled clients; veth only: "bridge", "netns": [..].
  */
 #ifndef CAIRN_MGMT_LAB_STATE_H
 #define CAIRN_MGMT_LAB_STATE_H
@@ -42,6 +43,7 @@ struct lab {
 	uint16_t gateway_first; /* wanted port of node 0's gateway; 0: free ones */
 	uint16_t gateway[NODES_MAX];
 	bool veth;
+	bool hugepages; /* use them when enough are free */
 	bool up;
 };
 
