@@ -34,7 +34,8 @@
 #define BUFFER_COST_BYTES 2560u /* one mbuf with its headers and pool overhead */
 #define EAL_MEGABYTES 40u	/* everything else DPDK allocates */
 #define LINK_CHECK_NS 10000000u
-#define LINK_RESTART_NS 50000000u
+#define LINK_RETRY_NS 50000000u	/* nobody listened: try again */
+#define LINK_CONNECT_NS 500000000u /* somebody did: the handshake may take so long on a busy machine */
 #define LOG_BYTES 400u
 #define EAL_ARGS_MAX (20u + 2u * NETDEV_PORTS_MAX)
 
@@ -108,6 +109,9 @@ static ssize_t log_write(void *cookie, const char *text, size_t bytes)
 
 	(void)cookie;
 	if (bytes <= 1)
+		return (ssize_t)bytes;
+	/* DPDK aborts the process after these words: they are all that will be left of it. */
+	if (bytes > 5 && memcmp(text, "PANIC", 5) == 0 && write(STDERR_FILENO, text, bytes) < 0)
 		return (ssize_t)bytes;
 	memcpy(dpdk.log_text, text, n);
 	while (n > 0 && dpdk.log_text[n - 1] == '\n')
@@ -928,15 +932,20 @@ void netdev_free(struct netdev *dev, struct netdev_buf *bufs, uint32_t count)
 /* The memif client connects only in its start, and neither retries nor reconnects by itself. */
 static void link_restart(struct netdev *dev, uint64_t now_ns)
 {
+	if (dev->link_restart_ns == 0) /* first time here: netdev_dpdk_open has just started it */
+		dev->link_restart_ns = now_ns + (dev->started ? LINK_CONNECT_NS : LINK_RETRY_NS);
 	if (now_ns < dev->link_restart_ns)
 		return;
-	dev->link_restart_ns = now_ns + LINK_RESTART_NS;
 	if (dev->started) {
 		(void)rte_eth_dev_stop(dev->port->id);
 		dev->started = false;
 	}
-	if (device_start(dev->port) == 0)
+	if (device_start(dev->port) == 0) {
 		dev->counters.link_restarts++;
+		dev->link_restart_ns = now_ns + LINK_CONNECT_NS;
+	} else {
+		dev->link_restart_ns = now_ns + LINK_RETRY_NS;
+	}
 }
 
 bool netdev_maintain(struct netdev *dev, uint64_t now_ns)
