@@ -235,7 +235,7 @@ static struct sim_transfer *start(struct blockdev *dev, uint64_t token, uint32_t
 	must(dev->running_count + dev->finished_count < BLOCKDEV_DEPTH);
 	must(bytes > 0 && bytes <= BLOCKDEV_TRANSFER_MAX && bytes % BLOCK_BYTES == 0);
 	must(offset % BLOCK_BYTES == 0 && offset <= dev->bytes && bytes <= dev->bytes - offset);
-	*t = (struct sim_transfer){ .token = token, .bytes = bytes, .offset = offset };
+	*t = (struct sim_transfer) { .token = token, .bytes = bytes, .offset = offset };
 	t->done_ns = dev->now_ns + latency_ns(dev);
 	if (dev->options.in_order)
 		t->done_ns = max_u64(t->done_ns, dev->last_done_ns);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The event loop: what is due next happens next. Phases: faults, drain, read, write, read, quiet. */
+#include "tests/sim/sim.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define EVENTS_MAX 30000000ull	       /* of one seed; more is a livelock */
+#define VERIFY_EVENTS 64u	       /* between two looks at the invariants */
+#define PHASE_BOUND_NS 1000000000ull   /* healthy cluster: everything ends within this, or is stuck */
+#define QUIET_LOOK_NS 500000ull
+
+static struct sim *running; /* for must_failed */
+
+_Noreturn void must_failed(const char *expression, const char *file, int line)
+{
+	if (!running) {
+		fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
+		abort();
+	}
+	sim_violation(running, "assertion failed: %s (%s:%d)", expression, file, line);
+	longjmp(running->escape, 1);
+}
+
+void sim_violation(struct sim *s, const char *format, ...)
+{
+	va_list args;
+
+	if (s->violated)
+		return;
+	s->violated = true;
+	va_start(args, format);
+	vsnprintf(s->violation, sizeof(s->violation), format, args);
+	va_end(args);
+	sim_trace(s, "VIOLATION %s", s->violation);
+}
+
+struct sim *sim_create(void)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->net = sim_net_create();
+	s->scratch = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
+	for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
+		for (uint32_t w = 0; w < SIM_QUEUES_MAX; w++)
+			s->node[n].worker[w].disk = sim_disk_create(SIM_DEVICE_BYTES, 0, NULL);
+	}
+	if (s->net && s->scratch)
+		return s;
+	sim_destroy(s);
+	return NULL;
+}
+
+void sim_destroy(struct sim *s)
+{
+	for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
+		for (uint32_t w = 0; w < SIM_QUEUES_MAX; w++) {
+			sim_disk_destroy(s->node[n].worker[w].disk);
+			free(s->node[n].worker[w].mem);
+		}
+	}
+	for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++)
+		free(s->client[c].mem);
+	sim_net_destroy(s->net);
+	free(s->scratch);
+	free(s);
+}
+
+static void reset_node(struct sim_node *n)
+{
+	n->up = false;
+	n->ready_ns = n->paused_ns = 0;
+	n->restart_ns = n->disk_error_ns = SIM_NEVER;
+	n->incarnation = 0;
+	memset(n->entry, 0, sizeof(n->entry));
+	memset(n->seen, 0, sizeof(n->seen));
+}
+
+static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
+{
+	s->seed = seed;
+	s->fault_rng = rng_make(seed, 2);
+	s->load_rng = rng_make(seed, 3);
+	s->disk_rng = rng_make(seed, 4);
+	s->now_ns = 0;
+	s->events = 0;
+	s->digest = rng_mix(seed + 1);
+	s->phase = PHASE_FAULTS;
+	s->partitions = s->pauses = s->crashes = s->disk_errors = s->torn_writes = 0;
+	s->op_count = s->ops_open = s->ops_unknown = 0;
+	s->violated = false;
+	s->violation[0] = '\0';
+	plan_draw(&s->plan, seed, nodes);
+	sim_net_reset(s->net, seed);
+	sim_verify_start(s);
+	for (uint8_t n = 0; n < SIM_NODES_MAX; n++)
+		reset_node(&s->node[n]);
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		sim_node_format(s, n);
+	sim_load_start(s);
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		sim_node_start(s, n);
+	sim_fault_start(s);
+	s->phase_end_ns = s->plan.safety_ns;
+}
+
+/* Who is due. Ties: frames, workers, clients, faults, in this order. */
+struct due {
+	uint64_t ns;
+	enum { DUE_FRAME, DUE_WORKER, DUE_CLIENT, DUE_FAULT } kind;
+	uint32_t index, worker;
+};
+
+static struct due next_due(const struct sim *s)
+{
+	struct due d = { .ns = sim_net_next_ns(s->net), .kind = DUE_FRAME };
+
+	for (uint32_t n = 0; n < s->plan.nodes; n++) {
+		for (uint32_t w = 0; w < s->plan.workers; w++) {
+			if (s->node[n].worker[w].due_ns < d.ns)
+				d = (struct due){ s->node[n].worker[w].due_ns, DUE_WORKER, n, w };
+		}
+	}
+	for (uint32_t c = 0; c < s->plan.clients; c++) {
+		if (s->client[c].due_ns < d.ns)
+			d = (struct due){ s->client[c].due_ns, DUE_CLIENT, c, 0 };
+	}
+	if (s->fault_due_ns < d.ns)
+		d = (struct due){ s->fault_due_ns, DUE_FAULT, 0, 0 };
+	return d;
+}
+
+static void deliver(struct sim *s)
+{
+	struct sim_delivery delivery = sim_net_pop(s->net);
+	/* The checksum field alone says what the frame holds, headers aside. */
+	uint64_t what = delivery.bytes;
+
+	if (delivery.bytes >= FRAME_HEADERS_BYTES + WIRE_HEADER_BYTES)
+		what |= (uint64_t)load_u32(delivery.data + FRAME_HEADERS_BYTES + 4) << 32;
+	sim_event(s, what ^ (uint64_t)delivery.to << 16);
+	sim_trace_frame(s, &delivery);
+	if (delivery.to < s->plan.nodes)
+		sim_node_arrival(s, &delivery);
+	else
+		sim_load_arrival(s, &delivery);
+}
+
+static bool phase_over(const struct sim *s)
+{
+	switch (s->phase) {
+	case PHASE_FAULTS:
+		return s->op_count >= s->plan.ops || s->now_ns >= s->plan.safety_ns;
+	case PHASE_DRAIN:
+		return s->ops_open == 0;
+	case PHASE_READ:
+	case PHASE_WRITE:
+	case PHASE_READ_AGAIN:
+		return s->final_done == s->final_count;
+	case PHASE_QUIET:
+	case PHASE_DONE:
+		break;
+	}
+	return false;
+}
+
+static void next_phase(struct sim *s)
+{
+	s->phase++;
+	s->phase_end_ns = s->now_ns + PHASE_BOUND_NS;
+	sim_trace(s, "phase %u", s->phase);
+	if (s->phase == PHASE_DRAIN)
+		sim_fault_stop(s);
+	if (s->phase == PHASE_READ || s->phase == PHASE_READ_AGAIN)
+		sim_load_final(s, s->plan.keys * s->plan.nodes);
+	if (s->phase == PHASE_WRITE)
+		sim_load_final(s, s->plan.keys);
+	if (s->phase == PHASE_QUIET)
+		s->fault_due_ns = s->now_ns + QUIET_LOOK_NS;
+}
+
+/* look_quiet: in the last phase the fault timer looks whether every node has come to rest. */
+static void look_quiet(struct sim *s)
+{
+	s->fault_due_ns = s->now_ns + QUIET_LOOK_NS;
+	for (uint8_t n = 0; n < s->plan.nodes; n++) {
+		if (sim_node_ops(s, n) != 0)
+			return;
+	}
+	sim_verify_quiet(s);
+	s->phase = PHASE_DONE;
+	s->fault_due_ns = SIM_NEVER;
+}
+
+static void stuck(struct sim *s)
+{
+	uint32_t busy = 0;
+
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		busy += sim_node_ops(s, n);
+	sim_violation(s, "stuck in phase %u: %u client operations open, %u of %u final ones done, %u "
+			 "operations at nodes", s->phase, s->ops_open, s->final_done, s->final_count,
+		      busy);
+}
+
+static void run(struct sim *s)
+{
+	while (s->phase != PHASE_DONE && !s->violated) {
+		struct due d = next_due(s);
+
+		must(d.ns != SIM_NEVER && d.ns >= s->now_ns);
+		s->now_ns = d.ns;
+		sim_net_set_now(s->net, s->now_ns);
+		if (d.kind == DUE_FRAME)
+			deliver(s);
+		else if (d.kind == DUE_WORKER)
+			sim_node_poll(s, (uint8_t)d.index, (uint16_t)d.worker);
+		else if (d.kind == DUE_CLIENT)
+			sim_load_turn(s, d.index);
+		else if (s->phase == PHASE_QUIET)
+			look_quiet(s);
+		else
+			sim_fault_turn(s);
+		if (s->events % VERIFY_EVENTS == 0)
+			sim_verify_step(s);
+		while (phase_over(s))
+			next_phase(s);
+		if (s->phase != PHASE_FAULTS && s->now_ns > s->phase_end_ns)
+			stuck(s);
+		if (s->events > EVENTS_MAX)
+			sim_violation(s, "livelock: %llu events", (unsigned long long)s->events);
+	}
+	if (!s->violated)
+		sim_verify_step(s);
+	if (!s->violated)
+		sim_verify_history(s);
+}
+
+static void add_totals(const struct sim *s, struct sim_totals *t)
+{
+	const struct sim_net_counters *net = sim_net_counters(s->net);
+
+	t->seeds++;
+	t->events += s->events;
+	t->ops += s->op_count;
+	t->unknown += s->ops_unknown;
+	t->violations += s->violated;
+	/* A sum of mixed values: the same however the seeds were dealt out to processes. */
+	t->digest += rng_mix(s->digest ^ rng_mix(s->seed));
+	t->virtual_ns += s->now_ns;
+	t->lost += net->lost + net->burst_lost;
+	t->duplicated += net->duplicated;
+	t->spiked += net->spiked;
+	t->corrupted += net->corrupted;
+	t->truncated += net->truncated;
+	t->cut += net->cut;
+	t->partitions += s->partitions;
+	t->pauses += s->pauses;
+	t->crashes += s->crashes;
+	t->torn_writes += s->torn_writes;
+	t->disk_errors += s->disk_errors;
+}
+
+bool sim_run(struct sim *s, uint64_t seed, uint32_t nodes, struct sim_totals *totals)
+{
+	s->violated = false;
+	running = s;
+	if (setjmp(s->escape) == 0) {
+		reset(s, seed, nodes);
+		run(s);
+	}
+	running = NULL;
+	if (s->history)
+		sim_load_history(s);
+	add_totals(s, totals);
+	return !s->violated;
+}

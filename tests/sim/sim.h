@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim.h: a whole cluster in one thread and virtual time. Nodes are the production worker, store, log,
+ * protocol and frames over two simulated seams (sim_net, sim_disk); clients are the production
+ * client core. Everything that happens comes from the seed. The event loop is sim_run (sim.c); nodes,
+ * clients, faults and checks are in the sources named below.
+ */
+#ifndef CAIRN_TESTS_SIM_SIM_H
+#define CAIRN_TESTS_SIM_SIM_H
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include "dataplane/client/core.h"
+#include "dataplane/worker.h"
+#include "tests/check/check.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_net.h"
+
+#define SIM_NODES_MAX NODES_MAX
+#define SIM_KEY_TEXT 24u
+#define SIM_NEVER UINT64_MAX
+#define SIM_NONE UINT32_MAX
+
+/* What the seeds did to the cluster, summed. */
+#define SIM_FAULTS(X)                                                                              \
+	X(lost) X(duplicated) X(spiked) X(corrupted) X(truncated) X(cut) X(partitions) X(pauses)   \
+	X(crashes) X(torn_writes) X(disk_errors)
+
+struct sim_totals {
+	uint64_t seeds, events, ops, unknown, violations, digest;
+	uint64_t virtual_ns;
+#define SIM_FAULT(name) uint64_t name;
+	SIM_FAULTS(SIM_FAULT)
+#undef SIM_FAULT
+};
+
+/* One polling thread of a node. */
+struct sim_worker {
+	struct worker *worker;
+	struct blockdev *disk;
+	struct worker_stats stats;
+	void *mem;
+	uint64_t mem_bytes;
+	uint64_t due_ns, polled_ns;
+};
+
+struct sim_node {
+	bool up;
+	uint16_t port;
+	uint64_t ready_ns;	/* recovery ends: not polled before */
+	uint64_t paused_ns;	/* not polled before */
+	uint64_t restart_ns;	/* when down: comes back then */
+	uint64_t disk_error_ns; /* the failed disk is replaced (the process restarts) then */
+	uint32_t incarnation;
+	struct sim_worker worker[SIM_QUEUES_MAX];
+	struct entry *entry[SIM_KEYS_MAX]; /* found once per incarnation */
+	struct op_ts seen[SIM_KEYS_MAX];   /* newest timestamp seen (H-MONO) */
+};
+
+struct sim_key {
+	uint8_t text[SIM_KEY_TEXT];
+	uint32_t bytes;
+	uint16_t shard;
+	struct op_ts acked; /* newest version any client was told is committed */
+};
+
+struct sim_client {
+	struct client_core *core;
+	void *mem;
+	uint64_t mem_bytes;
+	uint16_t port;
+	struct frame_addr addr;
+	uint64_t due_ns;
+	uint64_t slot_ns[SIM_SLOTS_MAX]; /* next operation of the slot; SIM_NEVER: one is open */
+	uint32_t slot_final[SIM_SLOTS_MAX]; /* final operation it works on, or SIM_NONE */
+	struct op_ts known[SIM_KEYS_MAX]; /* version it heard of last, for CAS; {0,0}: absent */
+};
+
+/* What the history line of an operation needs beyond struct check_op. */
+struct sim_op {
+	uint8_t client, slot, server;
+	int64_t delta;
+	uint32_t value_bytes; /* PUT, CAS: written; GET: read */
+};
+
+enum sim_phase {
+	PHASE_FAULTS = 0, /* faults and load */
+	PHASE_DRAIN,	  /* everything healed: open operations end */
+	PHASE_READ,	  /* every key at every node */
+	PHASE_WRITE,	  /* every key once */
+	PHASE_READ_AGAIN,
+	PHASE_QUIET,	  /* nothing open at any node */
+	PHASE_DONE,
+};
+
+struct ts_map_slot {
+	struct op_ts ts; /* version 0: free */
+	uint32_t key;
+	uint64_t hash;
+};
+
+#define TS_MAP_SLOTS 16384u
+
+struct sim {
+	/* Options. */
+	FILE *trace, *history;
+
+	uint64_t seed;
+	struct plan plan;
+	struct rng fault_rng, load_rng, disk_rng;
+	uint64_t now_ns;
+	uint64_t events, digest;
+	struct sim_net *net;
+	struct sim_node node[SIM_NODES_MAX];
+	struct sim_client client[SIM_CLIENTS_MAX];
+	struct sim_key key[SIM_KEYS_MAX];
+	uint8_t *scratch; /* BLOCK_BYTES, aligned */
+
+	enum sim_phase phase;
+	uint64_t phase_end_ns; /* not over by then: stuck */
+	uint32_t final_count, final_next, final_done; /* operations of this phase */
+
+	uint64_t fault_due_ns;
+	uint64_t crash_ns, partition_ns, heal_ns, pause_ns, disk_error_ns; /* next ones */
+	uint64_t partitions, pauses, crashes, disk_errors, torn_writes;
+
+	uint32_t op_count, ops_open, ops_unknown;
+	struct check_op op[SIM_OPS_MAX];
+	struct sim_op op_more[SIM_OPS_MAX];
+	struct ts_map_slot ts_map[TS_MAP_SLOTS]; /* H-UNIQUE-TS */
+	uint32_t ts_map_used;
+
+	bool violated;
+	char violation[1536];
+	jmp_buf escape; /* where a failed must() of the production code lands */
+};
+
+/* sim_create: allocates; NULL when out of memory. sim_destroy frees all of it. */
+struct sim *sim_create(void);
+void sim_destroy(struct sim *s);
+
+/* sim_run: one seed, nodes 0: drawn. Adds to *totals; true when nothing was violated. */
+bool sim_run(struct sim *s, uint64_t seed, uint32_t nodes, struct sim_totals *totals);
+
+/* sim_violation: the run is over; the first explanation stays. */
+void sim_violation(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* sim_event: counts something that happened and folds it into the digest. */
+static inline void sim_event(struct sim *s, uint64_t what)
+{
+	s->events++;
+	s->digest = rng_mix(s->digest ^ (s->now_ns * 0x9e3779b97f4a7c15ull)) + what;
+}
+
+/* sim_node.c */
+void sim_node_format(struct sim *s, uint8_t node);
+void sim_node_start(struct sim *s, uint8_t node);
+void sim_node_crash(struct sim *s, uint8_t node);
+void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns);
+void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery);
+void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker);
+struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
+uint32_t sim_node_ops(struct sim *s, uint8_t node);
+
+/* sim_load.c */
+void sim_load_start(struct sim *s);
+void sim_load_arrival(struct sim *s, const struct sim_delivery *delivery);
+void sim_load_turn(struct sim *s, uint32_t client);
+void sim_load_final(struct sim *s, uint32_t count); /* starts handing out final operations */
+void sim_load_history(struct sim *s);
+
+/* sim_fault.c */
+void sim_fault_start(struct sim *s);
+void sim_fault_turn(struct sim *s);
+void sim_fault_stop(struct sim *s);
+
+/* sim_verify.c */
+void sim_verify_start(struct sim *s);
+void sim_verify_step(struct sim *s);	      /* invariants that hold at any moment */
+void sim_verify_recovered(struct sim *s, uint8_t node);
+void sim_verify_quiet(struct sim *s);	      /* all nodes equal, to the byte */
+void sim_verify_history(struct sim *s);
+
+/* sim_trace.c: one line per event, only when s->trace. */
+void sim_trace(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace_frame(struct sim *s, const struct sim_delivery *delivery);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients: production client cores under a drawn load. Every operation is recorded for the checker. */
+#include <stdlib.h>
+
+#include "replication/slot.h"
+#include "tests/sim/sim.h"
+
+#define FINAL_OPS_RESERVE 3000u
+#define FINAL_TIMEOUT_NS 100000000ull
+#define FINAL_RETRY_NS 3000000ull
+#define CLIENT_PORT 9000u
+
+_Static_assert(SIM_OPS_MAX >= 4200 + FINAL_OPS_RESERVE, "room for the load and the final phase");
+
+static void draw_key(struct sim *s, uint32_t index)
+{
+	struct sim_key *k = &s->key[index];
+	char text[SIM_KEY_TEXT + 1];
+
+	k->bytes = (uint32_t)snprintf(text, sizeof(text), index % 3 == 2 ? "key/%u/longer" : "k%u",
+				      index);
+	memcpy(k->text, text, k->bytes);
+	k->shard = slot_shard_of_key(k->text, k->bytes, s->plan.shards);
+	k->acked = (struct op_ts){ 0, 0 };
+}
+
+static void start_client(struct sim *s, uint32_t index)
+{
+	struct sim_client *c = &s->client[index];
+	struct client_core_config config = {
+		.seed = rng_next(&s->load_rng),
+		.retransmit_ns = s->plan.retransmit_ns,
+		.timeout_ns = s->plan.timeout_ns,
+		.ops_max = SIM_SLOTS_MAX,
+		.server_count = s->plan.nodes,
+		.shard_count = s->plan.shards,
+	};
+	uint64_t bytes = client_core_size(&config);
+
+	if (c->mem_bytes < bytes) {
+		free(c->mem);
+		c->mem_bytes = round_up(bytes, 64);
+		c->mem = aligned_alloc(64, c->mem_bytes);
+		must(c->mem != NULL);
+	}
+	c->core = client_core_init(c->mem, &config);
+	c->addr = (struct frame_addr){ .mac = { 0x02, 0xca, 0x1a, 0, 1, (uint8_t)index },
+				       .port = (uint16_t)(CLIENT_PORT + index),
+				       .ip = 0x0a4d0065u + index };
+	c->port = sim_net_add_port(s->net, c->addr.mac, 1, 0);
+	memset(c->known, 0, sizeof(c->known));
+	for (uint32_t i = 0; i < SIM_SLOTS_MAX; i++) {
+		c->slot_final[i] = SIM_NONE;
+		c->slot_ns[i] = SIM_NEVER;
+		if (i < s->plan.slots)
+			c->slot_ns[i] = rng_exponential(&s->load_rng, s->plan.think_ns);
+	}
+	c->due_ns = 0;
+}
+
+void sim_load_start(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->plan.keys; i++)
+		draw_key(s, i);
+	for (uint32_t i = 0; i < s->plan.clients; i++)
+		start_client(s, i);
+}
+
+/* op_value: unique per operation, the same whenever it is asked for. */
+static uint32_t op_value(const struct sim *s, uint32_t index, uint8_t *out)
+{
+	char text[32];
+	int length;
+
+	if (s->op[index].key < s->plan.counters) {
+		length = snprintf(text, sizeof(text), "%llu", (index + 1) * 1000000ull);
+		memcpy(out, text, (size_t)length);
+		return (uint32_t)length;
+	}
+	length = snprintf(text, sizeof(text), "v%u.", index);
+	memset(out, 'a' + (int)(index % 26), s->op_more[index].value_bytes);
+	memcpy(out, text, (size_t)length);
+	return s->op_more[index].value_bytes;
+}
+
+/* submit: hands operation `index` to the client core. */
+static void submit(struct sim *s, uint32_t index)
+{
+	static const enum wire_type types[] = { WIRE_GET, WIRE_PUT, WIRE_DEL, WIRE_CAS, WIRE_INCR };
+	struct check_op *o = &s->op[index];
+	struct sim_op *more = &s->op_more[index];
+	struct sim_client *c = &s->client[more->client];
+	uint8_t value[VALUE_BYTES_MAX];
+	struct client_op op = {
+		.type = types[o->kind],
+		.server = more->server,
+		.key = s->key[o->key].text,
+		.key_bytes = s->key[o->key].bytes,
+		.expected = { o->base, o->base_writer },
+		.delta = more->delta,
+		.timeout_ns = s->phase == PHASE_FAULTS ? 0 : FINAL_TIMEOUT_NS,
+		.tag = index,
+	};
+
+	if (o->kind == CHECK_PUT || o->kind == CHECK_CAS) {
+		op.value = value;
+		op.value_bytes = op_value(s, index, value);
+		check_value(o, value, op.value_bytes);
+	}
+	o->start_ns = s->now_ns;
+	must(client_core_submit(c->core, &op, s->now_ns) == STATUS_OK);
+	c->slot_ns[more->slot] = SIM_NEVER;
+	s->ops_open++;
+	sim_trace(s, "c%u op %u kind %u key %u at n%u", more->client, index, o->kind,
+		  (uint32_t)o->key, more->server);
+}
+
+static uint32_t new_op(struct sim *s, uint32_t client, uint32_t slot)
+{
+	uint32_t index = s->op_count++;
+
+	memset(&s->op[index], 0, sizeof(s->op[index]));
+	memset(&s->op_more[index], 0, sizeof(s->op_more[index]));
+	s->op[index].client = client;
+	s->op_more[index].client = (uint8_t)client;
+	s->op_more[index].slot = (uint8_t)slot;
+	s->op_more[index].value_bytes = 12;
+	return index;
+}
+
+static enum check_kind draw_kind(struct sim *s)
+{
+	uint64_t at = rng_below(&s->load_rng, s->plan.weight_sum);
+	uint32_t kind = 0;
+
+	while (at >= s->plan.weight[kind])
+		at -= s->plan.weight[kind++];
+	return (enum check_kind)kind;
+}
+
+static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
+{
+	struct rng *r = &s->load_rng;
+	uint32_t index = new_op(s, client, slot);
+	struct check_op *o = &s->op[index];
+	struct sim_op *more = &s->op_more[index];
+
+	o->kind = (uint8_t)draw_kind(s);
+	o->key = rng_chance(r, s->plan.hot_ppm) ? 0 : rng_below(r, s->plan.keys);
+	more->server = (uint8_t)rng_below(r, s->plan.nodes);
+	more->value_bytes = (uint32_t)rng_range(r, 12, s->plan.value_bytes_max);
+	if (o->kind == CHECK_CAS && !rng_chance(r, 150000)) {
+		o->base = s->client[client].known[o->key].version;
+		o->base_writer = s->client[client].known[o->key].writer;
+	}
+	if (o->kind == CHECK_INCR) {
+		more->delta = (int64_t)rng_range(r, 1, 9) - 3;
+		o->base = (uint64_t)more->delta;
+	}
+	submit(s, index);
+}
+
+/* submit_final: in the end every key is read at every node, written once, and read again. */
+static void submit_final(struct sim *s, uint32_t client, uint32_t slot)
+{
+	uint32_t work = s->client[client].slot_final[slot];
+	uint32_t index;
+
+	if (s->op_count == SIM_OPS_MAX) {
+		sim_violation(s, "stuck: final operations are refused again and again");
+		return;
+	}
+	index = new_op(s, client, slot);
+	s->op[index].kind = s->phase == PHASE_WRITE ? CHECK_PUT : CHECK_GET;
+	s->op[index].key = work % s->plan.keys;
+	s->op_more[index].server = (uint8_t)(s->phase == PHASE_WRITE ?
+						     (work + s->seed) % s->plan.nodes :
+						     work / s->plan.keys);
+	submit(s, index);
+}
+
+static bool take_final(struct sim *s, struct sim_client *c, uint32_t slot)
+{
+	if (s->phase != PHASE_READ && s->phase != PHASE_WRITE && s->phase != PHASE_READ_AGAIN)
+		return false;
+	if (c->slot_final[slot] == SIM_NONE && s->final_next < s->final_count)
+		c->slot_final[slot] = s->final_next++;
+	return c->slot_final[slot] != SIM_NONE;
+}
+
+static void submit_due(struct sim *s, uint32_t client)
+{
+	struct sim_client *c = &s->client[client];
+
+	for (uint32_t slot = 0; slot < s->plan.slots; slot++) {
+		if (c->slot_ns[slot] > s->now_ns || s->violated)
+			continue;
+		if (s->phase == PHASE_FAULTS && s->op_count < s->plan.ops)
+			submit_drawn(s, client, slot);
+		else if (take_final(s, c, slot))
+			submit_final(s, client, slot);
+		else
+			c->slot_ns[slot] = SIM_NEVER;
+	}
+}
+
+void sim_load_final(struct sim *s, uint32_t count)
+{
+	s->final_count = count;
+	s->final_next = s->final_done = 0;
+	for (uint32_t i = 0; i < s->plan.clients; i++) {
+		for (uint32_t slot = 0; slot < s->plan.slots; slot++)
+			s->client[i].slot_ns[slot] = s->now_ns;
+		s->client[i].due_ns = s->now_ns;
+	}
+}
+
+static void send_output(struct sim *s, struct sim_client *c)
+{
+	struct netdev *dev = sim_net_queue(s->net, c->port, 0);
+	uint8_t payload[FRAME_PAYLOAD_MAX];
+	uint8_t server;
+	uint16_t shard;
+	uint32_t bytes;
+
+	while ((bytes = client_core_output(c->core, payload, &server, &shard, s->now_ns)) != 0) {
+		struct frame_addr target = {
+			.mac = { 0x02, 0xca, 0x1a, 0, 0, (uint8_t)(server + 1) },
+			.port = (uint16_t)(s->plan.worker.port_base + shard),
+			.ip = 0x0a4d0001u + server,
+		};
+		struct netdev_buf buf;
+
+		if (!netdev_alloc(dev, &buf))
+			continue; /* lost; the core sends again */
+		memcpy(buf.data + FRAME_HEADERS_BYTES, payload, bytes);
+		buf.bytes = frame_udp_finish(buf.data, bytes, &c->addr, &target);
+		netdev_send(dev, &buf, 1);
+	}
+}
+
+static bool is_definite(enum status status)
+{
+	return status == STATUS_OK || status == STATUS_NOT_FOUND;
+}
+
+/* learn: what the reply proves: this version is committed, hence durable at every node. */
+static void learn(struct sim *s, struct sim_client *c, const struct check_op *o,
+		  const struct client_completion *done)
+{
+	struct sim_key *k = &s->key[o->key];
+
+	if (done->status == STATUS_OK || done->status == STATUS_CONFLICT)
+		c->known[o->key] = done->ts;
+	if (done->status == STATUS_NOT_FOUND || o->kind == CHECK_DEL)
+		c->known[o->key] = (struct op_ts){ 0, 0 };
+	if (is_definite(done->status) && op_ts_compare(done->ts, k->acked) > 0)
+		k->acked = done->ts;
+	if (done->status == STATUS_OK && o->kind != CHECK_GET &&
+	    done->durability != DURABILITY_ALL)
+		sim_violation(s, "update acknowledged with durability %u", done->durability);
+}
+
+static void on_completion(struct sim *s, const struct client_completion *done)
+{
+	struct check_op *o = &s->op[done->tag];
+	struct sim_op *more = &s->op_more[done->tag];
+	struct sim_client *c = &s->client[more->client];
+	bool repeat = c->slot_final[more->slot] != SIM_NONE && !is_definite(done->status);
+
+	o->outcome = (uint8_t)done->status;
+	o->version = done->ts.version;
+	o->writer = done->ts.writer;
+	o->end_ns = s->now_ns;
+	if (o->kind == CHECK_GET && done->status == STATUS_OK) {
+		check_value(o, done->value, done->value_bytes);
+		more->value_bytes = done->value_bytes;
+	}
+	if (o->kind == CHECK_INCR && done->status == STATUS_OK)
+		check_number(o, done->number);
+	s->ops_open--;
+	s->ops_unknown += done->status == STATUS_UNKNOWN;
+	learn(s, c, o, done);
+	sim_event(s, done->tag ^ (uint64_t)done->status << 32 ^ rng_mix(o->version ^ o->value));
+	sim_trace(s, "c%u op %u ends %s at %llu.%u", more->client, (uint32_t)done->tag,
+		  status_name(done->status), (unsigned long long)o->version, o->writer);
+	c->slot_ns[more->slot] = s->now_ns + rng_exponential(&s->load_rng, s->plan.think_ns);
+	if (s->phase == PHASE_FAULTS)
+		return;
+	c->slot_ns[more->slot] = s->now_ns + (repeat ? FINAL_RETRY_NS : 0);
+	if (c->slot_final[more->slot] != SIM_NONE && !repeat) {
+		c->slot_final[more->slot] = SIM_NONE;
+		s->final_done++;
+	}
+}
+
+void sim_load_turn(struct sim *s, uint32_t client)
+{
+	struct sim_client *c = &s->client[client];
+	struct client_completion done;
+	uint64_t due_ns;
+
+	if (client_core_deadline_ns(c->core) <= s->now_ns)
+		client_core_tick(c->core, s->now_ns);
+	while (client_core_complete(c->core, &done))
+		on_completion(s, &done);
+	submit_due(s, client);
+	send_output(s, c);
+	due_ns = client_core_deadline_ns(c->core);
+	for (uint32_t slot = 0; slot < s->plan.slots; slot++)
+		due_ns = min_u64(due_ns, c->slot_ns[slot]);
+	/* Whatever is due now has just been looked at: time must pass. */
+	c->due_ns = max_u64(due_ns, s->now_ns + 1);
+}
+
+void sim_load_arrival(struct sim *s, const struct sim_delivery *delivery)
+{
+	uint32_t client = (uint32_t)(delivery->to - s->plan.nodes);
+	struct sim_client *c = &s->client[client];
+	struct frame_info info;
+
+	if (frame_parse(delivery->data, delivery->bytes, &c->addr, &info) == FRAME_UDP &&
+	    info.source.ip - 0x0a4d0001u < s->plan.nodes && info.target.port == c->addr.port)
+		client_core_input(c->core, (uint8_t)(info.source.ip - 0x0a4d0001u), info.payload,
+				  info.payload_bytes, s->now_ns);
+	sim_net_release(s->net, delivery);
+	sim_load_turn(s, client);
+}
+
+static void history_result(struct sim *s, const struct check_op *o)
+{
+	if (o->is_number)
+		fprintf(s->history, " %lld", (long long)o->value);
+	else
+		fprintf(s->history, " %016llx", (unsigned long long)o->value);
+}
+
+void sim_load_history(struct sim *s)
+{
+	static const char *const names[] = { "get", "put", "del", "cas", "incr" };
+
+	fprintf(s->history, "# seed %llu: client op key argument value version start_ns end_ns "
+			    "outcome\n",
+		(unsigned long long)s->seed);
+	for (uint32_t i = 0; i < s->op_count; i++) {
+		const struct check_op *o = &s->op[i];
+
+		fprintf(s->history, "%u %s %.*s ", o->client, names[o->kind],
+			(int)s->key[o->key].bytes, (const char *)s->key[o->key].text);
+		if (o->kind == CHECK_CAS)
+			fprintf(s->history, "%llu.%u.%u", (unsigned long long)o->base,
+				writer_node(o->base_writer), writer_incarnation(o->base_writer));
+		else if (o->kind == CHECK_INCR)
+			fprintf(s->history, "%lld", (long long)s->op_more[i].delta);
+		else
+			fputc('-', s->history);
+		history_result(s, o);
+		fprintf(s->history, " %llu.%u.%u %llu %llu %s\n", (unsigned long long)o->version,
+			writer_node(o->writer), writer_incarnation(o->writer),
+			(unsigned long long)o->start_ns, (unsigned long long)o->end_ns,
+			status_name((enum status)o->outcome));
+	}
+}

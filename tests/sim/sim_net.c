@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/sim_net.h"
+
+#include <stdlib.h>
+
+#define RING_FRAMES 512u
+#define HEAP_MAX SIM_NET_FRAMES
+#define FREE_NONE UINT32_MAX
+#define ETHERTYPE_OFFSET 12u
+#define UDP_PORT_OFFSET 36u
+#define UDP_FRAME_MIN 42u
+
+enum frame_state {
+	FRAME_FREE = 0,
+	FRAME_OWNED, /* by the port that allocated or received it */
+	FRAME_WIRE,
+	FRAME_RING,
+};
+
+struct frame {
+	uint8_t data[NETDEV_FRAME_MAX + 2];
+	uint32_t bytes;
+	uint32_t next_free;
+	uint16_t port; /* owner; on the wire: sender */
+	uint8_t state;
+};
+
+struct netdev {
+	struct sim_net *net;
+	uint16_t port, queue;
+	uint8_t mac[6];
+	uint32_t ring[RING_FRAMES];
+	uint32_t head, tail; /* free running */
+	struct netdev_counters counters;
+};
+
+struct port {
+	uint16_t queues, steer_base;
+	struct netdev queue[SIM_QUEUES_MAX];
+};
+
+struct flight {
+	uint64_t due_ns;
+	uint64_t order; /* ties go out as they came in */
+	uint32_t frame;
+	uint16_t to, queue;
+};
+
+struct sim_net {
+	struct rng rng;
+	struct sim_net_faults faults;
+	struct sim_net_counters counters;
+	uint64_t now_ns, order;
+	uint32_t port_count, heap_count, first_free;
+	bool cut[SIM_PORTS_MAX][SIM_PORTS_MAX];
+	bool burst[SIM_PORTS_MAX][SIM_PORTS_MAX];
+	uint64_t last_ns[SIM_PORTS_MAX][SIM_PORTS_MAX];
+	struct port port[SIM_PORTS_MAX];
+	struct flight heap[HEAP_MAX];
+	struct frame frame[SIM_NET_FRAMES];
+};
+
+struct sim_net *sim_net_create(void)
+{
+	return calloc(1, sizeof(struct sim_net));
+}
+
+void sim_net_destroy(struct sim_net *net)
+{
+	free(net);
+}
+
+void sim_net_reset(struct sim_net *net, uint64_t seed)
+{
+	memset(net, 0, offsetof(struct sim_net, heap));
+	net->rng = rng_make(seed, 1);
+	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++) {
+		net->frame[i].state = FRAME_FREE;
+		net->frame[i].next_free = i + 1 < SIM_NET_FRAMES ? i + 1 : FREE_NONE;
+	}
+}
+
+uint16_t sim_net_add_port(struct sim_net *net, const uint8_t mac[6], uint16_t queues,
+			  uint16_t steer_base)
+{
+	struct port *p = &net->port[net->port_count];
+
+	must(net->port_count < SIM_PORTS_MAX);
+	must(queues >= 1 && queues <= SIM_QUEUES_MAX);
+	p->queues = queues;
+	p->steer_base = steer_base;
+	for (uint16_t q = 0; q < queues; q++) {
+		p->queue[q].net = net;
+		p->queue[q].port = (uint16_t)net->port_count;
+		p->queue[q].queue = q;
+		memcpy(p->queue[q].mac, mac, 6);
+	}
+	return (uint16_t)net->port_count++;
+}
+
+struct netdev *sim_net_queue(struct sim_net *net, uint16_t port, uint16_t queue)
+{
+	must(port < net->port_count && queue < net->port[port].queues);
+	return &net->port[port].queue[queue];
+}
+
+void sim_net_set_faults(struct sim_net *net, const struct sim_net_faults *faults)
+{
+	net->faults = *faults;
+	memset(net->burst, 0, sizeof(net->burst));
+}
+
+void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, bool cut)
+{
+	net->cut[from][to] = cut;
+}
+
+void sim_net_heal(struct sim_net *net)
+{
+	memset(net->cut, 0, sizeof(net->cut));
+}
+
+static uint32_t frame_take(struct sim_net *net, uint16_t port, enum frame_state state)
+{
+	uint32_t index = net->first_free;
+
+	if (index == FREE_NONE)
+		return FREE_NONE;
+	net->first_free = net->frame[index].next_free;
+	net->frame[index].state = (uint8_t)state;
+	net->frame[index].port = port;
+	return index;
+}
+
+static void frame_give(struct sim_net *net, uint32_t index)
+{
+	must(net->frame[index].state != FRAME_FREE);
+	net->frame[index].state = FRAME_FREE;
+	net->frame[index].next_free = net->first_free;
+	net->first_free = index;
+}
+
+void sim_net_port_down(struct sim_net *net, uint16_t port)
+{
+	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++) {
+		struct frame *f = &net->frame[i];
+
+		if (f->port == port && (f->state == FRAME_OWNED || f->state == FRAME_RING))
+			frame_give(net, i);
+	}
+	for (uint16_t q = 0; q < net->port[port].queues; q++)
+		net->port[port].queue[q].head = net->port[port].queue[q].tail;
+}
+
+void sim_net_set_now(struct sim_net *net, uint64_t now_ns)
+{
+	net->now_ns = now_ns;
+}
+
+static bool flight_before(const struct flight *a, const struct flight *b)
+{
+	return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
+}
+
+static void heap_insert(struct sim_net *net, struct flight flight)
+{
+	uint32_t i = net->heap_count++;
+
+	must(net->heap_count <= HEAP_MAX);
+	while (i > 0 && flight_before(&flight, &net->heap[(i - 1) / 4])) {
+		net->heap[i] = net->heap[(i - 1) / 4];
+		i = (i - 1) / 4;
+	}
+	net->heap[i] = flight;
+}
+
+static struct flight heap_remove(struct sim_net *net)
+{
+	struct flight top = net->heap[0], last = net->heap[--net->heap_count];
+	uint32_t i = 0;
+
+	for (;;) {
+		uint32_t first = 4 * i + 1, best = i;
+		const struct flight *least = &last;
+
+		for (uint32_t c = first; c < first + 4 && c < net->heap_count; c++) {
+			if (flight_before(&net->heap[c], least)) {
+				least = &net->heap[c];
+				best = c;
+			}
+		}
+		if (best == i)
+			break;
+		net->heap[i] = *least;
+		i = best;
+	}
+	net->heap[i] = last;
+	return top;
+}
+
+/* wire_damage: what happens to the bytes of one copy. */
+static void wire_damage(struct sim_net *net, struct frame *f)
+{
+	bool udp = f->bytes > UDP_FRAME_MIN && f->data[ETHERTYPE_OFFSET] == 8 &&
+		   f->data[ETHERTYPE_OFFSET + 1] == 0;
+
+	if (udp && rng_chance(&net->rng, net->faults.corrupt_ppm)) {
+		uint64_t flips = rng_range(&net->rng, 1, 8);
+
+		for (uint64_t i = 0; i < flips; i++) {
+			uint64_t bit = rng_below(&net->rng, (uint64_t)f->bytes * 8);
+
+			f->data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+		}
+		net->counters.corrupted++;
+	}
+	if (rng_chance(&net->rng, net->faults.truncate_ppm)) {
+		f->bytes = (uint32_t)rng_below(&net->rng, f->bytes);
+		net->counters.truncated++;
+	}
+}
+
+static bool wire_loses(struct sim_net *net, uint16_t from, uint16_t to)
+{
+	bool *burst = &net->burst[from][to];
+
+	if (net->cut[from][to]) {
+		net->counters.cut++;
+		return true;
+	}
+	if (rng_chance(&net->rng, *burst ? net->faults.burst_leave_ppm :
+					   net->faults.burst_enter_ppm))
+		*burst = !*burst;
+	if (*burst && rng_below(&net->rng, 8) != 0) {
+		net->counters.burst_lost++;
+		return true;
+	}
+	if (rng_chance(&net->rng, net->faults.loss_ppm)) {
+		net->counters.lost++;
+		return true;
+	}
+	return false;
+}
+
+static uint64_t wire_arrival(struct sim_net *net, uint16_t from, uint16_t to)
+{
+	uint64_t *last_ns = &net->last_ns[from][to];
+	uint64_t due_ns = net->now_ns + net->faults.delay_min_ns;
+
+	if (net->faults.delay_jitter_ns != 0)
+		due_ns += rng_exponential(&net->rng, net->faults.delay_jitter_ns);
+	if (rng_chance(&net->rng, net->faults.spike_ppm)) {
+		due_ns += rng_exponential(&net->rng, net->faults.spike_ns);
+		net->counters.spiked++;
+	}
+	if (net->faults.fifo)
+		due_ns = max_u64(due_ns, *last_ns);
+	*last_ns = max_u64(*last_ns, due_ns);
+	return due_ns;
+}
+
+/* wire_copy: sends one copy of frame towards one queue. */
+static void wire_copy(struct sim_net *net, uint32_t frame, uint16_t to, uint16_t queue)
+{
+	const struct frame *source = &net->frame[frame];
+	uint16_t from = source->port;
+	uint32_t copies = 1;
+
+	if (wire_loses(net, from, to))
+		return;
+	if (rng_chance(&net->rng, net->faults.duplicate_ppm)) {
+		copies++;
+		net->counters.duplicated++;
+	}
+	for (uint32_t i = 0; i < copies; i++) {
+		uint32_t copy = frame_take(net, from, FRAME_WIRE);
+
+		if (copy == FREE_NONE) {
+			net->counters.overflow++;
+			return;
+		}
+		net->frame[copy].bytes = source->bytes;
+		memcpy(net->frame[copy].data, source->data, source->bytes);
+		wire_damage(net, &net->frame[copy]);
+		heap_insert(net, (struct flight){ .due_ns = wire_arrival(net, from, to),
+						  .order = net->order++,
+						  .frame = copy,
+						  .to = to,
+						  .queue = queue });
+	}
+}
+
+/* wire_deliver: what the port's hardware would do: UDP to one queue by port, the rest to all. */
+static void wire_deliver(struct sim_net *net, uint32_t frame, uint16_t to)
+{
+	const struct frame *f = &net->frame[frame];
+	const struct port *p = &net->port[to];
+	bool udp = f->bytes >= UDP_FRAME_MIN && f->data[ETHERTYPE_OFFSET] == 8 &&
+		   f->data[ETHERTYPE_OFFSET + 1] == 0 && f->data[23] == 17;
+
+	if (udp) {
+		uint32_t target = (uint32_t)f->data[UDP_PORT_OFFSET] << 8 |
+				  f->data[UDP_PORT_OFFSET + 1];
+
+		wire_copy(net, frame, to, (uint16_t)((target - p->steer_base) % p->queues));
+		return;
+	}
+	for (uint16_t q = 0; q < p->queues; q++)
+		wire_copy(net, frame, to, q);
+}
+
+static void wire_send(struct sim_net *net, uint32_t frame)
+{
+	const struct frame *f = &net->frame[frame];
+	bool broadcast = f->data[0] & 1;
+
+	net->counters.sent++;
+	for (uint16_t to = 0; to < net->port_count; to++) {
+		if (to == f->port)
+			continue;
+		if (broadcast || memcmp(f->data, net->port[to].queue[0].mac, 6) == 0)
+			wire_deliver(net, frame, to);
+	}
+}
+
+uint64_t sim_net_next_ns(const struct sim_net *net)
+{
+	return net->heap_count == 0 ? UINT64_MAX : net->heap[0].due_ns;
+}
+
+struct sim_delivery sim_net_pop(struct sim_net *net)
+{
+	struct flight flight = heap_remove(net);
+	struct frame *f = &net->frame[flight.frame];
+
+	return (struct sim_delivery){ .now_ns = flight.due_ns,
+				      .data = f->data,
+				      .bytes = f->bytes,
+				      .frame = flight.frame,
+				      .from = f->port,
+				      .to = flight.to,
+				      .queue = flight.queue };
+}
+
+void sim_net_push(struct sim_net *net, const struct sim_delivery *delivery)
+{
+	struct netdev *dev = sim_net_queue(net, delivery->to, delivery->queue);
+
+	if (dev->tail - dev->head == RING_FRAMES) {
+		net->counters.overflow++;
+		dev->counters.rx_no_buffer++;
+		frame_give(net, delivery->frame);
+		return;
+	}
+	net->counters.delivered++;
+	net->frame[delivery->frame].state = FRAME_RING;
+	net->frame[delivery->frame].port = delivery->to;
+	dev->ring[dev->tail++ % RING_FRAMES] = delivery->frame;
+}
+
+void sim_net_release(struct sim_net *net, const struct sim_delivery *delivery)
+{
+	net->counters.delivered++;
+	frame_give(net, delivery->frame);
+}
+
+uint32_t sim_net_waiting(const struct sim_net *net, uint16_t port, uint16_t queue)
+{
+	const struct netdev *dev = &net->port[port].queue[queue];
+
+	return dev->tail - dev->head;
+}
+
+uint32_t sim_net_held(const struct sim_net *net, uint16_t port)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++)
+		count += net->frame[i].state == FRAME_OWNED && net->frame[i].port == port;
+	return count;
+}
+
+const struct sim_net_counters *sim_net_counters(const struct sim_net *net)
+{
+	return &net->counters;
+}
+
+/* The seam itself. */
+
+const uint8_t *netdev_mac(const struct netdev *dev)
+{
+	return dev->mac;
+}
+
+static struct netdev_buf buf_of(struct sim_net *net, uint32_t index)
+{
+	return (struct netdev_buf){ .data = net->frame[index].data,
+				    .bytes = net->frame[index].bytes,
+				    .handle = &net->frame[index] };
+}
+
+static uint32_t frame_of(struct netdev *dev, const struct netdev_buf *buf)
+{
+	const struct frame *f = buf->handle;
+	uint32_t index = (uint32_t)(f - dev->net->frame);
+
+	must(index < SIM_NET_FRAMES);
+	must(f->state == FRAME_OWNED);
+	must(f->port == dev->port);
+	return index;
+}
+
+uint32_t netdev_receive(struct netdev *dev, struct netdev_buf *bufs, uint32_t max)
+{
+	uint32_t count = 0;
+
+	must(max <= NETDEV_BURST);
+	while (count < max && dev->head != dev->tail) {
+		uint32_t index = dev->ring[dev->head++ % RING_FRAMES];
+
+		dev->net->frame[index].state = FRAME_OWNED;
+		bufs[count] = buf_of(dev->net, index);
+		dev->counters.rx_frames++;
+		dev->counters.rx_bytes += bufs[count].bytes;
+		count++;
+	}
+	return count;
+}
+
+bool netdev_alloc(struct netdev *dev, struct netdev_buf *ret_buf)
+{
+	uint32_t index = frame_take(dev->net, dev->port, FRAME_OWNED);
+
+	if (index == FREE_NONE) {
+		dev->counters.alloc_failed++;
+		return false;
+	}
+	/* Whatever the last owner left behind must not decide anything. */
+	memset(dev->net->frame[index].data, 0xa5, 64);
+	dev->net->frame[index].bytes = 0;
+	*ret_buf = buf_of(dev->net, index);
+	return true;
+}
+
+uint32_t netdev_send(struct netdev *dev, struct netdev_buf *bufs, uint32_t count)
+{
+	must(count <= NETDEV_BURST);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t index = frame_of(dev, &bufs[i]);
+
+		must(bufs[i].data == dev->net->frame[index].data);
+		must(bufs[i].bytes > 0 && bufs[i].bytes <= NETDEV_FRAME_MAX);
+		dev->net->frame[index].bytes = bufs[i].bytes;
+		wire_send(dev->net, index);
+		frame_give(dev->net, index);
+		dev->counters.tx_frames++;
+		dev->counters.tx_bytes += bufs[i].bytes;
+	}
+	return count;
+}
+
+void netdev_free(struct netdev *dev, struct netdev_buf *bufs, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		frame_give(dev->net, frame_of(dev, &bufs[i]));
+}
+
+bool netdev_maintain(struct netdev *dev, uint64_t now_ns)
+{
+	(void)dev;
+	(void)now_ns;
+	return true;
+}
+
+const struct netdev_counters *netdev_counters(const struct netdev *dev)
+{
+	return &dev->counters;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim_net.h: the simulated side of dataplane/netdev.h: one Ethernet segment in virtual time that
+ * loses, doubles, delays, reorders, corrupts, cuts and partitions. Ports are nodes and clients; a node's
+ * port has one queue (one struct netdev) per worker, steered by UDP destination port; everything
+ * that is not UDP reaches every queue. No allocation after sim_net_create.
+ */
+#ifndef CAIRN_TESTS_SIM_SIM_NET_H
+#define CAIRN_TESTS_SIM_SIM_NET_H
+
+#include "dataplane/netdev.h"
+#include "tests/sim/rng.h"
+
+#define SIM_PORTS_MAX 24u
+#define SIM_QUEUES_MAX 2u
+#define SIM_NET_FRAMES 8192u /* frames alive at once; beyond that the wire drops */
+
+/* How bad the wire is; all chances in parts per million, per frame and receiver. */
+struct sim_net_faults {
+	uint64_t delay_min_ns;
+	uint64_t delay_jitter_ns; /* mean of the exponential part */
+	bool fifo;		  /* frames of one link never overtake each other */
+	uint32_t loss_ppm;
+	uint32_t burst_enter_ppm; /* a link enters a state in which 7 of 8 frames are lost */
+	uint32_t burst_leave_ppm;
+	uint32_t duplicate_ppm;
+	uint32_t spike_ppm; /* this frame is late by about spike_ns */
+	uint64_t spike_ns;
+	uint32_t corrupt_ppm;  /* 1..8 bit flips; UDP frames only: ARP relies on the link's own check */
+	uint32_t truncate_ppm; /* cut to a random length */
+};
+
+struct sim_net_counters {
+	uint64_t sent, delivered, lost, burst_lost, duplicated, spiked, corrupted, truncated;
+	uint64_t cut;	   /* dropped by a partition */
+	uint64_t overflow; /* out of frames, or a receive queue was full */
+};
+
+/* What sim_net_pop took off the wire. */
+struct sim_delivery {
+	uint64_t now_ns;
+	uint8_t *data;
+	uint32_t bytes;
+	uint32_t frame;	  /* to be given to sim_net_push or sim_net_release */
+	uint16_t from, to; /* ports */
+	uint16_t queue;
+};
+
+struct sim_net;
+
+/* sim_net_create: allocates; NULL when out of memory. One net serves many seeds. */
+struct sim_net *sim_net_create(void);
+void sim_net_destroy(struct sim_net *net);
+
+/* sim_net_reset: an empty, healthy segment without ports. */
+void sim_net_reset(struct sim_net *net, uint64_t seed);
+
+/* sim_net_add_port: returns its number, counted from 0. steer_base: UDP port of queue 0. */
+uint16_t sim_net_add_port(struct sim_net *net, const uint8_t mac[6], uint16_t queues,
+			  uint16_t steer_base);
+
+/* sim_net_queue: the netdev of one queue. */
+struct netdev *sim_net_queue(struct sim_net *net, uint16_t port, uint16_t queue);
+
+void sim_net_set_faults(struct sim_net *net, const struct sim_net_faults *faults);
+
+/* sim_net_cut: frames from one port to another are dropped from now on, or no longer. */
+void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, bool cut);
+void sim_net_heal(struct sim_net *net);
+
+/* sim_net_port_down: the process behind the port died: what it held and had queued is gone. */
+void sim_net_port_down(struct sim_net *net, uint16_t port);
+
+/* sim_net_set_now: the time at which the frames sent from here on leave. */
+void sim_net_set_now(struct sim_net *net, uint64_t now_ns);
+
+/* sim_net_next_ns: when the next frame arrives; UINT64_MAX never. */
+uint64_t sim_net_next_ns(const struct sim_net *net);
+
+/* sim_net_pop: takes the frame that arrives next. Only when sim_net_next_ns is not UINT64_MAX. */
+struct sim_delivery sim_net_pop(struct sim_net *net);
+
+/* sim_net_push: into the queue's receive ring. sim_net_release: the receiver is done with it. */
+void sim_net_push(struct sim_net *net, const struct sim_delivery *delivery);
+void sim_net_release(struct sim_net *net, const struct sim_delivery *delivery);
+
+/* sim_net_waiting: frames in the queue's receive ring. sim_net_held: buffers its owner holds. */
+uint32_t sim_net_waiting(const struct sim_net *net, uint16_t port, uint16_t queue);
+uint32_t sim_net_held(const struct sim_net *net, uint16_t port);
+
+const struct sim_net_counters *sim_net_counters(const struct sim_net *net);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens, one line per event, for people who replay a seed. */
+#include <stdarg.h>
+
+#include "replication/wire.h"
+#include "tests/sim/sim.h"
+
+void sim_trace(struct sim *s, const char *format, ...)
+{
+	va_list args;
+
+	if (!s->trace)
+		return;
+	fprintf(s->trace, "%12llu ", (unsigned long long)s->now_ns);
+	va_start(args, format);
+	vfprintf(s->trace, format, args);
+	va_end(args);
+	fputc('\n', s->trace);
+}
+
+static const char *type_name(enum wire_type type)
+{
+	switch (type) {
+	case WIRE_INV:
+		return "INV";
+	case WIRE_ACK:
+		return "ACK";
+	case WIRE_VAL:
+		return "VAL";
+	case WIRE_HELLO:
+		return "HELLO";
+	case WIRE_OPEN:
+		return "OPEN";
+	case WIRE_GET:
+		return "GET";
+	case WIRE_PUT:
+		return "PUT";
+	case WIRE_DEL:
+		return "DEL";
+	case WIRE_CAS:
+		return "CAS";
+	case WIRE_INCR:
+		return "INCR";
+	case WIRE_OPENED:
+		return "OPENED";
+	case WIRE_RESULT:
+		return "RESULT";
+	}
+	return "?";
+}
+
+static const char *port_name(const struct sim *s, uint16_t port, char *buffer, size_t bytes)
+{
+	bool node = port < s->plan.nodes;
+
+	snprintf(buffer, bytes, "%c%u", node ? 'n' : 'c', node ? port : port - s->plan.nodes);
+	return buffer;
+}
+
+static void trace_message(const struct sim *s, const struct wire_message *m)
+{
+	fprintf(s->trace, " %s", type_name(m->type));
+	if (m->key_bytes != 0)
+		fprintf(s->trace, " %.*s", m->key_bytes, (const char *)m->key);
+	fprintf(s->trace, " %llu.%u.%u", (unsigned long long)m->ts.version,
+		writer_node(m->ts.writer), writer_incarnation(m->ts.writer));
+	if (m->type == WIRE_RESULT)
+		fprintf(s->trace, " %s", status_name((enum status)m->status));
+	if (m->flags != 0)
+		fprintf(s->trace, " flags %u", m->flags);
+	if (m->value_bytes != 0 && (m->type == WIRE_INV || m->type == WIRE_PUT ||
+				    m->type == WIRE_CAS || m->type == WIRE_RESULT))
+		fprintf(s->trace, " '%.*s'", m->value_bytes < 12 ? m->value_bytes : 12,
+			(const char *)m->value);
+	fprintf(s->trace, " #%llx;", (unsigned long long)m->id);
+}
+
+void sim_trace_frame(struct sim *s, const struct sim_delivery *delivery)
+{
+	const uint8_t *payload = delivery->data + FRAME_HEADERS_BYTES;
+	char from[8], to[8];
+	struct wire_header h;
+	struct wire_message m;
+	uint32_t bytes, offset = WIRE_HEADER_BYTES;
+
+	if (!s->trace)
+		return;
+	fprintf(s->trace, "%12llu %s->%s", (unsigned long long)s->now_ns,
+		port_name(s, delivery->from, from, sizeof(from)),
+		port_name(s, delivery->to, to, sizeof(to)));
+	/* Padding is not ours to know here: the UDP length says where the payload ends. */
+	bytes = delivery->bytes < FRAME_HEADERS_BYTES ? 0 :
+		(uint32_t)delivery->data[38] << 8 | delivery->data[39];
+	bytes = bytes < 8 || bytes - 8 + FRAME_HEADERS_BYTES > delivery->bytes ? 0 : bytes - 8;
+	if (wire_header_decode(payload, bytes, &h) != WIRE_OK) {
+		fprintf(s->trace, " frame of %u bytes\n", delivery->bytes);
+		return;
+	}
+	fprintf(s->trace, " shard %u inc %u->%u", h.shard, h.from_incarnation, h.to_incarnation);
+	while (offset < bytes &&
+	       wire_message_decode(payload, bytes, h.kind, &offset, &m) == WIRE_OK)
+		trace_message(s, &m);
+	fputc('\n', s->trace);
+}
