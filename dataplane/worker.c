@@ -549,7 +549,7 @@ static uint32_t turn_timers(struct worker *w)
 		if (replica_deadline_ns(w->replica[w->shards[i]]) > w->now_ns)
 			continue;
 		step(w, w->shards[i], &ev);
-		did++;
+		did += !(w->stalled & 1ull << w->shards[i]); /* waiting for the log is idling */
 	}
 	return did;
 }
@@ -716,6 +716,7 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 	struct worker *w = (struct worker *)(void *)p;
 
 	must(((uintptr_t)mem & (BLOCK_BYTES - 1)) == 0);
+	must(config->wal.batch_bytes_max >= WORKER_BATCH_BYTES_MIN);
 	memset(w, 0, sizeof(*w));
 	p += round_up(sizeof(*w), 64);
 	w->config = *config;

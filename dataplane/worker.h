@@ -16,12 +16,15 @@
 
 struct worker;
 
+/* WORKER_BATCH_BYTES_MIN: a log batch must take the records of one step, with room to go on. */
+#define WORKER_BATCH_BYTES_MIN (128u * 1024u)
+
 struct worker_config {
 	uint64_t seed;
 	uint64_t retransmit_ns, replay_ns, hello_ns; /* as in replica_config */
 	uint64_t housekeeping_ns; /* counters, space, link, ARP: at least this often */
 	struct store_config store;
-	struct wal_config wal;
+	struct wal_config wal; /* batch_bytes_max >= WORKER_BATCH_BYTES_MIN */
 	uint32_t ops_max, held_max, sessions_max; /* of each shard; as in replica_config */
 	uint32_t ip[NODES_MAX];	  /* by node, host byte order */
 	uint16_t port_base;	  /* UDP port of shard 0; shard s is at port_base + s */
@@ -36,6 +39,8 @@ struct worker_config {
  * stats: this worker's slot of the shared region, or private memory; the worker alone writes it.
  */
 uint64_t worker_size(const struct worker_config *config, const struct superblock *sb);
+_Static_assert(WORKER_BATCH_BYTES_MIN > ACTIONS_MAX * RECORD_BYTES_MAX, "one step, one batch");
+
 struct worker *worker_init(void *mem, const struct worker_config *config,
 			   const struct superblock *sb, struct netdev *net, struct blockdev *disk,
 			   struct worker_stats *stats);

@@ -69,13 +69,13 @@ const struct config_key config_keys[] = {
 		  "others are not available at this stage." },
 
 	{ "timers", "retransmit_us", CONFIG_NUMBER, AT(timers_retransmit_us), .min = 20,
-	  .max = 10000000, .value = "2000",
+	  .max = 10000000, .value = "10000",
 	  .help = "A coordinator repeats unanswered messages after this time." },
 	{ "timers", "replay_us", CONFIG_NUMBER, AT(timers_replay_us), .min = 20, .max = 10000000,
-	  .value = "4000",
+	  .value = "20000",
 	  .help = "A key someone waits for is replayed when its writer is silent for this long." },
 	{ "timers", "hello_us", CONFIG_NUMBER, AT(timers_hello_us), .min = 100, .max = 10000000,
-	  .value = "20000",
+	  .value = "50000",
 	  .help = "Interval of the messages by which nodes find each other." },
 
 	{ "control", "socket", CONFIG_TEXT, AT(control_socket), .value = "\"\"",

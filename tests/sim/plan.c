@@ -78,7 +78,7 @@ static void draw_worker(struct plan *p, struct rng *r)
 	c->housekeeping_ns = PICK(r, 1 * MS, 2 * MS, 5 * MS);
 	c->store = (struct store_config){ .keys_max = 64, .blob_bytes = 256 << 10,
 					  .seed = rng_next(r) };
-	c->wal.batch_bytes_max = (uint32_t)PICK(r, 96 << 10, 128 << 10);
+	c->wal.batch_bytes_max = (uint32_t)PICK(r, 128 << 10, 160 << 10);
 	c->wal.batches_in_flight_max = (uint32_t)rng_range(r, 1, WAL_DEPTH_MAX);
 	c->wal.seal_ns = PICK(r, 0, 500 * US, 5 * MS);
 	c->ops_max = (uint32_t)PICK(r, 32, 64, 256);
