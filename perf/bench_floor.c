@@ -25,7 +25,8 @@ static const char latency_help[] =
 	"short slices of both in turn, medians over the slices.\n\n"
 	"  --target lab[:DIR]  (default lab)      --slices N  of each (default 5)\n"
 	"  --secs S            of one slice (default 1)\n"
-	"  --value BYTES       (default 64)       --dir DIR   files of the floor (default: the lab's)\n"
+	"  --value BYTES       (default 64)       --dir DIR   files of the floor (default: the "
+	"lab's)\n"
 	"  --client J          client port of the lab (default 0)\n"
 	"  --max-ratio R       fail when p50 is more than R times the floor's\n"
 	"  -o table|json\n";
@@ -75,10 +76,12 @@ static bool parse_option(int option, const char *text, struct settings *s)
 static int parse_options(int argc, char **argv, struct settings *s)
 {
 	static const struct option options[] = {
-		{ "secs", 1, NULL, 's' },   { "value", 1, NULL, 'v' },	{ "dir", 1, NULL, 'd' },
-		{ "output", 1, NULL, 'o' }, { "help", 0, NULL, 'h' },	{ "idle", 1, NULL, 'i' },
-		{ "target", 1, NULL, 't' }, { "slices", 1, NULL, 'n' }, { "client", 1, NULL, 'j' },
-		{ "max-ratio", 1, NULL, 'm' }, { NULL, 0, NULL, 0 },
+		{ "secs", 1, NULL, 's' },   { "value", 1, NULL, 'v' },
+		{ "dir", 1, NULL, 'd' },    { "output", 1, NULL, 'o' },
+		{ "help", 0, NULL, 'h' },   { "idle", 1, NULL, 'i' },
+		{ "target", 1, NULL, 't' }, { "slices", 1, NULL, 'n' },
+		{ "client", 1, NULL, 'j' }, { "max-ratio", 1, NULL, 'm' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -107,18 +110,23 @@ static void print_floor(const struct settings *s, const struct histogram *h)
 	double p50 = us(histogram_percentile(h, 50)), p99 = us(histogram_percentile(h, 99));
 
 	if (s->json) {
-		printf("{\"schema\": \"cairn.floor/1\", \"requests\": %lu, \"p50_us\": %.2f, \"p90_us\": "
-		       "%.2f, \"p99_us\": %.2f, \"max_us\": %.2f, \"value_bytes\": %lu, \"idle\": \"%s\"}\n",
-		       (unsigned long)h->count, p50, us(histogram_percentile(h, 90)), p99, us(h->max_ns),
-		       (unsigned long)s->value, idle_policy_name(s->idle));
+		printf("{\"schema\": \"cairn.floor/1\", \"requests\": %lu, \"p50_us\": %.2f, "
+		       "\"p90_us\": "
+		       "%.2f, \"p99_us\": %.2f, \"max_us\": %.2f, \"value_bytes\": %lu, \"idle\": "
+		       "\"%s\"}\n",
+		       (unsigned long)h->count, p50, us(histogram_percentile(h, 90)), p99,
+		       us(h->max_ns), (unsigned long)s->value, idle_policy_name(s->idle));
 		return;
 	}
-	printf("floor: bare echo of three processes with one durable 4 KiB write each, memif through a "
-	       "switch,\n%lu B values, idle %s, 1 in flight (closed loop)\n", (unsigned long)s->value,
-	       idle_policy_name(s->idle));
-	printf("%11s %9s %9s %9s %9s %10s\n", "ops/s", "p50 us", "p90 us", "p99 us", "p99.9 us", "max us");
-	printf("%11.0f %9.1f %9.1f %9.1f %9.1f %10.1f\n", h->count ? 1e9 / histogram_mean(h) : 0, p50,
-	       us(histogram_percentile(h, 90)), p99, us(histogram_percentile(h, 99.9)), us(h->max_ns));
+	printf("floor: bare echo of three processes with one durable 4 KiB write each, memif "
+	       "through a "
+	       "switch,\n%lu B values, idle %s, 1 in flight (closed loop)\n",
+	       (unsigned long)s->value, idle_policy_name(s->idle));
+	printf("%11s %9s %9s %9s %9s %10s\n", "ops/s", "p50 us", "p90 us", "p99 us", "p99.9 us",
+	       "max us");
+	printf("%11.0f %9.1f %9.1f %9.1f %9.1f %10.1f\n", h->count ? 1e9 / histogram_mean(h) : 0,
+	       p50, us(histogram_percentile(h, 90)), p99, us(histogram_percentile(h, 99.9)),
+	       us(h->max_ns));
 }
 
 static int start_dpdk(const char *const *devices, uint32_t count)
@@ -132,8 +140,9 @@ static int start_dpdk(const char *const *devices, uint32_t count)
 
 int bench_floor(int argc, char **argv)
 {
-	struct settings s = { .help = floor_help, .dir = ".", .secs = 3, .value = 64,
-			      .idle = IDLE_ADAPTIVE };
+	struct settings s = {
+		.help = floor_help, .dir = ".", .secs = 3, .value = 64, .idle = IDLE_ADAPTIVE
+	};
 	static struct histogram h;
 	struct floor f;
 	int rc = parse_options(argc, argv, &s);
@@ -143,7 +152,7 @@ int bench_floor(int argc, char **argv)
 	histogram_init(&h);
 	rc = floor_start(&f, s.dir, (uint32_t)s.value, s.idle);
 	if (rc == 0)
-		rc = start_dpdk((const char *const[]){ f.device }, 1);
+		rc = start_dpdk((const char *const[]) { f.device }, 1);
 	if (rc == 0)
 		rc = floor_connect(&f);
 	if (rc == 0)
@@ -177,7 +186,8 @@ static double median_us(const uint64_t *values, uint64_t count)
 	return us(count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2);
 }
 
-static int take_slices(const struct settings *s, struct floor *f, struct load *l, struct slices *out)
+static int take_slices(const struct settings *s, struct floor *f, struct load *l,
+		       struct slices *out)
 {
 	static struct load_result result;
 	static struct histogram h;
@@ -209,22 +219,27 @@ static int print_latency(const struct settings *s, const struct slices *t)
 	ratio = p50[1] / p50[0];
 	over = s->max_ratio > 0 && ratio > s->max_ratio;
 	if (s->json) {
-		printf("{\"schema\": \"cairn.latency/1\", \"floor_p50_us\": %.2f, \"floor_p99_us\": %.2f, "
-		       "\"put_p50_us\": %.2f, \"put_p99_us\": %.2f, \"ratio_p50\": %.3f, \"slices\": %lu, "
+		printf("{\"schema\": \"cairn.latency/1\", \"floor_p50_us\": %.2f, "
+		       "\"floor_p99_us\": %.2f, "
+		       "\"put_p50_us\": %.2f, \"put_p99_us\": %.2f, \"ratio_p50\": %.3f, "
+		       "\"slices\": %lu, "
 		       "\"slice_secs\": %g, \"value_bytes\": %lu, \"durability\": \"all disks\", "
-		       "\"transport\": \"memif\", \"in_flight\": 1}\n", p50[0], p99[0], p50[1], p99[1],
-		       ratio, (unsigned long)s->slices, s->secs, (unsigned long)s->value);
+		       "\"transport\": \"memif\", \"in_flight\": 1}\n",
+		       p50[0], p99[0], p50[1], p99[1], ratio, (unsigned long)s->slices, s->secs,
+		       (unsigned long)s->value);
 	} else {
-		printf("durable put, all disks, memif through a switch, %lu B values, 1 in flight (closed "
+		printf("durable put, all disks, memif through a switch, %lu B values, 1 in flight "
+		       "(closed "
 		       "loop),\nmedians of %lu slices of %g s, floor and product in turn\n",
 		       (unsigned long)s->value, (unsigned long)s->slices, s->secs);
 		printf("%-8s %9s %9s\n", "", "p50 us", "p99 us");
-		printf("%-8s %9.1f %9.1f\n%-8s %9.1f %9.1f\n", "floor", p50[0], p99[0], "put", p50[1],
-		       p99[1]);
+		printf("%-8s %9.1f %9.1f\n%-8s %9.1f %9.1f\n", "floor", p50[0], p99[0], "put",
+		       p50[1], p99[1]);
 		printf("ratio of p50: %.2f\n", ratio);
 	}
 	if (over)
-		return bench_fail(BENCH_EXIT_FAILED, "p50 is %.2f times the floor's, more than %.2f", ratio,
+		return bench_fail(BENCH_EXIT_FAILED,
+				  "p50 is %.2f times the floor's, more than %.2f", ratio,
 				  s->max_ratio);
 	return BENCH_EXIT_OK;
 }
@@ -237,7 +252,8 @@ static int check_load(const struct load *l)
 	int rc = check_history(ops, count, &result);
 
 	if (rc < 0)
-		return bench_fail(BENCH_EXIT_FAILED, "the history could not be checked: %s", strerror(-rc));
+		return bench_fail(BENCH_EXIT_FAILED, "the history could not be checked: %s",
+				  strerror(-rc));
 	if (!result.ok)
 		return bench_fail(BENCH_EXIT_FAILED, "CONSISTENCY VIOLATION: %s", result.text);
 	return BENCH_EXIT_OK;
@@ -248,9 +264,17 @@ static int measure(const struct settings *s, const struct target *target, struct
 	static struct slices slices;
 	struct port port;
 	struct load_config config = {
-		.target = target, .port = &port, .weight = { [CHECK_PUT] = 1 }, .keys = 1000,
-		.value_bytes = (uint32_t)s->value, .in_flight = 1, .server = -1, .seed = 1,
-		.client = (uint32_t)s->client, .timeout_ns = 5000000000ull, .idle = s->idle,
+		.target = target,
+		.port = &port,
+		.weight = { [CHECK_PUT] = 1 },
+		.keys = 1000,
+		.value_bytes = (uint32_t)s->value,
+		.in_flight = 1,
+		.server = -1,
+		.seed = 1,
+		.client = (uint32_t)s->client,
+		.timeout_ns = 5000000000ull,
+		.idle = s->idle,
 		.records_max = (uint64_t)((double)s->slices * s->secs * 1.1 * 200e3) + 100000,
 	};
 	struct load *l;
@@ -270,7 +294,9 @@ static int measure(const struct settings *s, const struct target *target, struct
 
 int bench_latency(int argc, char **argv)
 {
-	struct settings s = { .help = latency_help, .secs = 1, .value = 64, .slices = 5, .latency = true };
+	struct settings s = {
+		.help = latency_help, .secs = 1, .value = 64, .slices = 5, .latency = true
+	};
 	char device[NETDEV_DEVICE_BYTES];
 	struct target target;
 	struct floor f;
@@ -287,7 +313,7 @@ int bench_latency(int argc, char **argv)
 	port_device(&target, (uint32_t)s.client, device);
 	rc = floor_start(&f, s.dir ? s.dir : target.dir, (uint32_t)s.value, s.idle);
 	if (rc == 0)
-		rc = start_dpdk((const char *const[]){ f.device, device }, 2);
+		rc = start_dpdk((const char *const[]) { f.device, device }, 2);
 	rc = rc < 0 ? BENCH_EXIT_FAILED : measure(&s, &target, &f);
 	floor_stop(&f);
 	return rc;

@@ -58,8 +58,11 @@ static bool parse_mix(const char *text, struct settings *s)
 		int kind = parse_kind(p, name);
 
 		if (kind < 0 || weight > 1000000 || (end && end != p + bytes))
-			return bench_fail(0, "'%s': write KIND:WEIGHT,.. with the kinds get, put, del, "
-					  "cas, incr", text);
+			return bench_fail(
+				0,
+				"'%s': write KIND:WEIGHT,.. with the kinds get, put, del, "
+				"cas, incr",
+				text);
 		s->load.weight[kind] += (uint32_t)weight;
 		p += bytes + (p[bytes] == ',');
 	}
@@ -181,14 +184,17 @@ static bool parse_option(int option, const char *text, struct settings *s)
 static int parse_options(int argc, char **argv, struct settings *s)
 {
 	static const struct option options[] = {
-		{ "target", 1, NULL, 't' },  { "endpoints", 1, NULL, 'e' }, { "transport", 1, NULL, 'x' },
-		{ "op", 1, NULL, 'm' },	     { "mix", 1, NULL, 'm' },	    { "rate", 1, NULL, 'R' },
-		{ "closed", 0, NULL, 'c' },  { "inflight", 1, NULL, 'n' },  { "keys", 1, NULL, 'k' },
-		{ "value", 1, NULL, 'v' },   { "secs", 1, NULL, 's' },	    { "warmup", 1, NULL, 'w' },
-		{ "servers", 1, NULL, 'a' }, { "seed", 1, NULL, 'S' },	    { "timeout", 1, NULL, 'T' },
-		{ "client", 1, NULL, 'j' },  { "idle", 1, NULL, 'i' },	    { "record", 1, NULL, 'f' },
-		{ "result", 0, NULL, 'r' },  { "output", 1, NULL, 'o' },    { "help", 0, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "target", 1, NULL, 't' },    { "endpoints", 1, NULL, 'e' },
+		{ "transport", 1, NULL, 'x' }, { "op", 1, NULL, 'm' },
+		{ "mix", 1, NULL, 'm' },       { "rate", 1, NULL, 'R' },
+		{ "closed", 0, NULL, 'c' },    { "inflight", 1, NULL, 'n' },
+		{ "keys", 1, NULL, 'k' },      { "value", 1, NULL, 'v' },
+		{ "secs", 1, NULL, 's' },      { "warmup", 1, NULL, 'w' },
+		{ "servers", 1, NULL, 'a' },   { "seed", 1, NULL, 'S' },
+		{ "timeout", 1, NULL, 'T' },   { "client", 1, NULL, 'j' },
+		{ "idle", 1, NULL, 'i' },      { "record", 1, NULL, 'f' },
+		{ "result", 0, NULL, 'r' },    { "output", 1, NULL, 'o' },
+		{ "help", 0, NULL, 'h' },      { NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -218,11 +224,13 @@ static int find_target(struct settings *s, struct target *t)
 	if (rc < 0)
 		return BENCH_EXIT_FAILED;
 	if (s->memif && !t->memif)
-		return bench_fail(BENCH_EXIT_USAGE, "--transport memif: only with a lab on memif links");
+		return bench_fail(BENCH_EXIT_USAGE,
+				  "--transport memif: only with a lab on memif links");
 	s->memif = !s->udp && t->memif;
 	if (s->memif && s->load.client >= t->memif_clients)
-		return bench_fail(BENCH_EXIT_USAGE, "--client %u: this lab has client ports 0 to %u",
-				  s->load.client, t->memif_clients - 1);
+		return bench_fail(BENCH_EXIT_USAGE,
+				  "--client %u: this lab has client ports 0 to %u", s->load.client,
+				  t->memif_clients - 1);
 	if (s->load.server >= (int32_t)t->node_count)
 		return bench_fail(BENCH_EXIT_USAGE, "--servers %d: there are nodes 0 to %u",
 				  s->load.server, t->node_count - 1);
@@ -262,8 +270,11 @@ static int judge(const struct load *l, struct report *report)
 	int rc = check_history(ops, count, &report->check);
 
 	if (rc != 0)
-		return bench_fail(BENCH_EXIT_FAILED, "the history of %" PRIu64 " operations could not be "
-				  "checked: %s", count, strerror(-rc));
+		return bench_fail(BENCH_EXIT_FAILED,
+				  "the history of %" PRIu64
+				  " operations could not be "
+				  "checked: %s",
+				  count, strerror(-rc));
 	report->checked = count;
 	report->check_secs = (double)(idle_clock_ns() - start_ns) / 1e9;
 	return BENCH_EXIT_OK;
@@ -282,11 +293,13 @@ static int finish(const struct settings *s, struct load *l, struct report *repor
 	else
 		report_table(report);
 	if (s->result)
-		printf("RESULT %.0f %.2f %.2f\n", (double)report->result->all.count / report->result->secs,
+		printf("RESULT %.0f %.2f %.2f\n",
+		       (double)report->result->all.count / report->result->secs,
 		       (double)histogram_percentile(&report->result->all, 50) / 1e3,
 		       (double)histogram_percentile(&report->result->all, 99) / 1e3);
 	if (!report->check.ok)
-		return bench_fail(BENCH_EXIT_FAILED, "CONSISTENCY VIOLATION: %s", report->check.text);
+		return bench_fail(BENCH_EXIT_FAILED, "CONSISTENCY VIOLATION: %s",
+				  report->check.text);
 	if (report->result->all.count == 0)
 		return bench_fail(BENCH_EXIT_FAILED, "no operation succeeded");
 	return BENCH_EXIT_OK;
@@ -294,9 +307,15 @@ static int finish(const struct settings *s, struct load *l, struct report *repor
 
 int bench_run(int argc, char **argv)
 {
-	struct settings s = { .secs = 5, .warmup = 1,
-			      .load = { .keys = 10000, .value_bytes = 64, .rate = 10000, .in_flight = 64,
-					.server = -1, .seed = 1, .timeout_ns = 5000000000ull } };
+	struct settings s = { .secs = 5,
+			      .warmup = 1,
+			      .load = { .keys = 10000,
+					.value_bytes = 64,
+					.rate = 10000,
+					.in_flight = 64,
+					.server = -1,
+					.seed = 1,
+					.timeout_ns = 5000000000ull } };
 	static struct load_result result;
 	struct report report = { .result = &result };
 	struct target target;

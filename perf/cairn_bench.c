@@ -32,8 +32,8 @@ bool bench_number(const char *option, const char *text, double min, double max, 
 	if (end != text && (*end == 'k' || *end == 'm'))
 		v *= *end++ == 'k' ? 1e3 : 1e6;
 	if (end == text || *end || !(v >= min && v <= max)) {
-		bench_fail(0, "--%s '%s': a number from %g to %g (suffix k or m allowed)", option, text,
-			   min, max);
+		bench_fail(0, "--%s '%s': a number from %g to %g (suffix k or m allowed)", option,
+			   text, min, max);
 		return false;
 	}
 	*ret_value = v;

@@ -13,7 +13,7 @@
 #include "perf/floor_priv.h"
 #include "perf/target.h"
 
-#define RESEND_NS 100000000u
+#define RESEND_NS  100000000u
 #define GIVE_UP_NS 10000000000ull
 
 void floor_send(struct netdev *net, uint32_t from, uint32_t to, uint32_t payload_bytes,
@@ -66,19 +66,19 @@ int floor_start(struct floor *f, const char *dir, uint32_t value_bytes, enum idl
 {
 	char bytes[16], id[FLOOR_NODES][4], *name = (char *)(uintptr_t)idle_policy_name(idle);
 
-	*f = (struct floor){ .idle = idle, .payload_bytes = FLOOR_OVERHEAD_BYTES + value_bytes };
+	*f = (struct floor) { .idle = idle, .payload_bytes = FLOOR_OVERHEAD_BYTES + value_bytes };
 	snprintf(f->socket, sizeof(f->socket), "cairn-floor-%d", (int)getpid());
 	snprintf(f->device, sizeof(f->device), "memif:%s:%u", f->socket, FLOOR_CLIENT);
 	snprintf(bytes, sizeof(bytes), "%u", f->payload_bytes);
 	f->pid[FLOOR_NODES] =
-		spawn((char *const[]){ "cairn-bench", "floor-switch", f->socket, name, NULL });
+		spawn((char *const[]) { "cairn-bench", "floor-switch", f->socket, name, NULL });
 	for (uint32_t i = 0; i < FLOOR_NODES; i++) {
 		snprintf(id[i], sizeof(id[i]), "%u", i);
-		if (snprintf(f->path[i], sizeof(f->path[i]), "%s/cairn-floor-%d-%u", dir, (int)getpid(),
-			     i) >= (int)sizeof(f->path[i]))
+		if (snprintf(f->path[i], sizeof(f->path[i]), "%s/cairn-floor-%d-%u", dir,
+			     (int)getpid(), i) >= (int)sizeof(f->path[i]))
 			return bench_fail(-ENAMETOOLONG, "--dir '%s': too long", dir);
-		f->pid[i] = spawn((char *const[]){ "cairn-bench", "floor-node", f->socket, name, id[i],
-						   f->path[i], bytes, NULL });
+		f->pid[i] = spawn((char *const[]) { "cairn-bench", "floor-node", f->socket, name,
+						    id[i], f->path[i], bytes, NULL });
 	}
 	for (uint32_t i = 0; i < FLOOR_PROCESSES; i++)
 		if (f->pid[i] < 0)
@@ -97,7 +97,7 @@ void floor_stop(struct floor *f)
 	for (uint32_t i = 0; i < FLOOR_NODES; i++)
 		if (f->path[i][0])
 			unlink(f->path[i]);
-	*f = (struct floor){ 0 };
+	*f = (struct floor) { 0 };
 }
 
 /* The process that has ended, or 0: all are alive. */
@@ -147,7 +147,8 @@ static int request(struct floor *f, struct idle *idle, uint64_t *ret_ns)
 	while (!take_answer(f, now_ns)) {
 		if (now_ns > resend_ns) {
 			if (now_ns > start_ns + GIVE_UP_NS || dead_process(f))
-				return bench_fail(-ETIMEDOUT, "the floor's processes do not answer");
+				return bench_fail(-ETIMEDOUT,
+						  "the floor's processes do not answer");
 			floor_send(f->net, FLOOR_CLIENT, 0, f->payload_bytes, &m);
 			resend_ns = now_ns + RESEND_NS;
 			f->resent++;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * floor.h: the least a replicated durable write can cost over these ports and disks: a switch process
- * and three bare echo processes, no protocol, no store. Client -> leader; the leader forwards to two
- * followers and starts its own 4 KiB durable write; a follower writes, waits until that is durable,
- * and echoes; the leader answers when its own write and both echoes are in. Same netdev, same frames,
- * same blockdev, same idle policy as the product. One request in flight.
+ * floor.h: the least a replicated durable write can cost over these ports and disks: a switch
+ * process and three bare echo processes, no protocol, no store. Client -> leader; the leader
+ * forwards to two followers and starts its own 4 KiB durable write; a follower writes, waits until
+ * that is durable, and echoes; the leader answers when its own write and both echoes are in. Same
+ * netdev, same frames, same blockdev, same idle policy as the product. One request in flight.
  *
  * The processes die with the caller's process; their files are unlinked as soon as they are open.
  */
@@ -18,7 +18,7 @@
 #include "dataplane/netdev_dpdk.h"
 #include "perf/histogram.h"
 
-#define FLOOR_NODES 3u
+#define FLOOR_NODES	3u
 #define FLOOR_PROCESSES (FLOOR_NODES + 1)
 
 struct floor {
@@ -40,13 +40,15 @@ struct floor {
  */
 int floor_start(struct floor *f, const char *dir, uint32_t value_bytes, enum idle_policy idle);
 
-/* floor_connect: opens the client's port and waits for the first answer (at most 10 s). As above. */
+/* floor_connect: opens the client's port and waits for the first answer (at most 10 s). As above.
+ */
 int floor_connect(struct floor *f);
 
 /* floor_run: one request after the other for secs seconds, recorded in *h. As above. */
 int floor_run(struct floor *f, double secs, struct histogram *h);
 
-/* floor_stop: ends the processes and removes what is left of their files. Safe after any failure. */
+/* floor_stop: ends the processes and removes what is left of their files. Safe after any failure.
+ */
 void floor_stop(struct floor *f);
 
 #endif

@@ -13,7 +13,7 @@
 #include "perf/target.h"
 #include "storage/blockdev_file.h"
 
-#define FILE_BYTES (32u << 20)
+#define FILE_BYTES  (32u << 20)
 #define ALL_DURABLE ((1u << FLOOR_NODES) - 1)
 
 /* ---- switch ---- */
@@ -86,9 +86,9 @@ struct node {
 	struct blockdev *disk;
 	uint8_t *block;
 	uint32_t id, payload_bytes;
-	uint64_t seq;	     /* of the request under way, or the last one */
-	uint32_t durable;    /* bit per node (follower: only its own) */
-	uint32_t in_flight;  /* writes */
+	uint64_t seq;	    /* of the request under way, or the last one */
+	uint32_t durable;   /* bit per node (follower: only its own) */
+	uint32_t in_flight; /* writes */
 	uint64_t offset;
 };
 
@@ -164,7 +164,8 @@ static int on_completion(struct node *n, const struct blockdev_completion *c)
 {
 	n->in_flight--;
 	if (c->result != (int32_t)BLOCK_BYTES)
-		return bench_fail(-EIO, "floor: write failed: %s", strerror(c->result < 0 ? -c->result : EIO));
+		return bench_fail(-EIO, "floor: write failed: %s",
+				  strerror(c->result < 0 ? -c->result : EIO));
 	if (c->token != n->seq)
 		return 0;
 	n->durable |= 1u << n->id;
@@ -227,7 +228,8 @@ static int open_disk(const char *path, struct blockdev **ret_disk)
 		unlink(path);
 	}
 	return rc < 0 ? bench_fail(rc, "floor: file '%s': %s; choose another --dir", path,
-				   strerror(-rc)) : 0;
+				   strerror(-rc))
+		      : 0;
 }
 
 int bench_floor_node(int argc, char **argv)

@@ -6,12 +6,13 @@
 #include "dataplane/frame.h"
 #include "dataplane/netdev.h"
 
-#define FLOOR_MAGIC 0x524f4f4cu
-#define FLOOR_PORT 7401u
-#define FLOOR_CLIENT 3u /* host number, after the nodes 0..2 */
-#define FLOOR_HEAD_BYTES 16u
+#define FLOOR_MAGIC	  0x524f4f4cu
+#define FLOOR_PORT	  7401u
+#define FLOOR_CLIENT	  3u /* host number, after the nodes 0..2 */
+#define FLOOR_HEAD_BYTES  16u
 #define FLOOR_MAINTAIN_NS 5000000u
-/* What a request of the product carries besides its value: frame header, message head, a short key. */
+/* What a request of the product carries besides its value: frame header, message head, a short key.
+ */
 #define FLOOR_OVERHEAD_BYTES (32u + 32u + 12u)
 
 enum floor_type {

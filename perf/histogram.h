@@ -9,9 +9,9 @@
 
 #include "replication/base.h"
 
-#define HISTOGRAM_SUB_BITS 7u
+#define HISTOGRAM_SUB_BITS   7u
 #define HISTOGRAM_VALUE_BITS 37u
-#define HISTOGRAM_BUCKETS ((HISTOGRAM_VALUE_BITS - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS)
+#define HISTOGRAM_BUCKETS    ((HISTOGRAM_VALUE_BITS - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS)
 
 struct histogram {
 	uint64_t count;
@@ -30,8 +30,8 @@ void histogram_record(struct histogram *h, uint64_t value_ns);
 void histogram_merge(struct histogram *to, const struct histogram *from);
 
 /*
- * histogram_percentile: the smallest recorded value that at least `percent` (0..100) of all values do
- * not exceed, given as the upper end of its bucket and never above the maximum; 0 when empty.
+ * histogram_percentile: the smallest recorded value that at least `percent` (0..100) of all values
+ * do not exceed, given as the upper end of its bucket and never above the maximum; 0 when empty.
  */
 uint64_t histogram_percentile(const struct histogram *h, double percent);
 

@@ -11,8 +11,8 @@
 #include "perf/cairn_bench.h"
 
 #define PREPARE_IN_FLIGHT 64u
-#define PREPARE_PASSES 5u
-#define BACKLOG_NS 5000000000ull
+#define PREPARE_PASSES	  5u
+#define BACKLOG_NS	  5000000000ull
 
 struct load {
 	struct load_config config;
@@ -21,9 +21,9 @@ struct load {
 	struct check_op *records;
 	uint64_t *intended_ns; /* by record: when it should have been sent */
 	uint64_t record_count;
-	struct op_ts *seen; /* by key: the newest version heard of, for CAS */
-	uint8_t *prepared;  /* by key: its first write was acknowledged */
-	uint64_t key_count; /* counters included */
+	struct op_ts *seen;    /* by key: the newest version heard of, for CAS */
+	uint8_t *prepared;     /* by key: its first write was acknowledged */
+	uint64_t key_count;    /* counters included */
 	uint64_t prepare_next; /* key that preparation writes next; key_count: done */
 	bool preparing;
 	uint64_t random;
@@ -207,8 +207,11 @@ static bool submit(struct load *l, enum check_kind kind, uint64_t key, uint64_t 
 		.tag = l->record_count,
 	};
 
-	*op = (struct check_op){ .key = key, .start_ns = now_ns, .client = request.server,
-				 .kind = (uint8_t)kind, .outcome = STATUS_UNKNOWN };
+	*op = (struct check_op) { .key = key,
+				  .start_ns = now_ns,
+				  .client = request.server,
+				  .kind = (uint8_t)kind,
+				  .outcome = STATUS_UNKNOWN };
 	fill_update(l, op, &request, value);
 	if (client_core_submit(l->core, &request, now_ns) != STATUS_OK)
 		return false;
@@ -276,7 +279,8 @@ static bool submit_drawn(struct load *l, uint64_t intended_ns, uint64_t now_ns)
 		l->end_ns = now_ns;
 		return false;
 	}
-	return submit(l, kind, kind == CHECK_INCR ? key + l->config.keys : key, intended_ns, now_ns);
+	return submit(l, kind, kind == CHECK_INCR ? key + l->config.keys : key, intended_ns,
+		      now_ns);
 }
 
 static void submit_due(struct load *l, uint64_t now_ns)
@@ -291,7 +295,8 @@ static void submit_due(struct load *l, uint64_t now_ns)
 				return;
 		return;
 	}
-	while (l->next_ns <= (double)min_u64(now_ns, l->end_ns) && client_core_open(l->core) < LOAD_OPS_OPEN) {
+	while (l->next_ns <= (double)min_u64(now_ns, l->end_ns) &&
+	       client_core_open(l->core) < LOAD_OPS_OPEN) {
 		if (!submit_drawn(l, (uint64_t)l->next_ns, now_ns))
 			return;
 		l->next_ns += random_exponential(l, 1e9 / l->config.rate);
@@ -339,7 +344,8 @@ int load_prepare(struct load *l)
 		do {
 			now_ns = round_trip(l, now_ns);
 		} while (client_core_open(l->core) > 0 ||
-			 (l->prepare_next < l->key_count && l->record_count < l->config.records_max));
+			 (l->prepare_next < l->key_count &&
+			  l->record_count < l->config.records_max));
 		missing = 0;
 		for (uint64_t k = 0; k < l->key_count; k++)
 			missing += !l->prepared[k];
@@ -347,8 +353,11 @@ int load_prepare(struct load *l)
 	l->preparing = false;
 	if (missing == 0)
 		return 0;
-	return bench_fail(-EIO, "%" PRIu64 " of %" PRIu64 " keys could not be written (last outcome: %s); "
-			  "see 'cairnctl health'", missing, l->key_count,
+	return bench_fail(-EIO,
+			  "%" PRIu64 " of %" PRIu64
+			  " keys could not be written (last outcome: %s); "
+			  "see 'cairnctl health'",
+			  missing, l->key_count,
 			  status_name((enum status)l->records[l->record_count - 1].outcome));
 }
 

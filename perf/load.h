@@ -20,19 +20,19 @@
 #include "perf/port.h"
 #include "tests/check/check.h"
 
-#define LOAD_VALUE_MIN 8u /* room for the operation's number, which makes values unique */
-#define LOAD_OPS_OPEN 8192u /* open loop: operations under way at once; more wait, and count so */
+#define LOAD_VALUE_MIN 8u    /* room for the operation's number, which makes values unique */
+#define LOAD_OPS_OPEN  8192u /* open loop: operations under way at once; more wait, and count so */
 
 struct load_config {
 	const struct target *target;
 	struct port *port;
 	uint32_t weight[CHECK_KIND_COUNT]; /* of each kind of operation; sum > 0 */
-	uint64_t keys;	      /* 1..; INCR uses counters of its own, as many */
-	uint32_t value_bytes; /* LOAD_VALUE_MIN..VALUE_BYTES_MAX */
-	double rate;	      /* operations per second, open loop; 0: closed loop */
-	uint32_t in_flight;   /* closed loop, 1..LOAD_OPS_OPEN */
-	int32_t server;	      /* the only node asked, or -1: all in turn */
-	uint32_t client;      /* distinguishes loads that run at the same time */
+	uint64_t keys;			   /* 1..; INCR uses counters of its own, as many */
+	uint32_t value_bytes;		   /* LOAD_VALUE_MIN..VALUE_BYTES_MAX */
+	double rate;			   /* operations per second, open loop; 0: closed loop */
+	uint32_t in_flight;		   /* closed loop, 1..LOAD_OPS_OPEN */
+	int32_t server;			   /* the only node asked, or -1: all in turn */
+	uint32_t client;		   /* distinguishes loads that run at the same time */
 	uint64_t seed;
 	uint64_t timeout_ns;
 	uint64_t records_max; /* operations that can be remembered */
@@ -43,9 +43,9 @@ struct load_result {
 	struct histogram latency[CHECK_KIND_COUNT]; /* OK, NOT_FOUND, CONFLICT */
 	struct histogram all;
 	uint64_t outcome[CHECK_KIND_COUNT][STATUS_COUNT];
-	double secs;		/* length of the measured part */
-	uint64_t unsent;	/* open loop: arrivals given up because the cluster was too slow */
-	bool records_full;	/* ended early because nothing more could be remembered */
+	double secs;	   /* length of the measured part */
+	uint64_t unsent;   /* open loop: arrivals given up because the cluster was too slow */
+	bool records_full; /* ended early because nothing more could be remembered */
 	enum durability durability; /* as the replies to updates said; of reads if there are none */
 };
 

@@ -42,7 +42,7 @@ int port_memif(struct port *p, const struct target *target, uint32_t client)
 	struct netdev_error error;
 	int rc;
 
-	*p = (struct port){ .target = target, .self = target_client_addr(client, CLIENT_PORT) };
+	*p = (struct port) { .target = target, .self = target_client_addr(client, CLIENT_PORT) };
 	memset(p->socket, 0xff, sizeof(p->socket));
 	port_device(target, client, device);
 	memcpy(config.mac, p->self.mac, sizeof(config.mac));
@@ -50,14 +50,16 @@ int port_memif(struct port *p, const struct target *target, uint32_t client)
 	if (rc < 0)
 		return bench_fail(rc, "%s", error.text);
 	if (wait_for_link(p) < 0)
-		return bench_fail(-ETIMEDOUT, "%s: no link after 5 s; is the lab up ('cairnctl lab "
-				  "status'), and client port %u free?", device, client);
+		return bench_fail(-ETIMEDOUT,
+				  "%s: no link after 5 s; is the lab up ('cairnctl lab "
+				  "status'), and client port %u free?",
+				  device, client);
 	return 0;
 }
 
 int port_udp(struct port *p, const struct target *target)
 {
-	*p = (struct port){ .target = target };
+	*p = (struct port) { .target = target };
 	memset(p->socket, 0xff, sizeof(p->socket));
 	for (uint32_t i = 0; i < target->node_count; i++) {
 		int size = 4 << 20;
@@ -144,8 +146,8 @@ static uint32_t send_memif(struct port *p, struct client_core *core, uint64_t no
 		struct frame_addr to;
 		uint16_t shard;
 		uint8_t server;
-		uint32_t bytes = client_core_output(core, bufs[n].data + FRAME_HEADERS_BYTES, &server,
-						    &shard, now_ns);
+		uint32_t bytes = client_core_output(core, bufs[n].data + FRAME_HEADERS_BYTES,
+						    &server, &shard, now_ns);
 
 		if (bytes == 0) {
 			netdev_free(p->net, &bufs[n], 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port.h: carries the datagrams of a client core: over a polled memif port on a lab's switch (kernel
- * bypass on the client's side too), or over kernel UDP sockets. One thread owns a port.
+ * port.h: carries the datagrams of a client core: over a polled memif port on a lab's switch
+ * (kernel bypass on the client's side too), or over kernel UDP sockets. One thread owns a port.
  */
 #ifndef CAIRN_PERF_PORT_H
 #define CAIRN_PERF_PORT_H

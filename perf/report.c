@@ -56,10 +56,12 @@ static void print_head(const struct report *r)
 	const struct load_config *c = r->load;
 
 	if (c->rate > 0)
-		printf("open loop, poisson, %.0f/s, latency from the intended send time\n", c->rate);
+		printf("open loop, poisson, %.0f/s, latency from the intended send time\n",
+		       c->rate);
 	else
 		printf("closed loop: not latency under load; %u in flight\n", c->in_flight);
-	printf("%u nodes, %s, durability %s, %u B values, %" PRIu64 " keys, transport %s, idle %s, %.1f s\n",
+	printf("%u nodes, %s, durability %s, %u B values, %" PRIu64
+	       " keys, transport %s, idle %s, %.1f s\n",
 	       c->target->node_count, c->server < 0 ? "all asked in turn" : "one asked",
 	       durability_name(r->result->durability), c->value_bytes, c->keys, r->transport,
 	       idle_policy_name(c->idle), r->result->secs);
@@ -75,7 +77,8 @@ void report_table(const struct report *r)
 	for (uint32_t k = 0; k < CHECK_KIND_COUNT; k++) {
 		if (r->load->weight[k] == 0)
 			continue;
-		print_row(report_kind_name((enum check_kind)k), &r->result->latency[k], r->result->secs);
+		print_row(report_kind_name((enum check_kind)k), &r->result->latency[k],
+			  r->result->secs);
 		kinds++;
 	}
 	if (kinds > 1)
@@ -88,7 +91,8 @@ void report_table(const struct report *r)
 		       r->result->unsent);
 	if (r->result->records_full)
 		printf("      ended early: no more operations could be remembered\n");
-	printf("check %" PRIu64 " operations on %" PRIu64 " keys, %" PRIu64 " unknown, %s, %.2f s\n",
+	printf("check %" PRIu64 " operations on %" PRIu64 " keys, %" PRIu64
+	       " unknown, %s, %.2f s\n",
 	       r->checked, r->check.keys, r->check.unknown_applied + r->check.unknown_dropped,
 	       r->check.ok ? "linearizable" : "VIOLATION", r->check_secs);
 }
@@ -120,8 +124,9 @@ static json_t *kinds_json(const struct report *r)
 		outcomes = json_object();
 		for (uint32_t s = 0; s < STATUS_COUNT; s++)
 			if (r->result->outcome[k][s] > 0)
-				json_object_set_new(outcomes, status_name((enum status)s),
-						    json_integer((json_int_t)r->result->outcome[k][s]));
+				json_object_set_new(
+					outcomes, status_name((enum status)s),
+					json_integer((json_int_t)r->result->outcome[k][s]));
 		json_object_set_new(o, "outcomes", outcomes);
 		json_object_set_new(kinds, report_kind_name((enum check_kind)k), o);
 	}
@@ -131,11 +136,12 @@ static json_t *kinds_json(const struct report *r)
 void report_json(const struct report *r)
 {
 	const struct load_config *c = r->load;
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:f}", "schema", "cairn.bench/1",
-			      "loop", c->rate > 0 ? "open" : "closed", "transport", r->transport, "durability",
-			      durability_name(r->result->durability), "idle", idle_policy_name(c->idle),
-			      "nodes", (int)c->target->node_count, "value_bytes", (int)c->value_bytes, "keys",
-			      (json_int_t)c->keys, "secs", r->result->secs);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:f}", "schema",
+			      "cairn.bench/1", "loop", c->rate > 0 ? "open" : "closed", "transport",
+			      r->transport, "durability", durability_name(r->result->durability),
+			      "idle", idle_policy_name(c->idle), "nodes",
+			      (int)c->target->node_count, "value_bytes", (int)c->value_bytes,
+			      "keys", (json_int_t)c->keys, "secs", r->result->secs);
 
 	if (c->rate > 0)
 		json_object_set_new(o, "rate", json_real(c->rate));
@@ -163,13 +169,16 @@ int report_history(const struct load *l, const char *path)
 
 	if (!f)
 		return bench_fail(-errno, "--record '%s': %s", path, strerror(errno));
-	fputs("# kind key server outcome version writer base base_writer value is_number start_ns end_ns\n",
+	fputs("# kind key server outcome version writer base base_writer value is_number start_ns "
+	      "end_ns\n",
 	      f);
 	for (uint64_t i = 0; i < count; i++)
-		fprintf(f, "%s %" PRIu64 " %u %s %" PRIu64 " %u %" PRIu64 " %u %" PRIx64 " %u %" PRIu64
-			" %" PRIu64 "\n", report_kind_name((enum check_kind)ops[i].kind), ops[i].key,
-			ops[i].client, status_name((enum status)ops[i].outcome), ops[i].version,
-			ops[i].writer, ops[i].base, ops[i].base_writer, ops[i].value, ops[i].is_number,
+		fprintf(f,
+			"%s %" PRIu64 " %u %s %" PRIu64 " %u %" PRIu64 " %u %" PRIx64 " %u %" PRIu64
+			" %" PRIu64 "\n",
+			report_kind_name((enum check_kind)ops[i].kind), ops[i].key, ops[i].client,
+			status_name((enum status)ops[i].outcome), ops[i].version, ops[i].writer,
+			ops[i].base, ops[i].base_writer, ops[i].value, ops[i].is_number,
 			ops[i].start_ns, ops[i].end_ns);
 	if (fclose(f) != 0)
 		return bench_fail(-errno, "--record '%s': %s", path, strerror(errno));

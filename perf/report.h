@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report.h: what a load measured, for people and for programs. Everything goes to standard output. */
+/* report.h: what a load measured, for people and for programs. Everything goes to standard output.
+ */
 #ifndef CAIRN_PERF_REPORT_H
 #define CAIRN_PERF_REPORT_H
 

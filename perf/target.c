@@ -12,14 +12,16 @@
 
 struct frame_addr target_node_addr(uint32_t node, uint16_t port)
 {
-	return (struct frame_addr){ { 0x02, 0xca, 0x1a, 0, 0, (uint8_t)(node + 1) }, port,
-				    TARGET_NETWORK + node + 1 };
+	return (struct frame_addr) { { 0x02, 0xca, 0x1a, 0, 0, (uint8_t)(node + 1) },
+				     port,
+				     TARGET_NETWORK + node + 1 };
 }
 
 struct frame_addr target_client_addr(uint32_t client, uint16_t port)
 {
-	return (struct frame_addr){ { 0x02, 0xca, 0x1a, 0, 1, (uint8_t)client }, port,
-				    TARGET_NETWORK + TARGET_CLIENT_HOST + client };
+	return (struct frame_addr) { { 0x02, 0xca, 0x1a, 0, 1, (uint8_t)client },
+				     port,
+				     TARGET_NETWORK + TARGET_CLIENT_HOST + client };
 }
 
 static bool parse_endpoint(const char *text, size_t bytes, struct target_server *ret_server)
@@ -40,7 +42,7 @@ static bool parse_endpoint(const char *text, size_t bytes, struct target_server 
 	if (inet_pton(AF_INET, copy, &address) != 1 || end == colon + 1 || *end || port == 0 ||
 	    port > UINT16_MAX)
 		return false;
-	*ret_server = (struct target_server){ ntohl(address.s_addr), (uint16_t)port };
+	*ret_server = (struct target_server) { ntohl(address.s_addr), (uint16_t)port };
 	return true;
 }
 
@@ -55,9 +57,11 @@ int target_endpoints(const char *list, struct target *ret_target)
 			return bench_fail(-EINVAL, "--endpoints '%s': at most %u nodes", list,
 					  NODES_MAX);
 		if (!parse_endpoint(p, bytes, &t.udp[t.node_count++]))
-			return bench_fail(-EINVAL,
-					  "--endpoints '%s': write ADDRESS:PORT,ADDRESS:PORT,.. with "
-					  "IPv4 addresses, one per node", list);
+			return bench_fail(
+				-EINVAL,
+				"--endpoints '%s': write ADDRESS:PORT,ADDRESS:PORT,.. with "
+				"IPv4 addresses, one per node",
+				list);
 		p += bytes + (p[bytes] == ',');
 	}
 	if (t.node_count == 0)
@@ -92,7 +96,8 @@ static bool fill_lab(json_t *o, struct target *t)
 	if (t->node_count == 0 || t->node_count > NODES_MAX || t->shard_count == 0 ||
 	    t->shard_count > SHARDS_MAX || json_array_size(gateway) > NODES_MAX)
 		return false;
-	json_array_foreach(gateway, i, item) {
+	json_array_foreach(gateway, i, item)
+	{
 		const char *text = json_string_value(item);
 
 		if (!text || !parse_endpoint(text, strlen(text), &t->udp[i]))
@@ -100,10 +105,11 @@ static bool fill_lab(json_t *o, struct target *t)
 	}
 	t->memif = *socket != '\0';
 	t->udp_port_per_shard = !t->memif;
-	if (strlen(socket) >= sizeof(t->memif_socket) || strlen(text_of(o, "dir")) >= sizeof(t->dir))
+	if (strlen(socket) >= sizeof(t->memif_socket) ||
+	    strlen(text_of(o, "dir")) >= sizeof(t->dir))
 		return false;
-	strcpy(t->dir, text_of(o, "dir"));
-	strcpy(t->memif_socket, socket);
+	snprintf(t->dir, sizeof(t->dir), "%s", text_of(o, "dir"));
+	snprintf(t->memif_socket, sizeof(t->memif_socket), "%s", socket);
 	t->memif_client_first = (uint32_t)number_of(o, "memif_client_first");
 	t->memif_clients = (uint32_t)number_of(o, "memif_clients");
 	return true;
@@ -126,8 +132,10 @@ int target_lab(const char *dir, struct target *ret_target)
 		snprintf(path, sizeof(path), "%s/cairn-lab-%u/lab.json",
 			 runtime && *runtime ? runtime : "/tmp", (unsigned)getuid());
 	if (access(path, R_OK) != 0)
-		return bench_fail(-ENOENT, "no lab at %s: %s; start one with 'cairnctl lab up', or "
-				  "name its folder with --target lab:DIR", path, strerror(errno));
+		return bench_fail(-ENOENT,
+				  "no lab at %s: %s; start one with 'cairnctl lab up', or "
+				  "name its folder with --target lab:DIR",
+				  path, strerror(errno));
 	o = json_load_file(path, 0, &error);
 	if (!o)
 		return bench_fail(-EINVAL, "%s:%d: %s", path, error.line, error.text);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * target.h: whom a load goes to: a lab, found by its lab.json (mgmt/lab_state.h), or a list of UDP
- * addresses. The lab's network is 10.77.0.0/24: node i is host i + 1, polled client j is host 100 + j.
+ * addresses. The lab's network is 10.77.0.0/24: node i is host i + 1, polled client j is host 100 +
+ * j.
  */
 #ifndef CAIRN_PERF_TARGET_H
 #define CAIRN_PERF_TARGET_H
 
 #include "dataplane/frame.h"
 
-#define TARGET_NETWORK 0x0a4d0000u
+#define TARGET_NETWORK	   0x0a4d0000u
 #define TARGET_CLIENT_HOST 100u
 
 struct target_server {
@@ -19,15 +20,15 @@ struct target_server {
 struct target {
 	struct target_server udp[NODES_MAX]; /* where kernel UDP reaches shard 0 of each node */
 	uint32_t node_count;
-	uint32_t shard_count;  /* 0: not known */
-	uint64_t cluster;      /* 0: not known */
+	uint32_t shard_count;	 /* 0: not known */
+	uint64_t cluster;	 /* 0: not known */
 	bool udp_port_per_shard; /* UDP port of shard s is port + s; else the same for all */
-	bool memif;	       /* the next three are known */
+	bool memif;		 /* the next three are known */
 	char memif_socket[48];
 	uint32_t memif_client_first, memif_clients;
-	uint16_t port_base;    /* UDP port of shard 0 at a node, inside the lab's network */
-	char dir[256];	       /* of a lab, else empty */
-	bool spin;	       /* idle policy of the nodes */
+	uint16_t port_base; /* UDP port of shard 0 at a node, inside the lab's network */
+	char dir[256];	    /* of a lab, else empty */
+	bool spin;	    /* idle policy of the nodes */
 };
 
 /*

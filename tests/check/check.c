@@ -23,7 +23,8 @@ static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_numbe
 	return true;
 }
 
-/* A multiply-and-rotate hash of 8 bytes at a time with the length mixed in; only equality counts. */
+/* A multiply-and-rotate hash of 8 bytes at a time with the length mixed in; only equality counts.
+ */
 static uint64_t hash_bytes(const uint8_t *p, uint32_t bytes)
 {
 	uint64_t h = 0x9e3779b97f4a7c15ull ^ bytes;
@@ -119,19 +120,20 @@ static void add_ref(struct checker *c, const struct check_op *op, struct op_ts t
 {
 	uint32_t index = (uint32_t)(op - c->ops);
 
-	c->refs[c->ref_count++] = (struct ref){ op->key, ts.version, ts.writer, index << 1 | role };
+	c->refs[c->ref_count++] =
+		(struct ref) { op->key, ts.version, ts.writer, index << 1 | role };
 }
 
 static void add_unknown(struct checker *c, const struct check_op *op)
 {
-	c->unknowns[c->unknown_count++] = (struct unknown){
+	c->unknowns[c->unknown_count++] = (struct unknown) {
 		.key = op->key,
 		.value = op->kind == CHECK_PUT || op->kind == CHECK_CAS ? op->value : 0,
 		.op = (uint32_t)(op - c->ops),
 		.version = NONE,
-		.class = op->kind == CHECK_DEL	? UNKNOWN_DEL :
-			 op->kind == CHECK_INCR ? UNKNOWN_INCR :
-						  UNKNOWN_WRITE,
+		.class = op->kind == CHECK_DEL	  ? UNKNOWN_DEL
+			 : op->kind == CHECK_INCR ? UNKNOWN_INCR
+						  : UNKNOWN_WRITE,
 	};
 }
 
@@ -173,14 +175,14 @@ static struct version *add_version(struct checker *c, struct op_ts ts)
 		c->version_max = max;
 	}
 	v = &c->versions[c->version_count++];
-	*v = (struct version){ .ts = ts, .install = NONE, .deadline_ns = UINT64_MAX };
+	*v = (struct version) { .ts = ts, .install = NONE, .deadline_ns = UINT64_MAX };
 	return v;
 }
 
 /* A version nobody saw, but that the operation `above` was built on. */
 static bool add_hidden(struct checker *c, uint64_t number, enum content content, uint64_t value)
 {
-	struct version *v = add_version(c, (struct op_ts){ number, HIDDEN_WRITER });
+	struct version *v = add_version(c, (struct op_ts) { number, HIDDEN_WRITER });
 
 	if (!v)
 		return false;
@@ -215,8 +217,9 @@ static bool base_cas(struct checker *c, uint32_t index)
 	if (!check_ts_zero(expected)) {
 		if (op_ts_compare(previous->ts, expected) == 0)
 			return true;
-		return check_violation(c, (uint32_t[3]){ index, previous->install, NONE },
-				       "CAS succeeded, but not right after the version it expected");
+		return check_violation(
+			c, (uint32_t[3]) { index, previous->install, NONE },
+			"CAS succeeded, but not right after the version it expected");
 	}
 	if (previous->content == CONTENT_ANY && !may_hide(c))
 		previous->content = CONTENT_ABSENT;
@@ -224,7 +227,7 @@ static bool base_cas(struct checker *c, uint32_t index)
 		return true;
 	if (c->key_unknown_count > 0 && previous->ts.version < op->version)
 		return add_hidden(c, op->version - 1, CONTENT_ABSENT, 0);
-	return check_violation(c, (uint32_t[3]){ index, previous->install, NONE },
+	return check_violation(c, (uint32_t[3]) { index, previous->install, NONE },
 			       "CAS expected no value and succeeded, but there was one");
 }
 
@@ -263,14 +266,14 @@ static bool add_hidden_incrs(struct checker *c, uint32_t index, uint64_t want)
 	uint64_t number, from = previous->ts.version, gap = op->version - 1 - from;
 
 	if (from >= op->version || c->key_unknown_count == 0)
-		return check_violation(c, (uint32_t[3]){ index, first, NONE },
+		return check_violation(c, (uint32_t[3]) { index, first, NONE },
 				       "INCR did not build on the version before it: lost update");
 	if (!same_delta(c) || !known_number(previous, &number))
 		return add_hidden(c, op->version - 1, want == 0 ? CONTENT_ZERO : CONTENT_VALUE,
 				  want);
 	if (gap == 0 || gap > c->key_unknown_count ||
 	    number + gap * c->ops[c->key_unknowns[0].op].base != want)
-		return check_violation(c, (uint32_t[3]){ index, first, c->key_unknowns[0].op },
+		return check_violation(c, (uint32_t[3]) { index, first, c->key_unknowns[0].op },
 				       "INCR counts more or fewer increments than there can be");
 	for (uint64_t k = 1; k <= gap; k++) {
 		number += c->ops[c->key_unknowns[0].op].base;
@@ -319,14 +322,15 @@ static bool merge_content(struct checker *c, struct version *v, const struct ref
 {
 	const struct check_op *op = &c->ops[r->op >> 1];
 	enum content content = content_of(c, r);
-	uint32_t other = v->install != NONE ? v->install :
-			 v->read_count > 0  ? c->refs[v->first_read].op >> 1 :
-					      NONE;
+	uint32_t other = v->install != NONE  ? v->install
+			 : v->read_count > 0 ? c->refs[v->first_read].op >> 1
+					     : NONE;
 	bool agree = true;
 
 	if (content == CONTENT_ANY)
 		return true;
-	if (v->content == CONTENT_ANY || (v->content == CONTENT_EXISTS && content == CONTENT_VALUE)) {
+	if (v->content == CONTENT_ANY ||
+	    (v->content == CONTENT_EXISTS && content == CONTENT_VALUE)) {
 		v->content = (uint8_t)content;
 		v->value = op->value;
 		v->is_number = op->is_number;
@@ -339,7 +343,7 @@ static bool merge_content(struct checker *c, struct version *v, const struct ref
 	}
 	if (agree)
 		return true;
-	return check_violation(c, (uint32_t[3]){ r->op >> 1, other, NONE },
+	return check_violation(c, (uint32_t[3]) { r->op >> 1, other, NONE },
 			       "two contents under one version%s",
 			       other == NONE ? " (it was never written)" : "");
 }
@@ -359,13 +363,13 @@ static bool add_mention(struct checker *c, struct version *v, uint32_t ref_index
 
 	if ((r->op & 1) == REF_INSTALL) {
 		if (check_ts_zero(v->ts))
-			return check_violation(c, (uint32_t[3]){ index, NONE, NONE },
+			return check_violation(c, (uint32_t[3]) { index, NONE, NONE },
 					       "an update was acknowledged without a version");
 		if (v->install != NONE)
-			return check_violation(c, (uint32_t[3]){ v->install, index, NONE },
+			return check_violation(c, (uint32_t[3]) { v->install, index, NONE },
 					       "two updates carry one version");
 	} else if (conflict_with_expected(op)) {
-		return check_violation(c, (uint32_t[3]){ index, NONE, NONE },
+		return check_violation(c, (uint32_t[3]) { index, NONE, NONE },
 				       "CAS conflicted with the very version it expected");
 	}
 	if (!merge_content(c, v, r))
@@ -397,7 +401,7 @@ static bool build_versions(struct checker *c, uint64_t first, uint64_t end)
 	struct version *v;
 
 	c->version_count = 0;
-	v = add_version(c, (struct op_ts){ 0, 0 });
+	v = add_version(c, (struct op_ts) { 0, 0 });
 	if (!v)
 		return false;
 	v->content = CONTENT_ABSENT;
@@ -433,7 +437,7 @@ struct latest {
 static void latest_take(struct latest *l, const struct checker *c, uint32_t index)
 {
 	if (l->op == NONE || c->ops[index].start_ns > l->start_ns)
-		*l = (struct latest){ c->ops[index].start_ns, index };
+		*l = (struct latest) { c->ops[index].start_ns, index };
 }
 
 static bool too_late(struct checker *c, const struct latest *l, uint32_t index)
@@ -442,11 +446,11 @@ static bool too_late(struct checker *c, const struct latest *l, uint32_t index)
 
 	if (l->op == NONE || op->outcome == STATUS_UNKNOWN || op->end_ns >= l->start_ns)
 		return false;
-	check_violation(c, (uint32_t[3]){ index, l->op, NONE },
+	check_violation(c, (uint32_t[3]) { index, l->op, NONE },
 			"an operation ended before the next one shown began, yet shows a newer "
 			"version: the later one %s",
-			c->ops[l->op].kind == CHECK_GET ? "is a stale read" :
-							  "came too late in version order");
+			c->ops[l->op].kind == CHECK_GET ? "is a stale read"
+							: "came too late in version order");
 	return true;
 }
 
@@ -484,7 +488,8 @@ static bool check_key(struct checker *c, uint64_t first, uint64_t end)
 	return true;
 }
 
-/* Every key that somebody got an answer about; UNKNOWN updates of other keys were seen by nobody. */
+/* Every key that somebody got an answer about; UNKNOWN updates of other keys were seen by nobody.
+ */
 static bool check_keys(struct checker *c)
 {
 	uint64_t u = 0;

@@ -24,8 +24,8 @@
  * "no effect": whoever sees such an operation's value sees a version nobody wrote.
  * DEL OK means "a tombstone was installed": two racing DELs may both get it.
  *
- * What is not decided (no false alarms, possible misses): a key with two or more UNKNOWN updates and
- * at least one CAS or INCR is judged leniently where versions that nobody read lie below one of
+ * What is not decided (no false alarms, possible misses): a key with two or more UNKNOWN updates
+ * and at least one CAS or INCR is judged leniently where versions that nobody read lie below one of
  * these, because several UNKNOWN updates might stand for them in more than one way. On random
  * small histories made to provoke it that is 0.7 % of the violations (tests/unit/test_check.c
  * counts). The expected version of an UNKNOWN CAS is taken to be one that some reply carried.
@@ -36,29 +36,22 @@
 
 #include "replication/types.h"
 
-enum check_kind {
-	CHECK_GET,
-	CHECK_PUT,
-	CHECK_DEL,
-	CHECK_CAS,
-	CHECK_INCR,
-	CHECK_KIND_COUNT
-};
+enum check_kind { CHECK_GET, CHECK_PUT, CHECK_DEL, CHECK_CAS, CHECK_INCR, CHECK_KIND_COUNT };
 
 /* One operation of one client, 64 bytes. Times are of one clock, any origin, start <= end. */
 struct check_op {
-	uint64_t key;	   /* the caller's id of the key */
-	uint64_t version;  /* the reply's version and writer; ignored for UNKNOWN */
-	uint64_t base;	   /* CAS: expected version; INCR: the delta, as two's complement */
-	uint64_t value;	   /* written (PUT, CAS), read (GET) or resulting (INCR); check_value() */
+	uint64_t key;	  /* the caller's id of the key */
+	uint64_t version; /* the reply's version and writer; ignored for UNKNOWN */
+	uint64_t base;	  /* CAS: expected version; INCR: the delta, as two's complement */
+	uint64_t value;	  /* written (PUT, CAS), read (GET) or resulting (INCR); check_value() */
 	uint64_t start_ns;
-	uint64_t end_ns;   /* ignored for UNKNOWN */
+	uint64_t end_ns; /* ignored for UNKNOWN */
 	uint32_t writer;
 	uint32_t base_writer; /* CAS: expected writer */
-	uint32_t client;   /* for the explanation only */
-	uint8_t kind;	   /* enum check_kind */
-	uint8_t outcome;   /* enum status */
-	uint8_t is_number; /* value is a number, not a hash; check_value() */
+	uint32_t client;      /* for the explanation only */
+	uint8_t kind;	      /* enum check_kind */
+	uint8_t outcome;      /* enum status */
+	uint8_t is_number;    /* value is a number, not a hash; check_value() */
 	uint8_t reserved;
 };
 
@@ -86,7 +79,8 @@ void check_number(struct check_op *op, int64_t number);
 /*
  * check_history: judges count operations, in any order. 0: judged, see ret_result->ok (the first
  * violation found ends the work); -ENOMEM; -EINVAL: an operation with an unknown kind or outcome,
- * start > end, an INCR that is OK without a number, or more than 2^31 - 1 operations. Allocates about 100 bytes per operation.
+ * start > end, an INCR that is OK without a number, or more than 2^31 - 1 operations. Allocates
+ * about 100 bytes per operation.
  */
 int check_history(const struct check_op *ops, uint64_t count, struct check_result *ret_result);
 

@@ -108,8 +108,8 @@ static void candidates(const struct checker *c, const struct version *v, uint32_
 		range[1] = incr;
 	} else if (v->content == CONTENT_VALUE) {
 		range[0] = lower_bound(c, UNKNOWN_WRITE, v->value);
-		range[1] = v->value == UINT64_MAX ? lower_bound(c, UNKNOWN_DEL, 0) :
-						    lower_bound(c, UNKNOWN_WRITE, v->value + 1);
+		range[1] = v->value == UINT64_MAX ? lower_bound(c, UNKNOWN_DEL, 0)
+						  : lower_bound(c, UNKNOWN_WRITE, v->value + 1);
 		if (v->is_number)
 			range[2] = incr;
 	}

@@ -9,7 +9,7 @@
 
 #include "tests/check/check.h"
 
-#define NONE UINT32_MAX
+#define NONE	      UINT32_MAX
 #define HIDDEN_WRITER UINT32_MAX /* writer of a version nobody saw, only built upon */
 
 /* One mention of a version by an operation; key, version, writer and role are the sort order. */
@@ -99,12 +99,12 @@ bool check_orphan(struct checker *c, const struct version *v);
 
 static inline struct op_ts check_op_ts(const struct check_op *op)
 {
-	return (struct op_ts){ op->version, op->writer };
+	return (struct op_ts) { op->version, op->writer };
 }
 
 static inline struct op_ts check_base_ts(const struct check_op *op)
 {
-	return (struct op_ts){ op->base, op->base_writer };
+	return (struct op_ts) { op->base, op->base_writer };
 }
 
 static inline bool check_ts_zero(struct op_ts ts)

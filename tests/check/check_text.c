@@ -94,10 +94,11 @@ bool check_orphan(struct checker *c, const struct version *v)
 	/* Nobody read it: the operation built on it is the next in version order. */
 	if (reader == NONE && v + 1 < c->versions + c->version_count)
 		base = v[1].install;
-	return check_violation(c, (uint32_t[3]){ reader != NONE ? reader : base, writer, NONE },
+	return check_violation(c, (uint32_t[3]) { reader != NONE ? reader : base, writer, NONE },
 			       "version %s was %s, but no operation can have written it%s",
 			       ts_text(ts, v->ts), reader != NONE ? "seen" : "built upon",
-			       writer == NONE ? "" :
-						"; the last one shown carries its value, without effect, "
-						"under another version, too late, or already counted");
+			       writer == NONE
+				       ? ""
+				       : "; the last one shown carries its value, without effect, "
+					 "under another version, too late, or already counted");
 }

@@ -20,8 +20,10 @@
 static struct check_op op(enum check_kind kind, enum status outcome, uint64_t version,
 			  const char *value)
 {
-	struct check_op o = { .kind = (uint8_t)kind, .outcome = (uint8_t)outcome,
-			      .version = version, .writer = version ? 1 : 0 };
+	struct check_op o = { .kind = (uint8_t)kind,
+			      .outcome = (uint8_t)outcome,
+			      .version = version,
+			      .writer = version ? 1 : 0 };
 
 	if (value)
 		check_value(&o, value, (uint32_t)strlen(value));
@@ -90,8 +92,15 @@ static void test_empty_and_simple(void **state)
 
 static void test_values(void **state)
 {
-	static const char *const hashed[] = { "", "-", "-0", "01", "+1", "1 ", "9223372036854775808",
-					      "-9223372036854775809", "99999999999999999999" };
+	static const char *const hashed[] = { "",
+					      "-",
+					      "-0",
+					      "01",
+					      "+1",
+					      "1 ",
+					      "9223372036854775808",
+					      "-9223372036854775809",
+					      "99999999999999999999" };
 	struct check_op o = { 0 };
 
 	(void)state;
@@ -149,7 +158,8 @@ static void test_lost_update(void **state)
 	expect_violation(ops, 3, "lost update");
 	check_value(&ops[2], "7", 1);
 	assert_true(judge(ops, 3).ok);
-	/* A put between an INCR and its base, with a tied version: Hermes must not let that happen. */
+	/* A put between an INCR and its base, with a tied version: Hermes must not let that happen.
+	 */
 	ops[2] = at(op(CHECK_PUT, STATUS_OK, 2, "100"), 1, 9);
 	ops[2].writer = 2;
 	expect_violation(ops, 3, "lost update");
@@ -295,7 +305,7 @@ static bool same_ts(struct op_ts a, struct op_ts b)
 
 static struct op_ts base_of(const struct check_op *o)
 {
-	return (struct op_ts){ o->base, o->base_writer };
+	return (struct op_ts) { o->base, o->base_writer };
 }
 
 /* May the read-modify-write o happen in this state and install ts? */
@@ -303,7 +313,7 @@ static bool may_update(const struct check_op *o, const struct state *now, struct
 {
 	if (op_ts_compare(ts, now->ts) <= 0)
 		return false;
-	if (o->kind == CHECK_CAS && !same_ts(base_of(o), (struct op_ts){ 0, 0 }))
+	if (o->kind == CHECK_CAS && !same_ts(base_of(o), (struct op_ts) { 0, 0 }))
 		return same_ts(now->ts, base_of(o));
 	if (o->kind == CHECK_CAS)
 		return !now->present;
@@ -330,7 +340,8 @@ static bool may_read(const struct check_op *o, const struct state *now)
 	if (!same_ts(ts, now->ts))
 		return false;
 	if (o->outcome == STATUS_CONFLICT)
-		return !same_ts(ts, base_of(o)) && (!same_ts(base_of(o), (struct op_ts){ 0, 0 }) || now->present);
+		return !same_ts(ts, base_of(o)) &&
+		       (!same_ts(base_of(o), (struct op_ts) { 0, 0 }) || now->present);
 	if (o->outcome == STATUS_NOT_FOUND)
 		return !now->present;
 	return now->present && now->value == o->value && now->is_number == o->is_number;
@@ -340,8 +351,7 @@ static bool search_unknown(const struct search *s, uint32_t done, const struct s
 			   const struct check_op *o)
 {
 	for (uint32_t k = 0; k < s->seen_count; k++)
-		if (may_update(o, now, s->seen[k]) &&
-		    search(s, done, updated(o, now, s->seen[k])))
+		if (may_update(o, now, s->seen[k]) && search(s, done, updated(o, now, s->seen[k])))
 			return true;
 	for (uint64_t v = now->ts.version; v <= s->version_max; v++) {
 		struct op_ts ts = { v, UINT32_MAX };
@@ -381,8 +391,7 @@ static bool search(const struct search *s, uint32_t done, struct state now)
 	if (end == INFINITE)
 		return true; /* only UNKNOWN ones are left: they never happened */
 	for (uint32_t i = 0; i < s->count; i++)
-		if (!(done & 1u << i) && s->ops[i].start_ns <= end &&
-		    search_op(s, done, &now, i))
+		if (!(done & 1u << i) && s->ops[i].start_ns <= end && search_op(s, done, &now, i))
 			return true;
 	return false;
 }
@@ -403,13 +412,13 @@ static bool brute_force(const struct check_op *ops, uint32_t count)
 		if (is_update(o) && o->version == 0 && o->writer == 0)
 			return false;
 		s.ops[s.count++] = *o;
-		s.seen[s.seen_count++] = (struct op_ts){ o->version, o->writer };
+		s.seen[s.seen_count++] = (struct op_ts) { o->version, o->writer };
 		if (o->kind == CHECK_CAS && is_update(o) &&
-		    !same_ts(base_of(o), (struct op_ts){ 0, 0 }))
+		    !same_ts(base_of(o), (struct op_ts) { 0, 0 }))
 			s.seen[s.seen_count++] = base_of(o);
 		s.version_max = max_u64(s.version_max, o->version + 1);
 	}
-	return search(&s, 0, (struct state){ 0 });
+	return search(&s, 0, (struct state) { 0 });
 }
 
 /* ---- random histories ---- */
@@ -443,10 +452,10 @@ static void run_op(struct check_op *o, struct state *now, const struct op_ts *ol
 	struct op_ts base = rnd(3) ? now->ts : old[rnd(olds)];
 
 	if (!rmw && now->ts.version > 0 && now->ts.writer == 1 && rnd(4) == 0)
-		ts = (struct op_ts){ now->ts.version, 2 }; /* two coordinators at once */
+		ts = (struct op_ts) { now->ts.version, 2 }; /* two coordinators at once */
 	if (o->kind == CHECK_CAS) {
 		if (rnd(4) == 0)
-			base = (struct op_ts){ 0, 0 };
+			base = (struct op_ts) { 0, 0 };
 		o->base = base.version;
 		o->base_writer = base.writer;
 	}
@@ -496,7 +505,7 @@ static uint32_t valid_history(struct check_op *ops)
 		}
 		/* Only what some reply carried may be expected by a CAS. */
 		if (is_judged(&ops[i]))
-			old[olds++] = (struct op_ts){ ops[i].version, ops[i].writer };
+			old[olds++] = (struct op_ts) { ops[i].version, ops[i].writer };
 		ops[i].start_ns = 100 + moment - before;
 		ops[i].end_ns = 100 + moment + after;
 	}
@@ -555,8 +564,8 @@ static void print_history(const struct check_op *ops, uint32_t count)
 	static const char *const kinds[] = { "GET", "PUT", "DEL", "CAS", "INCR" };
 
 	for (uint32_t i = 0; i < count; i++)
-		print_error("%s %s ts %lu.%u base %lu.%u value %lu%s [%lu, %lu]\n", kinds[ops[i].kind],
-			    status_name((enum status)ops[i].outcome),
+		print_error("%s %s ts %lu.%u base %lu.%u value %lu%s [%lu, %lu]\n",
+			    kinds[ops[i].kind], status_name((enum status)ops[i].outcome),
 			    (unsigned long)ops[i].version, ops[i].writer,
 			    (unsigned long)ops[i].base, ops[i].base_writer,
 			    (unsigned long)ops[i].value, ops[i].is_number ? "" : "#",

@@ -107,8 +107,8 @@ static void test_out_of_range(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),	      cmocka_unit_test(test_small_values_exact),
-		cmocka_unit_test(test_precision),     cmocka_unit_test(test_against_sorting),
+		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_small_values_exact),
+		cmocka_unit_test(test_precision),    cmocka_unit_test(test_against_sorting),
 		cmocka_unit_test(test_out_of_range),
 	};
 
