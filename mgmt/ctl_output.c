@@ -116,12 +116,27 @@ void ctl_output_rows(enum ctl_format format, bool no_header, const char *const *
 	scols_unref_table(table);
 }
 
+static int broken_errno; /* of the first write that failed; later calls overwrite errno */
+
+bool ctl_output_broken(void)
+{
+	if (ferror(stdout) && broken_errno == 0)
+		broken_errno = errno ? errno : EIO;
+	return broken_errno != 0;
+}
+
 int ctl_output_flush(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return CTL_EXIT_OK;
-	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0309", "give standard output more room",
-			       "standard output: %s", strerror(errno ? errno : EIO));
+	if (!ctl_output_broken()) {
+		errno = 0;
+		if (fflush(stdout) == 0 && !ctl_output_broken())
+			return CTL_EXIT_OK;
+		if (broken_errno == 0)
+			broken_errno = errno ? errno : EIO;
+	}
+	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0309",
+			       "give standard output a place with enough room",
+			       "standard output: %s", strerror(broken_errno));
 }
 
 int ctl_output_json(const char *schema, json_t *object)

@@ -43,6 +43,9 @@ void ctl_output_rows(enum ctl_format format, bool no_header, const char *const *
  */
 int ctl_output_json(const char *schema, json_t *object);
 
+/* ctl_output_broken: standard output has refused something; ask soon after a write. */
+bool ctl_output_broken(void);
+
 /* ctl_output_flush: CTL_EXIT_OK, or CTL_EXIT_FAILED with an error when standard output is full or
  * closed. */
 int ctl_output_flush(void);

@@ -19,7 +19,7 @@ struct export
 	size_t text_bytes;
 	uint64_t lines, found, missing, failed, large;
 	enum cairn_status worst;
-	bool with_version, json, stdout_broken;
+	bool with_version, json;
 };
 
 /* The key of a line: up to the first tab, so that an imported file also serves as key list. */
@@ -85,8 +85,7 @@ static bool export_done(void *user, const struct kv_record *r, const struct cair
 	if (result->status == CAIRN_OK) {
 		ex->found++;
 		print_record(ex, r, result);
-		ex->stdout_broken = ex->stdout_broken || ferror(stdout);
-		return !ex->stdout_broken;
+		return !ctl_output_broken();
 	}
 	if (result->status != CAIRN_NOT_FOUND)
 		ex->worst = result->status;
