@@ -738,6 +738,28 @@ void __wrap_memif_free_regions(void *eth_dev)
 	__real_memif_free_regions(eth_dev);
 }
 
+/*
+ * A memif client that dies between its connect and the server's first message makes that sendmsg
+ * fail; the driver then closes the socket but leaves it registered with DPDK's interrupt thread,
+ * which aborts the process over it. (It would also be killed by SIGPIPE.) Pretend that the message
+ * went out: the end of file that follows takes the ordinary way of a lost connection.
+ */
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	ssize_t n = __real_sendmsg(fd, message, flags | MSG_NOSIGNAL);
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	if (n >= 0 || (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN))
+		return n;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET)
+		return n; /* not memif's */
+	return (ssize_t)message->msg_iov[0].iov_len;
+}
+
 /* ---- polling ---- */
 
 const uint8_t *netdev_mac(const struct netdev *dev)
