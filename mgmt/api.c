@@ -10,12 +10,12 @@
 
 #include "mgmt/ctl_proto.h"
 
-#define EXACT_MAX (1ull << 53) /* above it a JSON number loses bits in most readers */
-#define STALLED_NS 2000000000ull
+#define EXACT_MAX	   (1ull << 53) /* above it a JSON number loses bits in most readers */
+#define STALLED_NS	   2000000000ull
 #define SPACE_LOW_PERMILLE 50u
 
-static const char *const state_names[] = { CTL_STATE_STARTING, CTL_STATE_RECOVERING,
-					   CTL_STATE_WAITING, CTL_STATE_SERVING,
+static const char *const state_names[] = { CTL_STATE_STARTING,	  CTL_STATE_RECOVERING,
+					   CTL_STATE_WAITING,	  CTL_STATE_SERVING,
 					   CTL_STATE_DISK_FAILED, CTL_STATE_STOPPED };
 
 static json_t *number(uint64_t n)
@@ -58,13 +58,14 @@ static json_t *answer(const char *schema)
 	return object;
 }
 
-/* ---- what the region says, summed over workers ------------------------------------------------ */
+/* ---- what the region says, summed over workers ------------------------------------------------
+ */
 
 struct totals {
 	uint64_t keys, keys_max, blob_used, blob_bytes, log_remaining, log_bytes, ops_open;
-	uint64_t updated_ns;   /* of the worker that is furthest behind */
-	uint32_t linked;       /* peers linked on every shard */
-	uint32_t space;	       /* worst */
+	uint64_t updated_ns; /* of the worker that is furthest behind */
+	uint32_t linked;     /* peers linked on every shard */
+	uint32_t space;	     /* worst */
 	struct replica_counters replica;
 };
 
@@ -82,7 +83,7 @@ static uint16_t workers_of(const struct stats_region *r)
 
 static void sum_up(const struct stats_region *r, struct totals *t)
 {
-	*t = (struct totals){ .updated_ns = UINT64_MAX, .linked = UINT32_MAX };
+	*t = (struct totals) { .updated_ns = UINT64_MAX, .linked = UINT32_MAX };
 	for (uint16_t i = 0; i < workers_of(r); i++) {
 		const struct worker_stats *w = &r->worker[i];
 		uint32_t linked = w->shards == 0 ? 0 : w->linked_peers / w->shards;
@@ -123,7 +124,8 @@ const char *api_state(const struct api_view *view)
 	return supervise_state_name(view->supervisor->state);
 }
 
-/* ---- warnings --------------------------------------------------------------------------------- */
+/* ---- warnings ---------------------------------------------------------------------------------
+ */
 
 static json_t *problem_json(const struct problem *p)
 {
@@ -162,8 +164,9 @@ static void warn_process(const struct api_view *view, json_t *list)
 		     s->failure.text);
 		must(json_array_append_new(list, problem_json(&s->failure)) == 0);
 	} else if (s->failure.id != PROBLEM_NONE) {
-		warn(list, PROBLEM_DATAPLANE_RESTARTED, "the dataplane was restarted %u times; last: %.400s",
-		     s->restarts, s->failure.text);
+		warn(list, PROBLEM_DATAPLANE_RESTARTED,
+		     "the dataplane was restarted %u times; last: %.400s", s->restarts,
+		     s->failure.text);
 	}
 }
 
@@ -180,24 +183,27 @@ static void warn_node(const struct api_view *view, const struct totals *t, json_
 	if (r->state == DATAPLANE_DISK_FAILED)
 		for (uint16_t i = 0; i < workers_of(r); i++)
 			if (r->worker[i].disk_error != 0)
-				warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s", i,
-				     strerror(-r->worker[i].disk_error));
+				warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s",
+				     i, strerror(-r->worker[i].disk_error));
 	if (stalled(view, t))
 		warn(list, PROBLEM_DATAPLANE_STALLED, "a worker has made no round for %llu ms",
 		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));
 	if (polling(r) && t->linked < peers)
-		warn(list, PROBLEM_PEERS_NOT_LINKED, "%u of %u peers are linked on every shard", t->linked,
-		     peers);
+		warn(list, PROBLEM_PEERS_NOT_LINKED, "%u of %u peers are linked on every shard",
+		     t->linked, peers);
 	if (is_low(t->keys_max - t->keys, t->keys_max) ||
 	    is_low(t->blob_bytes - t->blob_used, t->blob_bytes))
-		warn(list, PROBLEM_STORE_LOW, "the store holds %llu of %llu keys, %llu of %llu bytes",
+		warn(list, PROBLEM_STORE_LOW,
+		     "the store holds %llu of %llu keys, %llu of %llu bytes",
 		     (unsigned long long)t->keys, (unsigned long long)t->keys_max,
 		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes);
 	if (is_low(t->log_remaining, t->log_bytes))
 		warn(list, PROBLEM_LOG_LOW, "the log has %llu of %llu bytes left",
 		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes);
-	if (polling(r) && !r->memory_huge && view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
-		warn(list, PROBLEM_NO_HUGEPAGES, "too few huge pages were free: normal pages are used");
+	if (polling(r) && !r->memory_huge &&
+	    view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
+		warn(list, PROBLEM_NO_HUGEPAGES,
+		     "too few huge pages were free: normal pages are used");
 }
 
 static json_t *warnings(const struct api_view *view)
@@ -224,23 +230,25 @@ static bool healthy(const struct api_view *view)
 	return !stalled(view, &totals);
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status -----------------------------------------------------------------------------------
+ */
 
 static json_t *status_node(const struct api_view *view)
 {
 	const struct config *c = view->config;
 	char ip[16];
 
-	return json_pack("{s:I, s:s, s:s, s:I, s:o}", "id", (json_int_t)c->node_id, "name", c->node_name,
-			 "address", config_ip_text(c->net_address.ip, ip), "port",
+	return json_pack("{s:I, s:s, s:s, s:I, s:o}", "id", (json_int_t)c->node_id, "name",
+			 c->node_name, "address", config_ip_text(c->net_address.ip, ip), "port",
 			 (json_int_t)c->net_port, "incarnation",
 			 id_text(view->region ? view->region->incarnation : 0, "%llu"));
 }
 
 static json_t *status_cluster(const struct api_view *view)
 {
-	return json_pack("{s:o, s:i, s:s, s:s, s:i}", "id", id_text(view->config->cluster_id, "%016llx"),
-			 "nodes", (int)view->config->node_count, "engine", "hermes", "durability", "all",
+	return json_pack("{s:o, s:i, s:s, s:s, s:i}", "id",
+			 id_text(view->config->cluster_id, "%016llx"), "nodes",
+			 (int)view->config->node_count, "engine", "hermes", "durability", "all",
 			 "epoch", (int)EPOCH_STATIC);
 }
 
@@ -249,11 +257,11 @@ static json_t *status_dataplane(const struct api_view *view)
 	const struct stats_region *r = view->region;
 	uint64_t uptime_ns = r && view->now_ns > r->started_ns ? view->now_ns - r->started_ns : 0;
 
-	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s}", "pid", view->supervisor->pid, "uptime_ms",
-			 number(uptime_ns / 1000000u), "restarts", (int)view->supervisor->restarts,
-			 "workers", (int)view->config->cpu_workers, "idle",
-			 r && r->idle_spin ? "spin" : "adaptive", "hugepages", r && r->memory_huge,
-			 "device", view->config->net_device);
+	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s}", "pid", view->supervisor->pid,
+			 "uptime_ms", number(uptime_ns / 1000000u), "restarts",
+			 (int)view->supervisor->restarts, "workers", (int)view->config->cpu_workers,
+			 "idle", r && r->idle_spin ? "spin" : "adaptive", "hugepages",
+			 r && r->memory_huge, "device", view->config->net_device);
 }
 
 static void status_totals(const struct api_view *view, const struct totals *t, json_t *object)
@@ -269,8 +277,8 @@ static void status_totals(const struct api_view *view, const struct totals *t, j
 	    json_pack("{s:o, s:o}", "bytes", number(t->log_bytes - t->log_remaining), "bytes_max",
 		      number(t->log_bytes)));
 	set(object, CTL_FIELD_RECOVERY,
-	    json_pack("{s:o, s:o, s:o}", "records", number(view->region->recovered_records), "torn_bytes",
-		      number(view->region->recovered_torn_bytes), "duration_us",
+	    json_pack("{s:o, s:o, s:o}", "records", number(view->region->recovered_records),
+		      "torn_bytes", number(view->region->recovered_torn_bytes), "duration_us",
 		      number(view->region->recovery_ns / 1000u)));
 	set(object, CTL_FIELD_OPS,
 	    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "reads", number(c->reads),
@@ -295,8 +303,8 @@ json_t *api_status(const struct api_view *view)
 	set(object, CTL_FIELD_CLUSTER, status_cluster(view));
 	set(object, CTL_FIELD_DATAPLANE, status_dataplane(view));
 	set(object, CTL_FIELD_DAEMON,
-	    json_pack("{s:i, s:s, s:o}", "pid", view->daemon_pid, "version", CAIRN_VERSION, "uptime_ms",
-		      number((view->now_ns - view->daemon_started_ns) / 1000000u)));
+	    json_pack("{s:i, s:s, s:o}", "pid", view->daemon_pid, "version", CAIRN_VERSION,
+		      "uptime_ms", number((view->now_ns - view->daemon_started_ns) / 1000000u)));
 	set(object, CTL_FIELD_PEERS,
 	    json_pack("{s:i, s:i}", "count", (int)view->config->node_count - 1, "linked",
 		      (int)totals.linked));
@@ -317,7 +325,8 @@ json_t *api_health(const struct api_view *view)
 	return object;
 }
 
-/* ---- counters --------------------------------------------------------------------------------- */
+/* ---- counters ---------------------------------------------------------------------------------
+ */
 
 struct counter_list {
 	json_t *object;
@@ -325,7 +334,8 @@ struct counter_list {
 };
 
 /* Sums the 64-bit field at `offset` of each worker's slot. */
-static void count(const struct counter_list *list, const char *group, const char *name, size_t offset)
+static void count(const struct counter_list *list, const char *group, const char *name,
+		  size_t offset)
 {
 	char full[64];
 	uint64_t sum = 0;
@@ -350,21 +360,24 @@ static void count_verdicts(const struct counter_list *list)
 static void count_all(const struct counter_list *l)
 {
 #define FIELD(name) offsetof(struct worker_stats, name)
-#define COUNT(name) count(l, "protocol", #name, FIELD(replica) + offsetof(struct replica_counters, name));
+#define COUNT(name) \
+	count(l, "protocol", #name, FIELD(replica) + offsetof(struct replica_counters, name));
 	REPLICA_COUNTERS(COUNT)
 #undef COUNT
 #define COUNT(name) count(l, "worker", #name, FIELD(name));
 	WORKER_COUNTERS(COUNT)
 #undef COUNT
 #define COUNT(name) count(l, "log", #name, FIELD(wal) + offsetof(struct wal_counters, name));
-	COUNT(records) COUNT(batches) COUNT(bytes) COUNT(seals) COUNT(full)
+	COUNT(records)
+	COUNT(batches) COUNT(bytes) COUNT(seals) COUNT(full)
 #undef COUNT
 #define COUNT(name) count(l, "port", #name, FIELD(netdev) + offsetof(struct netdev_counters, name));
-	COUNT(rx_frames) COUNT(rx_bytes) COUNT(tx_frames) COUNT(tx_bytes) COUNT(tx_dropped)
-	COUNT(rx_no_buffer) COUNT(alloc_failed) COUNT(handed_off) COUNT(link_restarts)
+		COUNT(rx_frames) COUNT(rx_bytes) COUNT(tx_frames) COUNT(tx_bytes) COUNT(tx_dropped)
+			COUNT(rx_no_buffer) COUNT(alloc_failed) COUNT(handed_off)
+				COUNT(link_restarts)
 #undef COUNT
 #undef FIELD
-	count_verdicts(l);
+					count_verdicts(l);
 }
 
 json_t *api_counters(const struct api_view *view)
@@ -380,11 +393,13 @@ json_t *api_counters(const struct api_view *view)
 	return object;
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
 
 json_t *api_config(const struct api_view *view)
 {
-	json_t *object = answer(CTL_SCHEMA_CONFIG), *settings = json_object(), *peers = json_array();
+	json_t *object = answer(CTL_SCHEMA_CONFIG), *settings = json_object(),
+	       *peers = json_array();
 	char name[64], value[CONFIG_PATH_BYTES * 2 + 64], ip[16];
 
 	for (uint32_t i = 0; i < config_key_count(); i++) {
@@ -394,9 +409,9 @@ json_t *api_config(const struct api_view *view)
 		set(settings, config_key_name(i, name), v ? v : json_string("(not UTF-8)"));
 	}
 	for (uint32_t i = 0; i < view->config->peer_count; i++)
-		json_array_append_new(peers, json_pack("{s:I, s:s}", "id",
-						       (json_int_t)view->config->peer[i].id, "addr",
-						       config_ip_text(view->config->peer[i].ip, ip)));
+		json_array_append_new(
+			peers, json_pack("{s:I, s:s}", "id", (json_int_t)view->config->peer[i].id,
+					 "addr", config_ip_text(view->config->peer[i].ip, ip)));
 	set(object, "file", text(view->config->file));
 	set(object, "settings", settings);
 	set(object, "peers", peers);

@@ -82,7 +82,8 @@ static int unknown_section(struct parse *s, const struct toml_item *item)
 	suggest(item->name, "peer", &best, &near);
 	fail(s, PROBLEM_CONFIG_UNKNOWN_KEY, item->pos, "unknown table [%s]", item->name);
 	if (near)
-		problem_cure(s->p, strcmp(near, "peer") ? "did you mean [%s]?" : "did you mean [[%s]]?",
+		problem_cure(s->p,
+			     strcmp(near, "peer") ? "did you mean [%s]?" : "did you mean [[%s]]?",
 			     near);
 	return -EINVAL;
 }
@@ -146,7 +147,7 @@ static bool parse_address(const char *text, struct config_net_address *ret)
 	uint32_t address;
 	if (!parse_ip(ip, &address))
 		return false;
-	*ret = (struct config_net_address){ address, bits };
+	*ret = (struct config_net_address) { address, bits };
 	return true;
 }
 
@@ -257,8 +258,9 @@ static int set_word(struct parse *s, const struct config_key *key, const struct 
 
 	switch (key->kind) {
 	case CONFIG_SIZE:
-		return parse_size(text, ret) ? 0 :
-			       bad_text(s, item, "a size such as \"64MiB\" (KiB, MiB, GiB)");
+		return parse_size(text, ret)
+			       ? 0
+			       : bad_text(s, item, "a size such as \"64MiB\" (KiB, MiB, GiB)");
 	case CONFIG_HEX:
 		return parse_base(text, 16, ret) ? 0 : bad_text(s, item, "1 to 16 hex digits");
 	case CONFIG_MODE:
@@ -309,8 +311,9 @@ static int set_value(struct parse *s, const struct config_key *key, const struct
 	case CONFIG_ADDRESS:
 		if (type != TOML_STRING)
 			return wrong_type(s, item, "a string such as \"10.77.0.1/24\"");
-		return parse_address(item->value.string, at) ? 0 :
-			       bad_text(s, item, "an IPv4 address such as \"10.77.0.1/24\"");
+		return parse_address(item->value.string, at)
+			       ? 0
+			       : bad_text(s, item, "an IPv4 address such as \"10.77.0.1/24\"");
 	case CONFIG_NUMBER:
 		if (type != TOML_INTEGER)
 			return wrong_type(s, item, "an integer, without quotes");
@@ -325,8 +328,10 @@ static int set_value(struct parse *s, const struct config_key *key, const struct
 		break;
 	}
 	if (type != TOML_STRING)
-		return wrong_type(s, item, key->kind == CONFIG_SIZE ?
-				  "a size such as \"64MiB\" or an integer" : "a string in quotes");
+		return wrong_type(s, item,
+				  key->kind == CONFIG_SIZE
+					  ? "a size such as \"64MiB\" or an integer"
+					  : "a string in quotes");
 	return set_word(s, key, item, at);
 }
 
@@ -338,8 +343,8 @@ static int peer_key(struct parse *s, const struct toml_item *item)
 	if (!is_id && strcmp(item->name, "addr") != 0)
 		return unknown_key(s, item);
 	if (is_id ? s->peer_has_id : s->peer_has_addr)
-		return fail(s, PROBLEM_CONFIG_DUPLICATE, item->pos, "\"%s\" is set twice in one [[peer]]",
-			    item->name);
+		return fail(s, PROBLEM_CONFIG_DUPLICATE, item->pos,
+			    "\"%s\" is set twice in one [[peer]]", item->name);
 	if (is_id) {
 		s->peer_has_id = true;
 		if (item->value.type != TOML_INTEGER)
@@ -354,8 +359,9 @@ static int peer_key(struct parse *s, const struct toml_item *item)
 	s->peer_has_addr = true;
 	if (item->value.type != TOML_STRING)
 		return wrong_type(s, item, "a string such as \"10.77.0.2\"");
-	return parse_ip(item->value.string, &peer->ip) ? 0 :
-		       bad_text(s, item, "an IPv4 address such as \"10.77.0.2\"");
+	return parse_ip(item->value.string, &peer->ip)
+		       ? 0
+		       : bad_text(s, item, "an IPv4 address such as \"10.77.0.2\"");
 }
 
 /* What must hold when a [[peer]] block ends. */
@@ -376,7 +382,7 @@ static int peer_open(struct parse *s, const struct toml_item *item)
 		return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->pos,
 			    "more than %u [[peer]] blocks: a cluster has at most %u nodes",
 			    (unsigned)ARRAY_LEN(s->c->peer), NODES_MAX);
-	s->c->peer[s->c->peer_count++] = (struct config_peer){ .pos = item->pos };
+	s->c->peer[s->c->peer_count++] = (struct config_peer) { .pos = item->pos };
 	s->in_peer = true;
 	s->peer_has_id = s->peer_has_addr = false;
 	return 0;

@@ -12,12 +12,12 @@
 #include "mgmt/toml.h"
 #include "replication/types.h"
 
-#define CONFIG_PATH_BYTES 256u
-#define CONFIG_NAME_BYTES 32u
-#define CONFIG_DEVICE_BYTES 64u /* as NETDEV_DEVICE_BYTES */
-#define CONFIG_KEYS_MAX 40u
+#define CONFIG_PATH_BYTES     256u
+#define CONFIG_NAME_BYTES     32u
+#define CONFIG_DEVICE_BYTES   64u /* as NETDEV_DEVICE_BYTES */
+#define CONFIG_KEYS_MAX	      40u
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
-#define CONFIG_CORES_MAX WORKERS_MAX
+#define CONFIG_CORES_MAX      WORKERS_MAX
 
 enum config_idle { CONFIG_IDLE_ADAPTIVE = 0, CONFIG_IDLE_SPIN = 1, CONFIG_IDLE_AUTO = 2 };
 enum config_hugepages { CONFIG_HUGEPAGES_AUTO = 0, CONFIG_HUGEPAGES_NEVER = 1 };
@@ -62,7 +62,7 @@ struct config {
 	struct config_net_address net_address;
 	uint64_t net_port;
 
-	uint64_t storage_wal_bytes; /* of each stream, used by cairnutil format */
+	uint64_t storage_wal_bytes;  /* of each stream, used by cairnutil format */
 	uint64_t storage_durability; /* enum durability */
 
 	uint64_t timers_retransmit_us;
@@ -106,7 +106,8 @@ size_t config_reference(char *out, size_t bytes);
 
 /*
  * For listings: key i, 0 <= i < config_key_count(). config_key_name: "section.key".
- * config_key_value: its value as TOML text; returns out. config_key_is_default: not set in the file.
+ * config_key_value: its value as TOML text; returns out. config_key_is_default: not set in the
+ * file.
  */
 uint32_t config_key_count(void);
 const char *config_key_name(uint32_t index, char out[64]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_check.c: every limit and every rule between keys, in one pure function, and config_finish. */
+/* config_check.c: every limit and every rule between keys, in one pure function, and config_finish.
+ */
 #include "mgmt/config_keys.h"
 
 #include <stdarg.h>
@@ -34,7 +35,10 @@ static const char *limit_text(const struct config_key *key, uint64_t limit, char
 {
 	if (key->kind == CONFIG_SIZE)
 		return config_size_text(limit, out);
-	snprintf(out, 32, key->kind == CONFIG_MODE ? "0%llo" : key->kind == CONFIG_HEX ? "%llx" : "%llu",
+	snprintf(out, 32,
+		 key->kind == CONFIG_MODE  ? "0%llo"
+		 : key->kind == CONFIG_HEX ? "%llx"
+					   : "%llu",
 		 (unsigned long long)limit);
 	return out;
 }
@@ -61,13 +65,15 @@ static int check_ranges(const struct check *k)
 
 static int check_names(const struct check *k)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-_.";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789-_.";
 	const char *name = k->c->node_name;
 
 	if (name[strspn(name, allowed)] != 0 || name[0] == '.')
 		return fail(k, "node.name", PROBLEM_CONFIG_OUT_OF_RANGE,
-			    "\"name\" = \"%s\" may hold letters, digits, '-', '_' and '.' only", name);
+			    "\"name\" = \"%s\" may hold letters, digits, '-', '_' and '.' only",
+			    name);
 	if (k->c->node_data[0] == 0)
 		return fail(k, "node.data", PROBLEM_CONFIG_OUT_OF_RANGE, "\"data\" is empty");
 	return 0;
@@ -79,8 +85,9 @@ static int check_cpu(const struct check *k)
 	const struct config_cores *cores = &c->cpu_cores;
 
 	if (cores->count != 0 && cores->count != c->cpu_workers) {
-		fail(k, "cpu.cores", PROBLEM_CONFIG_CONFLICT, "\"cores\" names %u cores for %u workers",
-		     cores->count, (unsigned)c->cpu_workers);
+		fail(k, "cpu.cores", PROBLEM_CONFIG_CONFLICT,
+		     "\"cores\" names %u cores for %u workers", cores->count,
+		     (unsigned)c->cpu_workers);
 		return problem_cure(k->p, "name one core per worker, or none");
 	}
 	for (uint32_t i = 0; i < cores->count; i++)
@@ -89,9 +96,11 @@ static int check_cpu(const struct check *k)
 				return fail(k, "cpu.cores", PROBLEM_CONFIG_CONFLICT,
 					    "\"cores\" names core %u twice", cores->core[i]);
 	if (c->cluster_shards != 0 && c->cpu_workers > c->cluster_shards) {
-		fail(k, "cpu.workers", PROBLEM_CONFIG_CONFLICT, "\"workers\" = %u, but only %u shards",
-		     (unsigned)c->cpu_workers, (unsigned)c->cluster_shards);
-		return problem_cure(k->p, "a worker without a shard is idle: at most one per shard");
+		fail(k, "cpu.workers", PROBLEM_CONFIG_CONFLICT,
+		     "\"workers\" = %u, but only %u shards", (unsigned)c->cpu_workers,
+		     (unsigned)c->cluster_shards);
+		return problem_cure(k->p,
+				    "a worker without a shard is idle: at most one per shard");
 	}
 	return 0;
 }
@@ -110,8 +119,9 @@ static int check_device(const struct check *k)
 			return 0;
 	fail(k, "net.device", PROBLEM_CONFIG_OUT_OF_RANGE, "\"device\" = \"%s\" names no device",
 	     device);
-	return problem_cure(k->p, "write memif:SOCKET:ID, af_packet:IFNAME, af_xdp:IFNAME or"
-				  " pci:DDDD:BB:DD.F");
+	return problem_cure(k->p,
+			    "write memif:SOCKET:ID, af_packet:IFNAME, af_xdp:IFNAME or"
+			    " pci:DDDD:BB:DD.F");
 }
 
 static uint32_t net_mask(const struct config_net_address *a)
@@ -180,7 +190,8 @@ static int check_cluster(const struct check *k)
 		return 0;
 	fail(k, "node.id", PROBLEM_CONFIG_CONFLICT, "node ids have a gap: %d is missing",
 	     __builtin_ctz(~nodes));
-	return problem_cure(k->p, "number the nodes 0, 1, 2, ... and give every other node a [[peer]]");
+	return problem_cure(k->p,
+			    "number the nodes 0, 1, 2, ... and give every other node a [[peer]]");
 }
 
 static int check_storage(const struct check *k)
@@ -213,7 +224,7 @@ static int check_socket(const struct check *k)
 int config_validate(const struct config *c, const char *name, struct problem *p)
 {
 	static int (*const rules[])(const struct check *) = {
-		check_ranges, check_names,   check_cpu,	    check_device,
+		check_ranges,  check_names,   check_cpu,     check_device,
 		check_address, check_cluster, check_storage, check_socket,
 	};
 	struct check k = { c, name, p };

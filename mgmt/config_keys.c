@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-#define AT(field) .offset = offsetof(struct config, field), .bytes = sizeof(((struct config *)0)->field)
+#define AT(field) \
+	.offset = offsetof(struct config, field), .bytes = sizeof(((struct config *)0)->field)
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
@@ -14,44 +15,55 @@ const struct config_key config_keys[] = {
 	{ "node", "id", CONFIG_NUMBER, AT(node_id), .required = true, .max = NODES_MAX - 1,
 	  .value = "0",
 	  .help = "Number of this node in its cluster: 0, 1, ... without gaps. Fixed at format." },
-	{ "node", "data", CONFIG_TEXT, AT(node_data), .required = true, .value = "\"/var/lib/cairn\"",
-	  .help = "Folder of the write-ahead log, one file per worker, made by \"cairnutil format\"." },
+	{ "node", "data", CONFIG_TEXT, AT(node_data), .required = true,
+	  .value = "\"/var/lib/cairn\"",
+	  .help = "Folder of the write-ahead log, one file per worker, made by \"cairnutil "
+		  "format\"." },
 	{ "node", "runtime", CONFIG_TEXT, AT(node_runtime), .value = "\"\"",
 	  .help = "Folder of the lock, the counters and the control socket. Empty:\n"
 		  "/run/cairn/<name>." },
 
-	{ "cluster", "id", CONFIG_HEX, AT(cluster_id), .required = true, .min = 1, .max = UINT64_MAX,
-	  .value = "\"c0ffee\"",
-	  .help = "Number of the cluster, up to 16 hex digits; frames of other clusters are dropped.\n"
+	{ "cluster", "id", CONFIG_HEX, AT(cluster_id), .required = true, .min = 1,
+	  .max = UINT64_MAX, .value = "\"c0ffee\"",
+	  .help = "Number of the cluster, up to 16 hex digits; frames of other clusters are "
+		  "dropped.\n"
 		  "Fixed at format." },
 	{ "cluster", "shards", CONFIG_NUMBER, AT(cluster_shards), .max = SHARDS_MAX, .value = "0",
-	  .help = "Shards of the cluster, fixed at format. 0: whatever the data folder was formatted\n"
+	  .help = "Shards of the cluster, fixed at format. 0: whatever the data folder was "
+		  "formatted\n"
 		  "with; another number must agree with it." },
 
-	{ "cpu", "workers", CONFIG_NUMBER, AT(cpu_workers), .min = 1, .max = WORKERS_MAX, .value = "1",
-	  .help = "Polling threads. Each owns a part of the shards and one log file. Fixed at format." },
+	{ "cpu", "workers", CONFIG_NUMBER, AT(cpu_workers), .min = 1, .max = WORKERS_MAX,
+	  .value = "1",
+	  .help = "Polling threads. Each owns a part of the shards and one log file. Fixed at "
+		  "format." },
 	{ "cpu", "idle", CONFIG_CHOICE, AT(cpu_idle), .value = "\"auto\"",
 	  .choices = "adaptive spin auto",
-	  .help = "What a worker does when there is nothing to do. \"spin\" keeps its core busy: fastest,\n"
-		  "for cores of its own. \"adaptive\" yields, then sleeps some microseconds. \"auto\" spins\n"
+	  .help = "What a worker does when there is nothing to do. \"spin\" keeps its core busy: "
+		  "fastest,\n"
+		  "for cores of its own. \"adaptive\" yields, then sleeps some microseconds. "
+		  "\"auto\" spins\n"
 		  "only when [cpu] cores names a core for each worker and others remain." },
 	{ "cpu", "cores", CONFIG_CORES, AT(cpu_cores), .max = 1023, .value = "[]",
 	  .help = "One core number per worker to pin it to. Empty: no pinning." },
 
 	{ "memory", "keys_max", CONFIG_NUMBER, AT(memory_keys_max), .min = 1024, .max = 1u << 31,
 	  .value = "1_000_000",
-	  .help = "Keys this node can hold, tombstones of deleted ones included. 64 bytes and more each,\n"
+	  .help = "Keys this node can hold, tombstones of deleted ones included. 64 bytes and more "
+		  "each,\n"
 		  "taken at start." },
 	{ "memory", "value_bytes", CONFIG_SIZE, AT(memory_value_bytes), .min = MIB(1),
 	  .max = GIB(1024), .value = "\"256MiB\"",
 	  .help = "Memory for keys and values, taken at start." },
 	{ "memory", "hugepages", CONFIG_CHOICE, AT(memory_hugepages), .value = "\"auto\"",
 	  .choices = "auto never",
-	  .help = "\"auto\" uses huge pages when enough are free and says in the status when not." },
+	  .help = "\"auto\" uses huge pages when enough are free and says in the status when "
+		  "not." },
 
 	{ "net", "device", CONFIG_TEXT, AT(net_device), .required = true,
 	  .value = "\"af_packet:eth1\"",
-	  .help = "Port of the dataplane: \"memif:SOCKET:ID\", \"af_packet:IFNAME\", \"af_xdp:IFNAME\" or\n"
+	  .help = "Port of the dataplane: \"memif:SOCKET:ID\", \"af_packet:IFNAME\", "
+		  "\"af_xdp:IFNAME\" or\n"
 		  "\"pci:DDDD:BB:DD.F\" (a NIC bound to vfio-pci or uio_pci_generic)." },
 	{ "net", "address", CONFIG_ADDRESS, AT(net_address), .required = true,
 	  .value = "\"10.77.0.1/24\"",
@@ -62,10 +74,12 @@ const struct config_key config_keys[] = {
 
 	{ "storage", "wal_bytes", CONFIG_SIZE, AT(storage_wal_bytes), .min = MIB(1),
 	  .max = GIB(16384), .value = "\"256MiB\"",
-	  .help = "Size of each worker's log file; a multiple of 4096. Used by \"cairnutil format\"." },
+	  .help = "Size of each worker's log file; a multiple of 4096. Used by \"cairnutil "
+		  "format\"." },
 	{ "storage", "durability", CONFIG_CHOICE, AT(storage_durability), .value = "\"all\"",
 	  .choices = "memory quorum all",
-	  .help = "When a write is acknowledged. \"all\": when it is on every live replica's disk. The\n"
+	  .help = "When a write is acknowledged. \"all\": when it is on every live replica's disk. "
+		  "The\n"
 		  "others are not available at this stage." },
 
 	{ "timers", "retransmit_us", CONFIG_NUMBER, AT(timers_retransmit_us), .min = 20,
@@ -75,14 +89,12 @@ const struct config_key config_keys[] = {
 	  .value = "20000",
 	  .help = "A key someone waits for is replayed when its writer is silent for this long." },
 	{ "timers", "hello_us", CONFIG_NUMBER, AT(timers_hello_us), .min = 100, .max = 10000000,
-	  .value = "50000",
-	  .help = "Interval of the messages by which nodes find each other." },
+	  .value = "50000", .help = "Interval of the messages by which nodes find each other." },
 
 	{ "control", "socket", CONFIG_TEXT, AT(control_socket), .value = "\"\"",
 	  .help = "UNIX socket of cairnd. Empty: <runtime>/cairnd.sock." },
 	{ "control", "socket_mode", CONFIG_MODE, AT(control_socket_mode), .max = 0777,
-	  .value = "\"0660\"",
-	  .help = "Permissions of the socket, octal." },
+	  .value = "\"0660\"", .help = "Permissions of the socket, octal." },
 };
 
 const uint32_t config_keys_count = ARRAY_LEN(config_keys);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_keys.h: the table of keys, shared by config.c (parser, limits) and config_show.c (reference
- * and listings). Private to the two.
+ * config_keys.h: the table of keys, shared by config.c (parser, limits) and config_show.c
+ * (reference and listings). Private to the two.
  */
 #ifndef CAIRN_MGMT_CONFIG_KEYS_H
 #define CAIRN_MGMT_CONFIG_KEYS_H
@@ -24,10 +24,10 @@ struct config_key {
 	enum config_kind kind;
 	uint32_t offset, bytes; /* in struct config */
 	bool required;
-	uint64_t min, max;	/* NUMBER, SIZE, HEX, MODE; of each core */
-	const char *value;	/* default, as TOML; of a required key an example */
-	const char *choices;	/* CHOICE: words, one blank between them */
-	const char *help;	/* lines of the reference */
+	uint64_t min, max;   /* NUMBER, SIZE, HEX, MODE; of each core */
+	const char *value;   /* default, as TOML; of a required key an example */
+	const char *choices; /* CHOICE: words, one blank between them */
+	const char *help;    /* lines of the reference */
 };
 
 extern const struct config_key config_keys[];

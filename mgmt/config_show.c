@@ -60,10 +60,13 @@ size_t config_reference(char *out, size_t bytes)
 	struct out o = { out, 0, bytes };
 	const char *section = "";
 
-	add(&o, "# Every setting of a Cairn node, with its default. A node's file holds only what differs,\n"
-		"# and the keys marked \"required\", shown here with an example. Made by\n"
-		"# \"cairnd --print-config-reference\"; sizes are bytes, or strings with KiB, MiB, GiB.\n"
-		"# A change takes effect when the dataplane is restarted.\n");
+	add(&o,
+	    "# Every setting of a Cairn node, with its default. A node's file holds only what "
+	    "differs,\n"
+	    "# and the keys marked \"required\", shown here with an example. Made by\n"
+	    "# \"cairnd --print-config-reference\"; sizes are bytes, or strings with KiB, MiB, "
+	    "GiB.\n"
+	    "# A change takes effect when the dataplane is restarted.\n");
 	for (uint32_t i = 0; i < config_keys_count; i++) {
 		const struct config_key *key = &config_keys[i];
 		if (strcmp(section, key->section) != 0)
@@ -77,9 +80,11 @@ size_t config_reference(char *out, size_t bytes)
 			add(&o, "# Required.\n");
 		add(&o, "%s = %s\n", key->name, key->value);
 	}
-	add(&o, "\n# One block for each other node: its [node] id and the IPv4 address of its port. This\n"
-		"# node may be listed too, so that all nodes can share the blocks.\n"
-		"[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n\n[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n");
+	add(&o,
+	    "\n# One block for each other node: its [node] id and the IPv4 address of its port. "
+	    "This\n"
+	    "# node may be listed too, so that all nodes can share the blocks.\n"
+	    "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n\n[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n");
 	return o.used;
 }
 

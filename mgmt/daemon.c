@@ -24,7 +24,7 @@
 #include "mgmt/lock.h"
 #include "mgmt/log.h"
 
-#define DAEMON_LOCK "cairnd.lock"
+#define DAEMON_LOCK	       "cairnd.lock"
 #define DAEMON_REFERENCE_BYTES 16384u
 
 struct daemon_state {
@@ -57,10 +57,13 @@ static void look(struct daemon_state *d, struct api_view *ret_view)
 	bool alive = d->supervisor.pid != 0 &&
 		     api_region_read(&d->config, d->supervisor.pid, &d->region);
 
-	*ret_view = (struct api_view){
-		.config = &d->config, .supervisor = &d->supervisor,
-		.region = alive ? &d->region : NULL, .now_ns = now_ns(),
-		.daemon_started_ns = d->started_ns, .daemon_pid = (int)getpid(),
+	*ret_view = (struct api_view) {
+		.config = &d->config,
+		.supervisor = &d->supervisor,
+		.region = alive ? &d->region : NULL,
+		.now_ns = now_ns(),
+		.daemon_started_ns = d->started_ns,
+		.daemon_pid = (int)getpid(),
 	};
 }
 
@@ -80,8 +83,8 @@ static unsigned do_action(struct daemon_state *d, const char *action, json_t **r
 	if (strcmp(action, "stop") == 0)
 		supervise_stop(s, now_ns());
 	else
-		rc = strcmp(action, "start") == 0 ? supervise_start(s, now_ns()) :
-						    supervise_restart(s, now_ns());
+		rc = strcmp(action, "start") == 0 ? supervise_start(s, now_ns())
+						  : supervise_restart(s, now_ns());
 	if (rc < 0) {
 		*ret_json = api_error(&s->failure);
 		return 500;
@@ -210,8 +213,10 @@ static int take_lock(const struct config *c, struct problem *p)
 	if (rc != -EBUSY)
 		return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : PROBLEM_RUNTIME_UNUSABLE,
 				   "%s: cannot lock: %s", path, strerror(-rc));
-	problem_set(p, PROBLEM_ALREADY_RUNNING, "cairnd of this node runs already, as process %d", pid);
-	return problem_cure(p, "stop process %d first, or use its socket %s", pid, c->control_socket);
+	problem_set(p, PROBLEM_ALREADY_RUNNING, "cairnd of this node runs already, as process %d",
+		    pid);
+	return problem_cure(p, "stop process %d first, or use its socket %s", pid,
+			    c->control_socket);
 }
 
 static int catch_signals(void)
@@ -239,14 +244,14 @@ static int run(struct daemon_state *d, const char *program)
 	if (rc == 0)
 		rc = take_lock(c, &problem);
 	if (rc == 0)
-		rc = http_start(c->control_socket, (unsigned)c->control_socket_mode, handle, d, &d->http,
-				&problem);
+		rc = http_start(c->control_socket, (unsigned)c->control_socket_mode, handle, d,
+				&d->http, &problem);
 	if (rc < 0) {
 		log_problem(LOG_LEVEL_ERROR, "start_failed", &problem);
 		return CTL_EXIT_FAILED;
 	}
-	log_event(LOG_LEVEL_INFO, "started", "node=%s version=%s socket=%s", c->node_name, CAIRN_VERSION,
-		  c->control_socket);
+	log_event(LOG_LEVEL_INFO, "started", "node=%s version=%s socket=%s", c->node_name,
+		  CAIRN_VERSION, c->control_socket);
 	supervise_init(&d->supervisor, c, program);
 	/* A failure to start it is in the status, with the cure: stay and tell. */
 	(void)supervise_start(&d->supervisor, d->started_ns);
@@ -267,7 +272,8 @@ static void usage(FILE *out)
 	      "      --version                 print the version\n"
 	      "  -h, --help                    this text\n"
 	      "Signals: TERM, INT stop the dataplane and exit; QUIT exits, the dataplane goes on.\n"
-	      "Exit: 0 done, 1 failed, 2 usage or configuration error.\n", out);
+	      "Exit: 0 done, 1 failed, 2 usage or configuration error.\n",
+	      out);
 }
 
 static int print_reference(void)
@@ -288,10 +294,14 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option table[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
-		{ "dataplane", required_argument, NULL, 'd' }, { "foreground", no_argument, NULL, 'f' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'n' },
+		{ "dataplane", required_argument, NULL, 'd' },
+		{ "foreground", no_argument, NULL, 'f' },
 		{ "print-config-reference", no_argument, NULL, 'r' },
-		{ "version", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	int c;
 
@@ -339,8 +349,8 @@ int main(int argc, char **argv)
 		return exit_code;
 	log_start("cairnd");
 	if (config_load(options.file, &d.config, &problem) < 0) {
-		fprintf(stderr, "%s [%s]\n  cure: %s\n", problem.text, problem_code(problem.id, code),
-			problem.cure);
+		fprintf(stderr, "%s [%s]\n  cure: %s\n", problem.text,
+			problem_code(problem.id, code), problem.cure);
 		return CTL_EXIT_USAGE;
 	}
 	if (options.check) {

@@ -47,7 +47,8 @@ static void usage(FILE *out)
 	      "  -c, --config FILE   configuration of the node\n"
 	      "      --version       print the version\n"
 	      "  -h, --help          this text\n"
-	      "Exit: 0 stopped by a signal, 1 failed, 2 usage or configuration error.\n", out);
+	      "Exit: 0 stopped by a signal, 1 failed, 2 usage or configuration error.\n",
+	      out);
 }
 
 /* Leaves word for cairnd, which has no other way to learn why its child ended. */
@@ -69,8 +70,8 @@ static void leave_error(const struct config *c, const struct problem *p)
 
 static void watch(struct node *node)
 {
-	static const char *const names[] = { CTL_STATE_STARTING, CTL_STATE_RECOVERING,
-					     CTL_STATE_WAITING, CTL_STATE_SERVING,
+	static const char *const names[] = { CTL_STATE_STARTING,    CTL_STATE_RECOVERING,
+					     CTL_STATE_WAITING,	    CTL_STATE_SERVING,
 					     CTL_STATE_DISK_FAILED, CTL_STATE_STOPPED };
 	struct timespec period = { .tv_nsec = WATCH_NS };
 	uint32_t state;

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #define HTTP_CONNECTIONS_MAX 32u
-#define HTTP_MEMORY_BYTES 16384u /* of one connection: request line and headers */
-#define HTTP_TIMEOUT_S 5u
+#define HTTP_MEMORY_BYTES    16384u /* of one connection: request line and headers */
+#define HTTP_TIMEOUT_S	     5u
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -51,10 +51,11 @@ static int clear_path(const struct sockaddr_un *address, struct problem *p)
 	}
 	int rc = connected(address);
 	if (rc == 1)
-		return problem_set(p, PROBLEM_SOCKET_TAKEN, "socket %s is served by another process",
-				   path);
+		return problem_set(p, PROBLEM_SOCKET_TAKEN,
+				   "socket %s is served by another process", path);
 	if (rc != -ECONNREFUSED && rc != -ENOENT)
-		return problem_set(p, PROBLEM_RUNTIME_UNUSABLE, "socket %s: %s", path, strerror(-rc));
+		return problem_set(p, PROBLEM_RUNTIME_UNUSABLE, "socket %s: %s", path,
+				   strerror(-rc));
 	unlink(path); /* left by a daemon that was killed */
 	return 0;
 }
@@ -98,7 +99,8 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return rc;
 }
 
-/* The library calls this once for the headers and again for each piece of a body, then to answer. */
+/* The library calls this once for the headers and again for each piece of a body, then to answer.
+ */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_bytes, void **seen)
@@ -155,8 +157,8 @@ int http_start(const char *path, unsigned mode, http_handler *handler, void *con
 
 int http_fd(const struct http *http)
 {
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon,
-							       MHD_DAEMON_INFO_EPOLL_FD);
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 
 	return info ? info->epoll_fd : -1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.h: HTTP on a UNIX socket, driven by the caller's own poll loop: no threads. Requests carry no
- * body that matters; answers are one JSON object.
+ * http.h: HTTP on a UNIX socket, driven by the caller's own poll loop: no threads. Requests carry
+ * no body that matters; answers are one JSON object.
  */
 #ifndef CAIRN_MGMT_HTTP_H
 #define CAIRN_MGMT_HTTP_H

@@ -54,7 +54,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 			 now.tv_nsec / 1000000, names[level], log_program, (int)getpid(), event,
 			 text[0] ? " " : "", text);
 	if (log_suppressed > 0)
-		n += snprintf(line + n, sizeof(line) - (size_t)n, " suppressed=%lu", log_suppressed);
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " suppressed=%lu",
+			      log_suppressed);
 	log_suppressed = 0;
 	/* One write per line, so that lines of several processes do not mix. */
 	line[n++] = '\n';
@@ -66,6 +67,6 @@ void log_problem(enum log_level level, const char *event, const struct problem *
 {
 	char code[16];
 
-	log_event(level, event, "id=%s problem=%s text=\"%s\" cure=\"%s\"", problem_code(p->id, code),
-		  problem_name(p->id), p->text, p->cure);
+	log_event(level, event, "id=%s problem=%s text=\"%s\" cure=\"%s\"",
+		  problem_code(p->id, code), problem_name(p->id), p->text, p->cure);
 }

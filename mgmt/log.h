@@ -10,7 +10,7 @@
 #include "mgmt/problem.h"
 
 #define LOG_LINES_PER_SECOND 20u
-#define LOG_LINES_BURST 100u
+#define LOG_LINES_BURST	     100u
 
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 

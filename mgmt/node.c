@@ -56,11 +56,12 @@ static int recover(struct node_worker *w)
 		return 0;
 	node_log_problem(w, rc, "cannot recover");
 	if (rc == -ENOSPC)
-		return problem_set(&w->problem, PROBLEM_STORE_TOO_SMALL,
-				   "the log of worker %u holds more than its share of keys_max = %llu and"
-				   " value_bytes = %llu", w->index,
-				   (unsigned long long)node->config->memory_keys_max,
-				   (unsigned long long)node->config->memory_value_bytes);
+		return problem_set(
+			&w->problem, PROBLEM_STORE_TOO_SMALL,
+			"the log of worker %u holds more than its share of keys_max = %llu and"
+			" value_bytes = %llu",
+			w->index, (unsigned long long)node->config->memory_keys_max,
+			(unsigned long long)node->config->memory_value_bytes);
 	if (rc == -EBADMSG)
 		problem_set(&w->problem, PROBLEM_LOG_ROT,
 			    "%s: the log of worker %u is damaged at offset %llu",
@@ -75,8 +76,7 @@ static void *worker_thread(void *argument)
 
 	snprintf(name, sizeof(name), "cairn-w%u", w->index);
 	pthread_setname_np(pthread_self(), name);
-	if (meet(w, node_disk_open(w)) == NODE_STEP_RECOVER &&
-	    meet(w, recover(w)) == NODE_STEP_RUN)
+	if (meet(w, node_disk_open(w)) == NODE_STEP_RECOVER && meet(w, recover(w)) == NODE_STEP_RUN)
 		w->rc = poller_run(&w->poller);
 	/* The thread that made the disk's queue also ends it. */
 	if (w->disk)
@@ -155,8 +155,10 @@ static int start_threads(struct node *node, struct problem *p)
 		struct node_worker *w = &node->worker[i];
 		w->node = node;
 		w->index = i;
-		w->poller = (struct poller){ .stop = &node->stop, .policy = node->idle,
-					     .core = c->cpu_cores.count ? c->cpu_cores.core[i] : -1 };
+		w->poller =
+			(struct poller) { .stop = &node->stop,
+					  .policy = node->idle,
+					  .core = c->cpu_cores.count ? c->cpu_cores.core[i] : -1 };
 		int rc = pthread_create(&w->thread, NULL, worker_thread, w);
 		if (rc != 0)
 			return problem_set(p, PROBLEM_NO_MEMORY, "cannot start a thread: %s",
@@ -180,13 +182,17 @@ static int open_net(struct node *node, struct problem *p)
 	struct netdev_error error = { 0 };
 	bool never = c->memory_hugepages == CONFIG_HUGEPAGES_NEVER;
 	struct netdev_dpdk_options options = {
-		.devices = devices, .device_count = 1,
+		.devices = devices,
+		.device_count = 1,
 		.memory = never ? NETDEV_MEMORY_NORMAL : NETDEV_MEMORY_AUTO,
 	};
-	/* memif has no address of its own: one that follows from the node id helps a reader of dumps. */
+	/* memif has no address of its own: one that follows from the node id helps a reader of
+	 * dumps. */
 	struct netdev_dpdk_port port = {
-		.device = c->net_device, .mac = { 0x02, 0xca, 0x1a, 0, 0, (uint8_t)(c->node_id + 1) },
-		.queue_count = node->worker_count, .port_base = (uint16_t)c->net_port,
+		.device = c->net_device,
+		.mac = { 0x02, 0xca, 0x1a, 0, 0, (uint8_t)(c->node_id + 1) },
+		.queue_count = node->worker_count,
+		.port_base = (uint16_t)c->net_port,
 	};
 
 	if (netdev_dpdk_start(&options, &error) < 0)
@@ -319,7 +325,8 @@ void node_summary(const struct node *node, char *out, size_t bytes)
 
 	snprintf(out, bytes,
 		 "node=%s id=%u cluster=%016llx incarnation=%u shards=%u workers=%u device=%s"
-		 " address=%s port=%u idle=%s memory=%s worker_mib=%llu recovered=%llu torn_bytes=%llu"
+		 " address=%s port=%u idle=%s memory=%s worker_mib=%llu recovered=%llu "
+		 "torn_bytes=%llu"
 		 " recovery_ms=%llu",
 		 c->node_name, (unsigned)c->node_id, (unsigned long long)c->cluster_id,
 		 r->incarnation, r->shard_count, r->worker_count, c->net_device,

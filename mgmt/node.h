@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * node.h: a node's life as a process: locks, log files, port, memory, one thread per worker, stop.
- * node_start's order is the order of the promises: nothing is sent before the log files are known to
- * be ours and the new incarnation is durable on them.
+ * node_start's order is the order of the promises: nothing is sent before the log files are known
+ * to be ours and the new incarnation is durable on them.
  *
  * Each worker's thread opens its own log file, because the kernel ties a file's queue to the thread
  * that made it. The main thread meets them at three points: files open, log recovered, stopped.

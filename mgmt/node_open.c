@@ -19,14 +19,14 @@
 #define HUGE_PAGE_BYTES (2ull << 20)
 
 /* Tables of each shard, log batches and timing that no one has needed to change yet. */
-#define NODE_OPS_MAX 1024u
-#define NODE_HELD_MAX 4096u
-#define NODE_SESSIONS_MAX 128u
-#define NODE_HOUSEKEEPING_NS 2000000u
-#define NODE_BATCH_BYTES 262144u
-#define NODE_BATCHES_IN_FLIGHT 2u
-#define NODE_SEAL_NS 100000000u
-#define NODE_BUSY_TRIES 300 /* of 10 ms */
+#define NODE_OPS_MAX		1024u
+#define NODE_HELD_MAX		4096u
+#define NODE_SESSIONS_MAX	128u
+#define NODE_HOUSEKEEPING_NS	2000000u
+#define NODE_BATCH_BYTES	262144u
+#define NODE_BATCHES_IN_FLIGHT	2u
+#define NODE_SEAL_NS		100000000u
+#define NODE_BUSY_TRIES		300 /* of 10 ms */
 #define NODE_SPACE_LOW_PERMILLE 50u
 
 static int make_folders(const char *path)
@@ -56,8 +56,8 @@ static int lock_folder(const char *folder, enum problem_id unusable, int *ret_fd
 		return 0;
 	if (rc == -EBUSY) {
 		problem_set(p, PROBLEM_ALREADY_RUNNING, "%s is in use by process %d", folder, pid);
-		return problem_cure(p, "stop process %d first, or give this node folders of its own",
-				    pid);
+		return problem_cure(
+			p, "stop process %d first, or give this node folders of its own", pid);
 	}
 	return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : unusable, "%s: cannot lock: %s",
 			   path, strerror(-rc));
@@ -183,19 +183,20 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 		break;
 	}
 	return problem_set(&w->problem, id, "%s: %s: %s", path, doing,
-			   error == -EBADMSG ? "damaged" :
-			   error == -EPROTONOSUPPORT ? "written by a newer release" :
-			   error == -ENXIO ? "file is shorter than at format" : strerror(-error));
+			   error == -EBADMSG	       ? "damaged"
+			   : error == -EPROTONOSUPPORT ? "written by a newer release"
+			   : error == -ENXIO	       ? "file is shorter than at format"
+						       : strerror(-error));
 }
 
 static int wrong(struct node_worker *w, const char *path, const char *what, uint64_t is,
 		 uint64_t wanted)
 {
-	const char *form = strcmp(what, "cluster") == 0 ? "%s: belongs to %s %llx, not %llx" :
-							  "%s: was formatted for %s %llu, not %llu";
+	const char *form = strcmp(what, "cluster") == 0 ? "%s: belongs to %s %llx, not %llx"
+							: "%s: was formatted for %s %llu, not %llu";
 
-	return problem_set(&w->problem, PROBLEM_WRONG_DATA, form, path, what, (unsigned long long)is,
-			   (unsigned long long)wanted);
+	return problem_set(&w->problem, PROBLEM_WRONG_DATA, form, path, what,
+			   (unsigned long long)is, (unsigned long long)wanted);
 }
 
 static int check_owner(struct node_worker *w, const char *path)
@@ -216,8 +217,8 @@ static int check_owner(struct node_worker *w, const char *path)
 	if (sb->stream != w->index)
 		return wrong(w, path, "worker", sb->stream, w->index);
 	if (sb->fingerprint != superblock_fingerprint(sb->cluster, sb->node_count, sb->shard_count))
-		return problem_set(&w->problem, PROBLEM_WRONG_DATA, "%s: shape fingerprint is wrong",
-				   path);
+		return problem_set(&w->problem, PROBLEM_WRONG_DATA,
+				   "%s: shape fingerprint is wrong", path);
 	return 0;
 }
 
@@ -264,8 +265,8 @@ int node_disks_agree(const struct node *node, struct problem *p)
 					   node->config->node_data, i);
 		if (sb->device_id == first->device_id)
 			return problem_set(p, PROBLEM_WRONG_DATA,
-					   "%s: log files 0 and %u are copies of one", node->config->node_data,
-					   i);
+					   "%s: log files 0 and %u are copies of one",
+					   node->config->node_data, i);
 	}
 	if (node->worker_count > first->shard_count)
 		return problem_set(p, PROBLEM_CONFIG_CONFLICT, "%u workers, but only %u shards",
@@ -304,7 +305,8 @@ void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
 		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (mem != MAP_FAILED)
 		return mem;
-	problem_set(p, PROBLEM_NO_MEMORY, "a worker needs %llu MiB of memory, %llu MiB are available",
+	problem_set(p, PROBLEM_NO_MEMORY,
+		    "a worker needs %llu MiB of memory, %llu MiB are available",
 		    (unsigned long long)(bytes >> 20), (unsigned long long)(available >> 20));
 	return NULL;
 }
@@ -317,7 +319,7 @@ void node_worker_config(const struct node_worker *w, struct worker_config *ret_c
 
 	/* Session ids and the key hash must not be predictable, nor repeat over restarts. */
 	must(getrandom(seed, sizeof(seed), 0) == sizeof(seed));
-	*ret_config = (struct worker_config){
+	*ret_config = (struct worker_config) {
 		.seed = seed[0],
 		.retransmit_ns = c->timers_retransmit_us * 1000u,
 		.replay_ns = c->timers_replay_us * 1000u,

@@ -30,7 +30,7 @@ struct node_worker {
 	uint64_t mem_bytes;
 	uint64_t recovery_ns; /* how long reading the log took */
 	struct poller poller;
-	int rc;			 /* of the step just done; problem filled when < 0 */
+	int rc; /* of the step just done; problem filled when < 0 */
 	struct problem problem;
 };
 

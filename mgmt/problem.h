@@ -5,8 +5,8 @@
  * handed up, and printed or put into JSON once, at the top.
  *
  * CAIRN-00xx: configuration. CAIRN-01xx: a warning about a running node. CAIRN-02xx: a node or
- * daemon that could not start. CAIRN-03xx: a request the daemon refused. Ids are never reused; docs/operating.md lists them all (a unit test
- * compares).
+ * daemon that could not start. CAIRN-03xx: a request the daemon refused. Ids are never reused;
+ * docs/operating.md lists them all (a unit test compares).
  */
 #ifndef CAIRN_MGMT_PROBLEM_H
 #define CAIRN_MGMT_PROBLEM_H

@@ -32,8 +32,10 @@ void supervise_init(struct supervisor *s, const struct config *config, const cha
 {
 	char self[CONFIG_PATH_BYTES - 32];
 
-	*s = (struct supervisor){ .config = config, .state = SUPERVISOR_STOPPED, .pidfd = -1,
-				  .deadline_ns = UINT64_MAX };
+	*s = (struct supervisor) { .config = config,
+				   .state = SUPERVISOR_STOPPED,
+				   .pidfd = -1,
+				   .deadline_ns = UINT64_MAX };
 	snprintf(s->program, sizeof(s->program), "%s", program);
 	if (s->program[0])
 		return;
@@ -156,7 +158,7 @@ int supervise_start(struct supervisor *s, uint64_t now_ns)
 		return 0;
 	}
 	s->quick_deaths = 0;
-	s->failure = (struct problem){ .id = PROBLEM_NONE };
+	s->failure = (struct problem) { .id = PROBLEM_NONE };
 	return launch(s, now_ns);
 }
 
@@ -207,8 +209,8 @@ static void describe_end(struct supervisor *s, const siginfo_t *info)
 	if (read_failure(s))
 		return;
 	if (s->attached)
-		problem_set(&s->failure, PROBLEM_DATAPLANE_RESTARTED, "the dataplane (pid %d) ended",
-			    s->pid);
+		problem_set(&s->failure, PROBLEM_DATAPLANE_RESTARTED,
+			    "the dataplane (pid %d) ended", s->pid);
 	else if (info->si_code == CLD_EXITED)
 		problem_set(&s->failure, PROBLEM_DATAPLANE_RESTARTED,
 			    "the dataplane (pid %d) ended with exit code %d", s->pid,
@@ -223,8 +225,8 @@ static void describe_end(struct supervisor *s, const siginfo_t *info)
 static bool worth_retrying(const struct supervisor *s, const siginfo_t *info)
 {
 	static const enum problem_id final[] = {
-		PROBLEM_NOT_FORMATTED, PROBLEM_WRONG_DATA,    PROBLEM_LOG_ROT, PROBLEM_STORE_TOO_SMALL,
-		PROBLEM_FORMAT_NEWER,  PROBLEM_INCARNATIONS_USED,
+		PROBLEM_NOT_FORMATTED,	 PROBLEM_WRONG_DATA,   PROBLEM_LOG_ROT,
+		PROBLEM_STORE_TOO_SMALL, PROBLEM_FORMAT_NEWER, PROBLEM_INCARNATIONS_USED,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(final); i++)
@@ -282,8 +284,8 @@ void supervise_tick(struct supervisor *s, uint64_t now_ns)
 		s->restarts++;
 		launch(s, now_ns);
 	} else if (s->state == SUPERVISOR_STOPPING) {
-		log_event(LOG_LEVEL_WARNING, "killing", "dataplane_pid=%d reason=\"SIGTERM had no effect\"",
-			  s->pid);
+		log_event(LOG_LEVEL_WARNING, "killing",
+			  "dataplane_pid=%d reason=\"SIGTERM had no effect\"", s->pid);
 		pidfd_signal(s->pidfd, SIGKILL);
 	}
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * supervise.h: keeps one dataplane process running. It is started in a session of its own, so that
- * it outlives the supervisor; a supervisor that starts later finds it by its lock file and attaches.
- * Time is a parameter; the caller polls supervisor.pidfd for input, which means the process ended.
+ * it outlives the supervisor; a supervisor that starts later finds it by its lock file and
+ * attaches. Time is a parameter; the caller polls supervisor.pidfd for input, which means the
+ * process ended.
  *
  *                start            died (back-off)
  *      STOPPED ----------> RUNNING <-----------> WAITING
@@ -17,11 +18,11 @@
 
 #include "mgmt/config.h"
 
-#define SUPERVISE_QUICK_NS 10000000000ull   /* a process that ends sooner died quickly */
-#define SUPERVISE_QUICK_MAX 5u		    /* quick deaths in a row until FAILED */
-#define SUPERVISE_BACKOFF_NS 200000000ull   /* first pause; doubles */
+#define SUPERVISE_QUICK_NS	 10000000000ull /* a process that ends sooner died quickly */
+#define SUPERVISE_QUICK_MAX	 5u		/* quick deaths in a row until FAILED */
+#define SUPERVISE_BACKOFF_NS	 200000000ull	/* first pause; doubles */
 #define SUPERVISE_BACKOFF_MAX_NS 5000000000ull
-#define SUPERVISE_STOP_NS 10000000000ull    /* patience before SIGKILL */
+#define SUPERVISE_STOP_NS	 10000000000ull /* patience before SIGKILL */
 
 enum supervisor_state {
 	SUPERVISOR_STOPPED,
@@ -35,13 +36,13 @@ struct supervisor {
 	const struct config *config;
 	char program[CONFIG_PATH_BYTES]; /* cairn-dataplane */
 	enum supervisor_state state;
-	bool attached;	    /* not our child: it was running when we came */
-	bool start_again;   /* STOPPING is the first half of a restart */
-	int pid, pidfd;	    /* 0, -1: none */
-	uint32_t restarts;  /* unexpected deaths followed by a start */
+	bool attached;	   /* not our child: it was running when we came */
+	bool start_again;  /* STOPPING is the first half of a restart */
+	int pid, pidfd;	   /* 0, -1: none */
+	uint32_t restarts; /* unexpected deaths followed by a start */
 	uint32_t quick_deaths;
 	uint64_t started_ns;
-	uint64_t deadline_ns; /* UINT64_MAX: none */
+	uint64_t deadline_ns;	/* UINT64_MAX: none */
 	struct problem failure; /* why it died last; id NONE: it did not */
 };
 

@@ -8,7 +8,7 @@
 
 void toml_init(struct toml_reader *r, const char *text, size_t bytes)
 {
-	*r = (struct toml_reader){ .text = text, .bytes = bytes, .line = 1 };
+	*r = (struct toml_reader) { .text = text, .bytes = bytes, .line = 1 };
 	if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		r->offset = r->line_start = 3;
 }
@@ -41,7 +41,7 @@ static int peek_at(const struct toml_reader *r, size_t ahead)
 
 static struct toml_pos here(const struct toml_reader *r)
 {
-	return (struct toml_pos){ r->line, (uint32_t)(r->offset - r->line_start + 1) };
+	return (struct toml_pos) { r->line, (uint32_t)(r->offset - r->line_start + 1) };
 }
 
 __attribute__((format(printf, 3, 4))) static int fail(struct toml_reader *r, struct toml_pos pos,
@@ -96,7 +96,8 @@ static int skip_comment(struct toml_reader *r)
 		return 0;
 	while ((c = peek(r)) >= 0 && !at_line_end(r)) {
 		if ((c < ' ' && c != '\t') || c == 127)
-			return fail(r, here(r), "control character 0x%02x in a comment", (unsigned)c);
+			return fail(r, here(r), "control character 0x%02x in a comment",
+				    (unsigned)c);
 		r->offset++;
 	}
 	return 0;
@@ -258,7 +259,8 @@ static int read_string(struct toml_reader *r, struct text_out *out)
 		struct toml_pos pos = here(r);
 		int c = peek(r), rc = 0;
 		if (c < 0 || at_line_end(r))
-			return fail(r, start, "string is not closed on its line: missing %c", quote);
+			return fail(r, start, "string is not closed on its line: missing %c",
+				    quote);
 		if ((c < ' ' && c != '\t') || c == 127)
 			return fail(r, pos, "control character 0x%02x in a string", (unsigned)c);
 		r->offset++;
@@ -292,8 +294,8 @@ static int read_digits(struct toml_reader *r, struct toml_pos pos, unsigned base
 {
 	uint64_t number = 0;
 	uint32_t digits = 0;
-	bool leading_zero = base == 10 && peek(r) == '0' && peek_at(r, 1) >= '0' &&
-			    peek_at(r, 1) <= '9';
+	bool leading_zero =
+		base == 10 && peek(r) == '0' && peek_at(r, 1) >= '0' && peek_at(r, 1) <= '9';
 
 	if (leading_zero)
 		return fail(r, pos, "a decimal number must not start with 0");

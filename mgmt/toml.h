@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOML_NAME_BYTES_MAX 63u	  /* of a table or key name */
+#define TOML_NAME_BYTES_MAX   63u  /* of a table or key name */
 #define TOML_STRING_BYTES_MAX 511u /* of one string value */
-#define TOML_ARRAY_MAX 64u	  /* items of one array */
-#define TOML_ERROR_BYTES 256u
+#define TOML_ARRAY_MAX	      64u  /* items of one array */
+#define TOML_ERROR_BYTES      256u
 
 enum toml_kind {
 	TOML_TABLE,	  /* [name] */
@@ -37,9 +37,10 @@ struct toml_value {
 	struct toml_pos pos;
 	bool boolean;
 	int64_t integer;
-	uint32_t count;			/* items of an array */
+	uint32_t count;			  /* items of an array */
 	int64_t integers[TOML_ARRAY_MAX]; /* items of an integer array */
-	char string[TOML_STRING_BYTES_MAX + 1]; /* of a string; strings of an array, each with NUL */
+	char string[TOML_STRING_BYTES_MAX +
+		    1]; /* of a string; strings of an array, each with NUL */
 };
 
 struct toml_item {

@@ -13,12 +13,13 @@
 #include "mgmt/api.h"
 #include "mgmt/ctl_proto.h"
 
-static const char settings[] = "[node]\nid = 1\nname = \"b\"\ndata = \"/d\"\n"
-			       "[cluster]\nid = \"fedcba9876543210\"\n"
-			       "[memory]\nhugepages = \"auto\"\n"
-			       "[net]\ndevice = \"memif:x:1\"\naddress = \"10.77.0.2/24\"\n"
-			       "[[peer]]\nid = 0\naddr = \"10.77.0.1\"\n"
-			       "[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n";
+static const char settings[] =
+	"[node]\nid = 1\nname = \"b\"\ndata = \"/d\"\n"
+	"[cluster]\nid = \"fedcba9876543210\"\n"
+	"[memory]\nhugepages = \"auto\"\n"
+	"[net]\ndevice = \"memif:x:1\"\naddress = \"10.77.0.2/24\"\n"
+	"[[peer]]\nid = 0\naddr = \"10.77.0.1\"\n"
+	"[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n";
 
 static struct config config;
 static struct supervisor supervisor;
@@ -54,7 +55,7 @@ static int make_node(void **state)
 		w->wal_device_bytes = w->wal_remaining_bytes = 1 << 20;
 		w->replica.reads = 10;
 	}
-	view = (struct api_view){ &config, &supervisor, &region, 9000000000, 4000000000, 78 };
+	view = (struct api_view) { &config, &supervisor, &region, 9000000000, 4000000000, 78 };
 	return 0;
 }
 
@@ -246,7 +247,8 @@ static void config_and_errors(void **state)
 	assert_string_equal(json_string_value(json_object_get(list, "node.data")),
 			    "/a \"quoted\" \\ path");
 	assert_true(json_integer_value(json_object_get(list, "node.id")) == 1);
-	assert_string_equal(json_string_value(json_object_get(list, "memory.value_bytes")), "256MiB");
+	assert_string_equal(json_string_value(json_object_get(list, "memory.value_bytes")),
+			    "256MiB");
 	assert_true(json_is_array(json_object_get(list, "cpu.cores")));
 	assert_int_equal(json_array_size(at(c, "peers")), 2);
 	json_decref(c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_config.c: configuration files that are accepted and refused, the exact messages, the reference. */
+/* test_config.c: configuration files that are accepted and refused, the exact messages, the
+ * reference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +13,10 @@
 
 #include "mgmt/config.h"
 
-#define BASE_NODE "[node]\nid = 0\ndata = \"/d\"\n"
+#define BASE_NODE    "[node]\nid = 0\ndata = \"/d\"\n"
 #define BASE_CLUSTER "[cluster]\nid = \"c0ffee\"\n"
-#define BASE_NET "[net]\ndevice = \"memif:x:0\"\naddress = \"10.77.0.1/24\"\n"
-#define BASE BASE_NODE BASE_CLUSTER BASE_NET
+#define BASE_NET     "[net]\ndevice = \"memif:x:0\"\naddress = \"10.77.0.1/24\"\n"
+#define BASE	     BASE_NODE BASE_CLUSTER BASE_NET
 
 static int parse(const char *text, struct config *c, struct problem *p)
 {
@@ -83,17 +84,19 @@ static const struct {
 	const char *message, *cure; /* cure NULL: the table's */
 } refused[] = {
 	{ "x", PROBLEM_CONFIG_SYNTAX, "f:1:2: expected '=' after \"x\", found end of file", NULL },
-	{ "[nod]\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:1:2: unknown table [nod]", "did you mean [node]?" },
+	{ "[nod]\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:1:2: unknown table [nod]",
+	  "did you mean [node]?" },
 	{ "[[peers]]\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:1:3: unknown table [peers]",
 	  "did you mean [[peer]]?" },
 	{ "[peer]\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:1:2: unknown table [peer]", "write [[peer]]" },
 	{ "id = 1\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:1:1: key \"id\" stands before any table",
 	  "put it under its [table]" },
-	{ "[net]\nadress = \"\"\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:2:1: unknown key \"adress\" in [net]",
-	  "did you mean \"address\"?" },
+	{ "[net]\nadress = \"\"\n", PROBLEM_CONFIG_UNKNOWN_KEY,
+	  "f:2:1: unknown key \"adress\" in [net]", "did you mean \"address\"?" },
 	{ "[net]\nwal_bytes = 1\n", PROBLEM_CONFIG_UNKNOWN_KEY,
 	  "f:2:1: unknown key \"wal_bytes\" in [net]", "\"wal_bytes\" belongs to [storage]" },
-	{ "[net]\nxyzzy = 1\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:2:1: unknown key \"xyzzy\" in [net]", NULL },
+	{ "[net]\nxyzzy = 1\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:2:1: unknown key \"xyzzy\" in [net]",
+	  NULL },
 	{ "[[peer]]\nadr = 1\n", PROBLEM_CONFIG_UNKNOWN_KEY, "f:2:1: unknown key \"adr\" in [peer]",
 	  "did you mean \"addr\"?" },
 	{ "[node]\nid = \"0\"\n", PROBLEM_CONFIG_WRONG_TYPE, "f:2:6: \"id\" is a string",
@@ -107,7 +110,8 @@ static const struct {
 	  "f:2:15: \"value_bytes\" = \"12XB\" is not a size such as \"64MiB\" (KiB, MiB, GiB)",
 	  "write a size such as \"64MiB\" (KiB, MiB, GiB)" },
 	{ "[memory]\nvalue_bytes = \"99999999999GiB\"\n", PROBLEM_CONFIG_WRONG_TYPE,
-	  "f:2:15: \"value_bytes\" = \"99999999999GiB\" is not a size such as \"64MiB\" (KiB, MiB, GiB)",
+	  "f:2:15: \"value_bytes\" = \"99999999999GiB\" is not a size such as \"64MiB\" (KiB, MiB, "
+	  "GiB)",
 	  "write a size such as \"64MiB\" (KiB, MiB, GiB)" },
 	{ "[cluster]\nid = \"xyz\"\n", PROBLEM_CONFIG_WRONG_TYPE,
 	  "f:2:6: \"id\" = \"xyz\" is not 1 to 16 hex digits", "write 1 to 16 hex digits" },
@@ -116,8 +120,8 @@ static const struct {
 	  "write an IPv4 address such as \"10.77.0.1/24\"" },
 	{ "[cpu]\ncores = [\"a\"]\n", PROBLEM_CONFIG_WRONG_TYPE, "f:2:9: \"cores\" is an array",
 	  "write an array of core numbers such as [2, 3]" },
-	{ "[node]\nid = 0\nid = 1\n", PROBLEM_CONFIG_DUPLICATE, "f:3:1: \"id\" was set already in line 2",
-	  NULL },
+	{ "[node]\nid = 0\nid = 1\n", PROBLEM_CONFIG_DUPLICATE,
+	  "f:3:1: \"id\" was set already in line 2", NULL },
 	{ "[node]\n[node]\n", PROBLEM_CONFIG_DUPLICATE, "f:2:2: table [node] appears twice", NULL },
 	{ "[[peer]]\nid = 1\nid = 1\n", PROBLEM_CONFIG_DUPLICATE,
 	  "f:3:1: \"id\" is set twice in one [[peer]]", NULL },
@@ -125,8 +129,8 @@ static const struct {
 	  "give each [[peer]] an id and an addr" },
 	{ BASE_CLUSTER BASE_NET, PROBLEM_CONFIG_MISSING, "f:1:1: \"id\" in [node] is missing",
 	  "add it, for example: id = 0" },
-	{ "[node]\nid = -1\n", PROBLEM_CONFIG_OUT_OF_RANGE, "f:2:6: \"id\" = -1 is out of range: 0 to 6",
-	  NULL },
+	{ "[node]\nid = -1\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:2:6: \"id\" = -1 is out of range: 0 to 6", NULL },
 	{ "[node]\nid = 7\ndata = \"/d\"\n" BASE_CLUSTER BASE_NET, PROBLEM_CONFIG_OUT_OF_RANGE,
 	  "f:2:6: \"id\" = 7 is out of range: 0 to 6", NULL },
 	{ BASE "port = 80\n", PROBLEM_CONFIG_OUT_OF_RANGE,
@@ -154,8 +158,8 @@ static const struct {
 	  PROBLEM_CONFIG_OUT_OF_RANGE, "f:7:10: \"device\" = \"eth0\" names no device",
 	  "write memif:SOCKET:ID, af_packet:IFNAME, af_xdp:IFNAME or pci:DDDD:BB:DD.F" },
 	{ BASE_NODE BASE_CLUSTER "[net]\ndevice = \"memif:x:0\"\naddress = \"10.77.0.255/24\"\n",
-	  PROBLEM_CONFIG_OUT_OF_RANGE, "f:8:11: \"address\" = \"10.77.0.255/24\" is no host address",
-	  NULL },
+	  PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:8:11: \"address\" = \"10.77.0.255/24\" is no host address", NULL },
 	{ BASE "[[peer]]\nid = 2\naddr = \"10.77.0.2\"\n", PROBLEM_CONFIG_CONFLICT,
 	  "f:2:6: node ids have a gap: 1 is missing",
 	  "number the nodes 0, 1, 2, ... and give every other node a [[peer]]" },
@@ -180,8 +184,8 @@ static void refuses_in_clear_words(void **state)
 
 		assert_true(parse(refused[i].text, &c, &p) < 0);
 		assert_string_equal(p.text, refused[i].message);
-		assert_string_equal(p.cure, refused[i].cure ? refused[i].cure :
-							      problem_default_cure(refused[i].id));
+		assert_string_equal(p.cure, refused[i].cure ? refused[i].cure
+							    : problem_default_cure(refused[i].id));
 		assert_int_equal(p.id, refused[i].id);
 	}
 }
@@ -210,7 +214,8 @@ static void says_why_it_cannot_read(void **state)
 	(void)state;
 	assert_true(config_load("/nonexistent/node.toml", &c, &p) < 0);
 	assert_int_equal(p.id, PROBLEM_CONFIG_UNREADABLE);
-	assert_string_equal(p.text, "/nonexistent/node.toml: cannot read: No such file or directory");
+	assert_string_equal(p.text,
+			    "/nonexistent/node.toml: cannot read: No such file or directory");
 	assert_true(config_load("/", &c, &p) < 0);
 	assert_string_equal(p.text, "/: cannot read: Is a directory");
 	assert_true(config_load("/dev/null", &c, &p) < 0);
@@ -285,7 +290,8 @@ static void manual_lists_every_problem(void **state)
 	size_t n = fread(manual, 1, sizeof(manual) - 1, f);
 	manual[n] = 0;
 	fclose(f);
-	for (enum problem_id id = problem_next(PROBLEM_NONE); id != PROBLEM_NONE; id = problem_next(id)) {
+	for (enum problem_id id = problem_next(PROBLEM_NONE); id != PROBLEM_NONE;
+	     id = problem_next(id)) {
 		if (!strstr(manual, problem_code(id, code)))
 			fail_msg("docs/operating.md does not list %s", code);
 		assert_true(problem_default_cure(id)[0] != 0);

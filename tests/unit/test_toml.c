@@ -15,11 +15,12 @@
 
 static void accepts_values(void **state)
 {
-	static const char text[] = "\xef\xbb\xbf# head\r\n[a-b_1] # table\n"
-				   "i = 1_000\nn = -0x1f\nm = +7\no = 0o17\nb = 0b101\n"
-				   "s = \"q\\\"\\\\\\u00e9\\t\" # end\nl = 'C:\\x'\n"
-				   "t = true\nf = false\n"
-				   "[[ peer ]]\nlist = [1,\n  2, # two\n 3,]\nwords = ['x', \"yz\", '']\nnone = []";
+	static const char text[] =
+		"\xef\xbb\xbf# head\r\n[a-b_1] # table\n"
+		"i = 1_000\nn = -0x1f\nm = +7\no = 0o17\nb = 0b101\n"
+		"s = \"q\\\"\\\\\\u00e9\\t\" # end\nl = 'C:\\x'\n"
+		"t = true\nf = false\n"
+		"[[ peer ]]\nlist = [1,\n  2, # two\n 3,]\nwords = ['x', \"yz\", '']\nnone = []";
 	static const int64_t integers[] = { 1000, -31, 7, 15, 5 };
 	struct toml_reader r;
 	struct toml_item item;
@@ -127,7 +128,8 @@ static void holds_limits(void **state)
 
 	(void)state;
 	for (uint32_t extra = 0; extra < 2; extra++) {
-		int n = snprintf(text, sizeof(text), "a = '%0*d'", (int)(TOML_STRING_BYTES_MAX + extra), 0);
+		int n = snprintf(text, sizeof(text), "a = '%0*d'",
+				 (int)(TOML_STRING_BYTES_MAX + extra), 0);
 		toml_init(&r, text, (size_t)n);
 		assert_int_equal(toml_next(&r, &item) > 0, extra == 0);
 		snprintf(name, sizeof(name), "%0*d", (int)(TOML_NAME_BYTES_MAX + extra), 0);
@@ -143,10 +145,12 @@ static void holds_limits(void **state)
 	}
 }
 
-/* Every prefix of a good text, in memory of exactly its size: sanitizers see any step past its end. */
+/* Every prefix of a good text, in memory of exactly its size: sanitizers see any step past its end.
+ */
 static void survives_truncation(void **state)
 {
-	static const char text[] = "[a]\r\ns = \"x\\u00e9\\n\"\nn = [0x1_f, -2]\n[[p]]\nt = true # c\r\n";
+	static const char text[] =
+		"[a]\r\ns = \"x\\u00e9\\n\"\nn = [0x1_f, -2]\n[[p]]\nt = true # c\r\n";
 
 	(void)state;
 	for (size_t n = 0; n < sizeof(text); n++) {
