@@ -20,8 +20,8 @@
 #include "storage/superblock.h"
 
 #define WAL_BYTES_DEFAULT (256ull << 20)
-#define WAL_BYTES_MIN (64ull << 10)
-#define SHARDS_DEFAULT 4u
+#define WAL_BYTES_MIN	  (64ull << 10)
+#define SHARDS_DEFAULT	  4u
 
 struct command {
 	const char *name;
@@ -258,7 +258,8 @@ static int make_folders(const char *path)
 	return mkdir(part, 0750) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* format_stream: the superblock comes last, so that a file cut short by a crash stays unformatted. */
+/* format_stream: the superblock comes last, so that a file cut short by a crash stays unformatted.
+ */
 static int format_stream(const struct cairnutil_options *o, const char *path, uint16_t stream)
 {
 	static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
@@ -296,8 +297,8 @@ static int fail_format(const char *path, int rc)
 		return cairnutil_fail(CAIRNUTIL_FAILED, "free space, or give a smaller --wal-bytes",
 				      "%s: no space left for it; nothing was kept", path);
 	if (rc == -EACCES || rc == -EPERM)
-		return cairnutil_fail(CAIRNUTIL_DENIED, "give this user write permission",
-				      "%s: %s", path, strerror(-rc));
+		return cairnutil_fail(CAIRNUTIL_DENIED, "give this user write permission", "%s: %s",
+				      path, strerror(-rc));
 	return cairnutil_fail(rc == -EEXIST ? CAIRNUTIL_CONFLICT : CAIRNUTIL_FAILED,
 			      "nothing was kept; look at the folder and its file system", "%s: %s",
 			      path, strerror(-rc));
@@ -316,10 +317,11 @@ int cairnutil_format(const struct cairnutil_options *o)
 	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
 		snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);
 		if (access(path, F_OK) == 0)
-			return cairnutil_fail(CAIRNUTIL_CONFLICT,
-					      "use it as it is, or move it away first; format never "
-					      "overwrites",
-					      "%s: exists already", path);
+			return cairnutil_fail(
+				CAIRNUTIL_CONFLICT,
+				"use it as it is, or move it away first; format never "
+				"overwrites",
+				"%s: exists already", path);
 	}
 	for (uint16_t i = 0; i < o->streams; i++) {
 		snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cairnutil.h: what the two sources of cairnutil share: exit codes (the contract of docs/operating.md),
- * options, and one failure printed in one form.
+ * cairnutil.h: what the two sources of cairnutil share: exit codes (the contract of
+ * docs/operating.md), options, and one failure printed in one form.
  */
 #ifndef CAIRN_MGMT_CAIRNUTIL_H
 #define CAIRN_MGMT_CAIRNUTIL_H

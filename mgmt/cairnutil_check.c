@@ -14,19 +14,19 @@
 #include "storage/blockdev_file.h"
 #include "storage/wal.h"
 
-#define BUSY_TRIES 50
+#define BUSY_TRIES    50
 #define BUSY_PAUSE_US 10000
 
 struct stream_report {
 	char path[PATH_MAX];
 	struct superblock sb;
-	uint64_t records, bytes;     /* of the log that could be read */
+	uint64_t records, bytes; /* of the log that could be read */
 	uint64_t torn_bytes;
 	uint64_t damage_offset;
-	const char *state;	     /* one word, stable */
-	const char *what;	     /* the same for people */
+	const char *state; /* one word, stable */
+	const char *what;  /* the same for people */
 	bool damaged;
-	int error;		     /* negative errno of the device */
+	int error; /* negative errno of the device */
 };
 
 static void judge(struct stream_report *r, const char *state, const char *what, bool damaged)
@@ -84,8 +84,9 @@ static void read_stream(struct stream_report *r, struct blockdev *dev, uint16_t 
 		judge(r, "short", "the file is shorter than at format", true);
 	else if (rc < 0)
 		judge(r, "error", strerror(-rc), true);
-	else if (sb->stream != index || sb->fingerprint != superblock_fingerprint(
-						   sb->cluster, sb->node_count, sb->shard_count))
+	else if (sb->stream != index ||
+		 sb->fingerprint !=
+			 superblock_fingerprint(sb->cluster, sb->node_count, sb->shard_count))
 		judge(r, "foreign", "belongs to another stream or cluster shape", true);
 	else
 		read_log(r, dev);
@@ -121,9 +122,10 @@ static int survey(const struct cairnutil_options *o, struct stream_report *repor
 			return cairnutil_fail(CAIRNUTIL_CONFLICT, "stop the node's dataplane first",
 					      "%s: in use by a running dataplane", r->path);
 		if (rc == -ENOENT && count == 0)
-			return cairnutil_fail(CAIRNUTIL_NOT_FOUND,
-					      "name the node's data folder; cairnutil format makes it",
-					      "%s: no such file: not formatted", r->path);
+			return cairnutil_fail(
+				CAIRNUTIL_NOT_FOUND,
+				"name the node's data folder; cairnutil format makes it",
+				"%s: no such file: not formatted", r->path);
 		if (rc == -EACCES || rc == -EPERM)
 			return cairnutil_fail(CAIRNUTIL_DENIED, "run as the user of the node",
 					      "%s: %s", r->path, strerror(-rc));

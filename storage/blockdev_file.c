@@ -96,7 +96,9 @@ int blockdev_file_create(const char *path, uint64_t bytes)
 	if (fd < 0)
 		return -errno;
 	/* One long extent, and a full disk shows before minutes of writing; not all can do it. */
-	rc = posix_fallocate(fd, 0, (off_t)bytes) == ENOSPC ? -ENOSPC : 0;
+	rc = fallocate(fd, 0, 0, (off_t)bytes) < 0 && errno != EOPNOTSUPP && errno != ENOSYS
+		     ? -errno
+		     : 0;
 	if (rc == 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT) < 0)
 		drop_direct(fd);
 	if (rc == 0)
@@ -208,7 +210,8 @@ void blockdev_file_close(struct blockdev *dev)
 	}
 	if (dev->backend == BACKEND_URING)
 		io_uring_queue_exit(&dev->ring);
-	/* The kernel lets go of a ring's files a little later; the lock must not linger with them. */
+	/* The kernel lets go of a ring's files a little later; the lock must not linger with them.
+	 */
 	(void)flock(dev->fd, LOCK_UN);
 	close(dev->fd);
 	free(dev);
@@ -241,7 +244,7 @@ static void start_ring(struct blockdev *dev)
 	int rc = io_uring_queue_init_params(RING_ENTRIES, &dev->ring, &params);
 
 	if (rc == -EINVAL) {
-		params = (struct io_uring_params){ 0 };
+		params = (struct io_uring_params) { 0 };
 		rc = io_uring_queue_init_params(RING_ENTRIES, &dev->ring, &params);
 	}
 	dev->backend = rc < 0 ? BACKEND_SYNC : BACKEND_URING;
@@ -342,16 +345,16 @@ int blockdev_write(struct blockdev *dev, uint64_t token, const void *data, uint3
 {
 	if (dev->read_only)
 		return -EROFS;
-	return start(dev, &(struct transfer){ .token = token,
-					      .data = (void *)(uintptr_t)data,
-					      .bytes = bytes,
-					      .offset = offset,
-					      .write = true });
+	return start(dev, &(struct transfer) { .token = token,
+					       .data = (void *)(uintptr_t)data,
+					       .bytes = bytes,
+					       .offset = offset,
+					       .write = true });
 }
 
 int blockdev_read(struct blockdev *dev, uint64_t token, void *data, uint32_t bytes, uint64_t offset)
 {
-	return start(dev, &(struct transfer){
+	return start(dev, &(struct transfer) {
 				  .token = token, .data = data, .bytes = bytes, .offset = offset });
 }
 

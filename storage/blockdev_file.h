@@ -27,9 +27,10 @@ int blockdev_file_create(const char *path, uint64_t bytes);
 /*
  * blockdev_file_open: locks the file (released by close or by the end of the process), and flushes
  * it, so that what a killed process left in a volatile cache is durable before it is believed.
- * options may be NULL. Allocates. -EBUSY: another open holds it (already in use), or its process was
- * killed some milliseconds ago and the kernel still completes its writes: try again for a moment;
- * -EISDIR, -ENOTBLK: neither file nor block device; -EINVAL: size is zero or not a multiple of BLOCK_BYTES; or open's error.
+ * options may be NULL. Allocates. -EBUSY: another open holds it (already in use), or its process
+ * was killed some milliseconds ago and the kernel still completes its writes: try again for a
+ * moment; -EISDIR, -ENOTBLK: neither file nor block device; -EINVAL: size is zero or not a multiple
+ * of BLOCK_BYTES; or open's error.
  */
 int blockdev_file_open(const char *path, const struct blockdev_file_options *options,
 		       struct blockdev **ret_dev);
@@ -37,7 +38,7 @@ int blockdev_file_open(const char *path, const struct blockdev_file_options *opt
 /* blockdev_file_close: waits for what is in flight, unlocks, frees. NULL is allowed. */
 void blockdev_file_close(struct blockdev *dev);
 
-/* blockdev_file_direct: false: no direct I/O on this file system (tmpfs); the page cache is used. */
+/* blockdev_file_direct: false: no direct I/O on this file system; the page cache is used. */
 bool blockdev_file_direct(const struct blockdev *dev);
 
 /* blockdev_file_backend: "io_uring" or "pwritev2"; known after the first transfer. */

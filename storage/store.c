@@ -8,9 +8,9 @@
 #include <errno.h>
 
 #define BLOB_BYTES_MAX (KEY_BYTES_MAX + VALUE_BYTES_MAX)
-#define BLOB_UNIT 16u
-#define CLASSES_MAX 40u
-#define LINE_BYTES 64u
+#define BLOB_UNIT      16u
+#define CLASSES_MAX    40u
+#define LINE_BYTES     64u
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -70,8 +70,8 @@ static void init_classes(struct store *s)
 		must(class < CLASSES_MAX);
 		s->class_bytes[class] = (uint16_t)bytes;
 		for (; unit * BLOB_UNIT <= bytes; unit++)
-			s->class_of[unit] = (uint8_t)class;
-		class++;
+			s->class_of[unit] = (uint8_t) class;
+		class ++;
 		if (bytes == BLOB_BYTES_MAX)
 			break;
 		bytes = bytes < 128 ? bytes + BLOB_UNIT
@@ -284,14 +284,14 @@ struct entry *store_insert(struct store *s, uint64_t hash, const uint8_t *key, u
 		return NULL;
 	memcpy(blob, key, key_bytes);
 	e = &s->entries[s->keys++];
-	*e = (struct entry){ .blob = blob,
-			     .hash = hash,
-			     .key_bytes = (uint16_t)key_bytes,
-			     .blob_capacity = capacity,
-			     .op = OP_NONE,
-			     .wait_first = OP_NONE,
-			     .wait_last = OP_NONE };
-	*slot = (struct store_slot){ .tag = (uint32_t)(hash >> 32), .entry = s->keys };
+	*e = (struct entry) { .blob = blob,
+			      .hash = hash,
+			      .key_bytes = (uint16_t)key_bytes,
+			      .blob_capacity = capacity,
+			      .op = OP_NONE,
+			      .wait_first = OP_NONE,
+			      .wait_last = OP_NONE };
+	*slot = (struct store_slot) { .tag = (uint32_t)(hash >> 32), .entry = s->keys };
 	return e;
 }
 
@@ -329,8 +329,8 @@ void store_fit(struct store *s, struct entry *e)
 	if (wanted >= held)
 		return;
 	/*
-	 * Moving keeps the large blob whole for the next large value. Only when no blob of about the
-	 * right size is left is it cut up: a full store must get room back from a delete.
+	 * Moving keeps the large blob whole for the next large value. Only when no blob of about
+	 * the right size is left is it cut up: a full store must get room back from a delete.
 	 */
 	blob = blob_take(s, wanted, held < wanted + 4 ? held : wanted + 4, &capacity);
 	if (blob == NULL)
@@ -351,7 +351,7 @@ int store_merge(struct store *s, const uint8_t *key, uint32_t key_bytes, const u
 {
 	uint64_t hash = store_hash(s, key, key_bytes);
 	struct entry *e = store_find(s, hash, key, key_bytes);
-	struct op_ts held = e == NULL ? (struct op_ts){ 0 } : entry_ts(e);
+	struct op_ts held = e == NULL ? (struct op_ts) { 0 } : entry_ts(e);
 	int order = op_ts_compare(ts, held);
 
 	if (mutant(43))
@@ -379,10 +379,10 @@ int store_merge(struct store *s, const uint8_t *key, uint32_t key_bytes, const u
 
 struct store_usage store_usage(const struct store *s)
 {
-	return (struct store_usage){ .keys = s->keys,
-				     .keys_max = s->keys_max,
-				     .blob_used = s->blob_used,
-				     .blob_bytes = s->arena_bytes };
+	return (struct store_usage) { .keys = s->keys,
+				      .keys_max = s->keys_max,
+				      .blob_used = s->blob_used,
+				      .blob_bytes = s->arena_bytes };
 }
 
 struct entry *store_entry(struct store *s, uint32_t index)

@@ -3,8 +3,8 @@
  * wal.h: the write-ahead log of one worker: one device, one stream of batches, group commit.
  * Records are appended to an open batch; wal_submit seals it and starts one contiguous durable
  * write, as soon as fewer than batches_in_flight_max are under way. While they are, the next batch
- * grows: that is the group commit, and it never waits to fill. Batches become durable in order: completions
- * that overtake are held.
+ * grows: that is the group commit, and it never waits to fill. Batches become durable in order:
+ * completions that overtake are held.
  *
  * A log that has been idle for seal_ns writes an empty batch, whose head states that the batch
  * before it is durable: from then on damage to that one is rot, not a torn tail (W-NO-FALSE-TRUNC).

@@ -10,11 +10,11 @@
  *
  * Torn or rot? Let D be the highest batch such that it and all before it were durable. D never
  * falls, and a head states D as it was when the head was made. So an intact head of this device
- * that states durable >= b proves that b was durable, and perhaps acknowledged: b is rot. That holds for
- * any such head, whether its own body is whole or not. The writer has at most batches_in_flight_max
- * writes under way, so every batch that much later than b, and the seal of an idle log, is such a
- * proof. Without one, b and all after it were never durable in order, never acknowledged (acks
- * follow wal_poll, which moves over the contiguous prefix only), and may be cut.
+ * that states durable >= b proves that b was durable, and perhaps acknowledged: b is rot. That
+ * holds for any such head, whether its own body is whole or not. The writer has at most
+ * batches_in_flight_max writes under way, so every batch that much later than b, and the seal of an
+ * idle log, is such a proof. Without one, b and all after it were never durable in order, never
+ * acknowledged (acks follow wal_poll, which moves over the contiguous prefix only), and may be cut.
  *
  * Leftovers. Whole batches of incarnation i may lie beyond the cut at b; incarnation j > i writes
  * its own batches b, b+1, ... over them from the cut on, of other lengths.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_blockdev_file.c: the real disk side, in a temporary folder: both backends, locks, refusals. */
+/* test_blockdev_file.c: the real disk side, in a temporary folder: both backends, locks, refusals.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -123,7 +124,8 @@ static void many_in_flight(void **state)
 	assert_int_equal(blockdev_file_open(path, NULL, &dev), 0);
 	for (uint64_t round = 0; round < 10; round++) {
 		for (uint64_t i = 0; i < BLOCKDEV_DEPTH; i++)
-			assert_int_equal(blockdev_write(dev, i, out, BLOCK_BYTES, i * BLOCK_BYTES), 0);
+			assert_int_equal(blockdev_write(dev, i, out, BLOCK_BYTES, i * BLOCK_BYTES),
+					 0);
 		for (seen = 0; seen != (1u << BLOCKDEV_DEPTH) - 1;) {
 			uint32_t n = blockdev_poll(dev, c, 3);
 
@@ -193,9 +195,9 @@ static void without_direct_io(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(create_refuses), cmocka_unit_test(open_refuses),
-		cmocka_unit_test(both_backends),  cmocka_unit_test(many_in_flight),
-		cmocka_unit_test(handed_over),	  cmocka_unit_test(read_only),
+		cmocka_unit_test(create_refuses),    cmocka_unit_test(open_refuses),
+		cmocka_unit_test(both_backends),     cmocka_unit_test(many_in_flight),
+		cmocka_unit_test(handed_over),	     cmocka_unit_test(read_only),
 		cmocka_unit_test(without_direct_io),
 	};
 

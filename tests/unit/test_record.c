@@ -15,14 +15,14 @@ static const uint8_t value[VALUE_BYTES_MAX] = "and the value that it has";
 
 static struct record sample(uint16_t key_bytes, uint16_t value_bytes)
 {
-	return (struct record){ .key = key,
-				.value = value,
-				.ts = { .version = 0x1122334455667788ull, .writer = 0x02000003u },
-				.epoch = 1,
-				.key_bytes = key_bytes,
-				.value_bytes = value_bytes,
-				.shard = 5,
-				.flags = ENTRY_RMW };
+	return (struct record) { .key = key,
+				 .value = value,
+				 .ts = { .version = 0x1122334455667788ull, .writer = 0x02000003u },
+				 .epoch = 1,
+				 .key_bytes = key_bytes,
+				 .value_bytes = value_bytes,
+				 .shard = 5,
+				 .flags = ENTRY_RMW };
 }
 
 static void round_trip(void **state)
@@ -33,7 +33,8 @@ static void round_trip(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(keys) * ARRAY_LEN(values); i++) {
-		struct record r = sample(keys[i / ARRAY_LEN(values)], values[i % ARRAY_LEN(values)]);
+		struct record r =
+			sample(keys[i / ARRAY_LEN(values)], values[i % ARRAY_LEN(values)]);
 		struct record got = { 0 };
 		uint32_t offset = 0;
 		uint32_t n = record_encode(out, &r);
@@ -104,11 +105,11 @@ static void fields_under_a_good_checksum(void **state)
 		uint8_t byte;
 		enum record_verdict verdict;
 	} cases[] = {
-		{ 4, 0, RECORD_BAD_LENGTH },  { 5, 3, RECORD_BAD_LENGTH },
-		{ 7, 4, RECORD_BAD_LENGTH },  { 20, SHARDS_MAX, RECORD_BAD_FIELD },
-		{ 21, 1, RECORD_BAD_FIELD },  { 22, 4, RECORD_BAD_FIELD },
-		{ 23, 1, RECORD_BAD_FIELD },  { 28, 1, RECORD_BAD_FIELD },
-		{ 31, 9, RECORD_BAD_FIELD },  { 22, ENTRY_TOMBSTONE, RECORD_BAD_FIELD },
+		{ 4, 0, RECORD_BAD_LENGTH }, { 5, 3, RECORD_BAD_LENGTH },
+		{ 7, 4, RECORD_BAD_LENGTH }, { 20, SHARDS_MAX, RECORD_BAD_FIELD },
+		{ 21, 1, RECORD_BAD_FIELD }, { 22, 4, RECORD_BAD_FIELD },
+		{ 23, 1, RECORD_BAD_FIELD }, { 28, 1, RECORD_BAD_FIELD },
+		{ 31, 9, RECORD_BAD_FIELD }, { 22, ENTRY_TOMBSTONE, RECORD_BAD_FIELD },
 	};
 	uint8_t out[RECORD_BYTES_MAX];
 	struct record r = sample(13, 20), got;
@@ -125,15 +126,15 @@ static void fields_under_a_good_checksum(void **state)
 
 static struct batch_head sample_head(void)
 {
-	return (struct batch_head){ .device_id = 0xabcdef,
-				    .offset = 8 * BLOCK_BYTES,
-				    .seq = 9,
-				    .durable_seq = 7,
-				    .incarnation = 3,
-				    .previous_crc = 0x12345678,
-				    .body_bytes = 80,
-				    .record_count = 2,
-				    .body_crc = 0x9abcdef0 };
+	return (struct batch_head) { .device_id = 0xabcdef,
+				     .offset = 8 * BLOCK_BYTES,
+				     .seq = 9,
+				     .durable_seq = 7,
+				     .incarnation = 3,
+				     .previous_crc = 0x12345678,
+				     .body_bytes = 80,
+				     .record_count = 2,
+				     .body_crc = 0x9abcdef0 };
 }
 
 static void batch_head_round_trip_and_flips(void **state)

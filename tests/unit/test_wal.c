@@ -270,7 +270,8 @@ static void strangers(void **state)
 		next.previous_crc ^= fault == 4;
 		put_batch(image, next, 2);
 		if (fault == 5) /* the same bytes one block further on */
-			memmove(image + next.offset + BLOCK_BYTES, image + next.offset, BLOCK_BYTES);
+			memmove(image + next.offset + BLOCK_BYTES, image + next.offset,
+				BLOCK_BYTES);
 		if (fault == 5)
 			memset(image + next.offset, 0, BLOCK_BYTES);
 		assert_int_equal(wal_rig_recover(&rig), fault == 0 ? 2 : 1);

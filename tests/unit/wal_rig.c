@@ -15,7 +15,7 @@ void wal_rig_make(struct wal_rig *rig, uint64_t disk_bytes, uint64_t seed)
 				 .stream_count = 1,
 				 .node_count = 3 };
 
-	*rig = (struct wal_rig){
+	*rig = (struct wal_rig) {
 		.config = { 4 * BLOCK_BYTES, 4, 1000000 },
 		.dev = sim_disk_create(disk_bytes, seed, NULL),
 	};
