@@ -99,8 +99,8 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return rc;
 }
 
-/* The library calls this once for the headers and again for each piece of a body, then to answer.
- */
+/* Called once for the headers, again for each piece of a body, and then to answer. */
+/* tidy: callback, because the HTTP library sets the signature */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_bytes, void **seen)
