@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,15 @@ struct import {
 	enum cairn_status worst; /* last status of a failed record */
 	bool no_space, acked_broken;
 };
+
+static volatile sig_atomic_t interrupted;
+
+/* Takes no new records; those in flight end, so that the list of acknowledged ones is complete. */
+static void on_signal(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
 
 static void name_record(uint64_t count, const struct kv_record *r, const char *what)
 {
@@ -95,7 +105,7 @@ static bool import_next(void *user, struct kv_record *record)
 	struct import *im = user;
 	ssize_t bytes;
 
-	while ((bytes = getline(&im->text, &im->text_bytes, im->in)) >= 0) {
+	while (!interrupted && (bytes = getline(&im->text, &im->text_bytes, im->in)) >= 0) {
 		im->lines++;
 		if (bytes > 0 && im->text[bytes - 1] == '\n')
 			im->text[--bytes] = '\0';
@@ -174,6 +184,9 @@ static int verdict(const struct ctl_call *call, const struct import *im)
 				       "import the same file again; --retry does so by itself",
 				       "%" PRIu64 " records may or may not have been stored",
 				       im->unknown);
+	if (interrupted)
+		return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0425", "import the same file again",
+				       "interrupted by a signal after line %" PRIu64, im->lines);
 	if (im->failed)
 		return ctl_output_fail(im->acknowledged ? CTL_EXIT_FAILED : kv_exit(im->worst),
 				       "CAIRN-0418", "cairnctl health; then import again",
@@ -217,6 +230,7 @@ static int open_files(const struct ctl_call *call, struct import *im)
 int kv_import(const struct ctl_call *call)
 {
 	static struct import im;
+	struct sigaction action = { .sa_handler = on_signal };
 	struct kv_target target = { 0 };
 	struct kv_pipe pipe = { .target = &target,
 				.kind = CAIRN_PUT,
@@ -240,6 +254,8 @@ int kv_import(const struct ctl_call *call)
 	pipe.window = (uint32_t)window;
 	pipe.attempt_ns = target.timeout_ns;
 	pipe.record_ns = patience;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	started = lab_process_now_ms();
 	rc = kv_pipe_run(&pipe);
 	if (rc)
