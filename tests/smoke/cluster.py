@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""cluster.py BUILD_DIR: a lab from up to down: every command, its exit code and its JSON; a daemon's
+death does not disturb its dataplane, and a new one takes it over."""
+import json
+import os
+import signal
+import subprocess
+import threading
+
+from lab import Lab, expect, main, note, until, version
+
+
+def values(lab):
+    first = lab.ctl("kv", "put", "a", "one", "--node", 0, code=0).out.strip()
+    for node in range(3):
+        result = lab.ctl("kv", "get", "a", "--node", node, "--with-version", code=0)
+        expect(result.out == f"one\t{first}\n", f"every replica has it: {result}")
+    second = lab.ctl("kv", "put", "a", "two", "--node", 2, code=0).out.strip()
+    expect(version(second) > version(first), f"versions grow: {first}, {second}")
+    expect(lab.ctl("kv", "get", "a", "--node", 1).out == "two\n", "the newer value")
+    lab.error("CAIRN-0402", 5, "kv", "cas", "a", "three", "--version", first)
+    third = lab.ctl("kv", "cas", "a", "three", "--version", second, code=0).out.strip()
+    expect(version(third) > version(second), "cas makes a newer version")
+    gone = lab.ctl("kv", "del", "a", "--node", 1, code=0).out.strip()
+    lab.error("CAIRN-0401", 3, "kv", "get", "a")
+    lab.error("CAIRN-0401", 3, "kv", "del", "never-written")
+    answer = lab.ctl("kv", "get", "a", "--node", 2, "-o", "json", code=3).json()
+    expect((answer["status"], answer["version"]) == ("NOT_FOUND", gone), f"a miss: {answer}")
+    lab.ctl("kv", "cas", "a", "again", "--version", 0, code=0)
+    lab.error("CAIRN-0402", 5, "kv", "cas", "a", "again", "--version", 0)
+
+
+def numbers(lab):
+    for node in range(3):
+        out = lab.ctl("kv", "incr", "n", 5, "--node", node, code=0).out
+        expect(out == f"{5 * (node + 1)}\n", f"incr at node {node}: {out!r}")
+    expect(lab.ctl("kv", "incr", "n", -20).out == "-5\n", "incr by a negative number")
+    lab.ctl("kv", "put", "word", "x", code=0)
+    lab.error("CAIRN-0409", 1, "kv", "incr", "word")
+    lab.ctl("kv", "put", "edge", 2**63 - 1, code=0)
+    lab.error("CAIRN-0410", 1, "kv", "incr", "edge")
+    expect(lab.ctl("kv", "get", "edge").out == f"{2**63 - 1}\n", "a refused incr changes nothing")
+
+
+def bytes_through(lab):
+    """Any byte, the longest value and the longest key pass unchanged."""
+    value = bytes(range(256)) * 3 + b"\0" * 128
+    lab.ctl("kv", "put", "bytes", "-", data=value, text=False, code=0)
+    got = lab.ctl("kv", "get", "bytes", "--raw", "--node", 2, text=False, code=0).out
+    expect(got == value, "896 bytes of any kind")
+    coded = lab.ctl("kv", "get", "bytes", "-o", "json", code=0).json()["value"]
+    expect(isinstance(coded, dict) and "base64" in coded, f"no UTF-8 is base64: {coded}")
+    lab.ctl("kv", "put", "k" * 512, "long", code=0)
+    expect(lab.ctl("kv", "get", "k" * 512).out == "long\n", "a key of 512 bytes")
+    lab.ctl("kv", "put", "empty", "", code=0)
+    expect(lab.ctl("kv", "get", "empty", code=0).out == "\n", "an empty value")
+
+
+def shapes(lab):
+    """JSON keys that scripts rely on; ids and versions are strings."""
+    put = lab.ctl("kv", "put", "j", "v", "-o", "json", code=0).json()
+    expect(list(put)[0] == "schema" and put["schema"] == "cairn.kv/1", f"schema first: {put}")
+    expect(put["durability"] == "all" and isinstance(put["version"], str), f"put: {put}")
+    incr = lab.ctl("kv", "incr", "jn", "-o", "json", code=0).json()
+    expect(incr["number"] == "1", f"incr: {incr}")
+    status = lab.ctl("status", "-o", "json", code=0).json()
+    expect(len(status["nodes"]) == 3, f"three nodes: {status}")
+    for node in status["nodes"]:
+        expect(node["state"] == "SERVING" and node["peers"] == {"count": 2, "linked": 2}, node)
+        expect(isinstance(node["cluster"]["id"], str), "the cluster's id is a string")
+    health = lab.ctl("health", "-o", "json").json()
+    expect(health["state"] in ("HEALTHY", "WARNINGS") and len(health["nodes"]) == 3, health)
+    with open(os.path.join(lab.dir, "lab.json")) as f:
+        description = json.load(f)
+    for name in ("memif_socket", "memif_client_first", "memif_clients", "nodes", "shards",
+                 "port_base", "cluster", "gateway", "control", "idle", "links", "dir"):
+        expect(name in description, f"lab.json has {name}")
+    table = json.loads(lab.ctl("--dump-commands", code=0).out)
+    for command in table["commands"]:
+        text = lab.ctl("help", *command["path"].split(), code=0).out
+        expect(command["summary"] in text, f"help {command['path']}: {text}")
+        again = lab.ctl(*command["path"].split(), "--help", code=0).out
+        expect(again == text, f"{command['path']} --help is the same text")
+
+
+def lone_daemon(lab):
+    """SIGKILL of a daemon: its dataplane keeps serving, without a gap; the next one takes over."""
+    dataplane, daemon = lab.pid("cairn-dataplane", 1), lab.pid("cairnd", 1)
+    before = lab.nodes()[1]["node"]["incarnation"]
+    bad, stop = [], threading.Event()
+
+    def load():
+        i = 0
+        while not stop.is_set():
+            i += 1
+            result = lab.ctl("kv", "put", "steady", i, "--node", 1)
+            if result.code:
+                bad.append(str(result))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        os.kill(daemon, signal.SIGKILL)
+        until(lambda: lab.pid("cairnd", 1) == 0, 10, "the daemon is gone")
+        expect(lab.ctl("health").code == 1, "health tells that a daemon does not answer")
+        expect(lab.pid("cairn-dataplane", 1) == dataplane, "its dataplane lives")
+        lab.ctl("kv", "put", "alone", "yes", "--node", 1, code=0)
+        lab.ctl("lab", "start", 1, code=0)
+        expect(lab.pid("cairn-dataplane", 1) == dataplane, "the new daemon took the old dataplane")
+        node = lab.nodes()[1]
+        expect(node["state"] == "SERVING", f"it reports: {node}")
+        expect(node["node"]["incarnation"] == before, "the same incarnation")
+    finally:
+        stop.set()
+        thread.join()
+    expect(not bad, f"no write failed meanwhile: {bad[:1]}")
+
+
+def dead_dataplane(lab):
+    """SIGKILL of a dataplane: its daemon starts it again, and nothing is lost."""
+    lab.ctl("kv", "put", "kept", "yes", code=0)
+    old = lab.pid("cairn-dataplane", 2)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: lab.pid("cairn-dataplane", 2) not in (0, old), 30, "a new dataplane")
+    lab.serving()
+    for node in range(3):
+        expect(lab.ctl("kv", "get", "kept", "--node", node, code=0).out == "yes\n", "kept")
+
+
+def nothing_left(lab):
+    pids, control = lab.processes(), [n["socket"] for n in lab.nodes()]
+    expect(len(pids) == 7 and len(control) == 3, f"seven processes: {pids}")
+    with open(os.path.join(lab.dir, "lab.json")) as f:
+        memif = json.load(f)["memif_socket"]
+    with open("/proc/net/unix") as f:
+        expect(memif in f.read(), "the switch's abstract socket shows in /proc/net/unix")
+    lab.ctl("lab", "down", code=0)
+    expect(not lab.processes(), "no process is left")
+    expect(not os.path.exists(lab.dir), "the folder is gone")
+    with open("/proc/net/unix") as f:
+        text = f.read()
+    expect(memif not in text and lab.dir not in text, "no socket is left")
+    lab.ctl("lab", "down", code=0)
+    lab.error("CAIRN-0504", 3, "lab", "status")
+    lab.error("CAIRN-0412", 6, "kv", "get", "a")
+
+
+def piped(lab):
+    """`lab up` in a pipe ends when the lab is up: its processes keep no file of the caller."""
+    done = subprocess.run(f"'{lab.ctl_path}' lab up | cat", shell=True, env=lab.env, timeout=90,
+                          capture_output=True, text=True, check=False)
+    expect(done.stdout.strip() == lab.dir, f"the folder's name: {done}")
+
+
+def test(build, _args):
+    with Lab(build) as lab:
+        piped(lab)
+        for step in (values, numbers, bytes_through, shapes, lone_daemon, dead_dataplane,
+                     nothing_left):
+            note(f"cluster: {step.__name__}")
+            step(lab)
+
+
+main(test)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lab.py: what the smoke tests share: a lab of real processes, driven through cairnctl alone.
+
+Every test is a program: TEST BUILD_DIR [ARGS]. Exit 0 passed, 1 failed, 77 skipped. Nothing here uses a
+fixed port, kills by name, or sleeps instead of waiting for a condition.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAMS = {"cairn-switch", "cairnd", "cairn-dataplane"}
+
+
+class Failed(Exception):
+    pass
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def note(text):
+    print(text, flush=True)
+
+
+def until(condition, seconds, what):
+    """Polls until condition() is true; Failed after so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Result:
+    def __init__(self, args, done):
+        self.args, self.code = args, done.returncode
+        self.out, self.err = done.stdout, done.stderr
+
+    def __str__(self):
+        return (f"cairnctl {' '.join(map(str, self.args))}: exit {self.code}\n"
+                f"  stdout: {self.out[:400]!r}\n  stderr: {self.err[:1200]!r}")
+
+    def json(self):
+        return json.loads(self.out)
+
+
+class Lab:
+    """A lab folder; `with` takes the lab down and removes everything, whatever happened."""
+
+    def __init__(self, build):
+        self.bin = os.path.join(os.path.abspath(build), "mgmt")
+        self.ctl_path = os.path.join(self.bin, "cairnctl")
+        self.tmp = tempfile.mkdtemp(prefix="cairn-smoke-", dir="/var/tmp")
+        self.dir = os.path.join(self.tmp, "lab")
+        self.env = dict(os.environ, CAIRN_LAB_DIR=self.dir)
+        self.env.pop("CAIRN_ENDPOINTS", None)
+        self.env.pop("CAIRN_SOCKET", None)
+        self.children = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.show_logs()
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        if os.path.exists(os.path.join(self.dir, "lab.json")):
+            self.ctl("lab", "down")
+        left = self.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.tmp, ignore_errors=True)
+        if left and kind is None:
+            raise Failed(f"lab down left processes: {left}")
+
+    def show_logs(self):
+        for folder, _, names in os.walk(self.dir):
+            for name in names:
+                if name.endswith(".log"):
+                    path = os.path.join(folder, name)
+                    with open(path, errors="replace") as f:
+                        tail = f.readlines()[-8:]
+                    sys.stderr.write(f"--- {path}\n{''.join(tail)}")
+
+    def path(self, *names):
+        return os.path.join(self.tmp, *names)
+
+    def ctl(self, *args, code=None, data=None, timeout=120, text=True, env=None):
+        """Runs cairnctl. code: the exit code it must have."""
+        done = subprocess.run([self.ctl_path, *map(str, args)], input=data, capture_output=True,
+                              text=text, timeout=timeout, env=dict(self.env, **(env or {})))
+        result = Result(args, done)
+        if code is not None:
+            expect(result.code == code, f"wanted exit {code}: {result}")
+        return result
+
+    def error(self, error_id, code, *args, **more):
+        """A command that must fail with this exit code and this error id, and say so."""
+        result = self.ctl(*args, code=code, **more)
+        err = result.err if isinstance(result.err, str) else result.err.decode()
+        expect(error_id in err, f"wanted {error_id}: {result}")
+        return result
+
+    def up(self, *args):
+        return self.ctl("lab", "up", *args, code=0)
+
+    def spawn(self, *args, **more):
+        child = subprocess.Popen([self.ctl_path, *map(str, args)], env=self.env, **more)
+        self.children.append(child)
+        return child
+
+    def processes(self):
+        """Pids of this lab's processes, from /proc."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                exe = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+                with open(f"/proc/{pid}/cmdline") as f:
+                    inside = self.dir + "/" in f.read()
+            except OSError:
+                continue
+            if exe.replace(" (deleted)", "") in PROGRAMS and inside:
+                found.append(int(pid))
+        return found
+
+    def pid(self, program, node):
+        rows = self.ctl("lab", "status", "-o", "json").json()["processes"]
+        for row in rows:
+            if row["PROGRAM"] == program and row.get("NODE") == node:
+                return row.get("PID", 0)
+        return 0
+
+    def nodes(self):
+        return self.ctl("status", "-o", "json").json()["nodes"]
+
+    def serving(self, seconds=30):
+        until(lambda: self.ctl("health").code in (0, 8), seconds, "all nodes healthy")
+
+    def export(self, node, keys, *args, code=0):
+        """{key: (value, version)} as one replica answers."""
+        out = self.ctl("kv", "export", "--node", node, "--keys", "-", "--with-version", *args,
+                       data="".join(k + "\n" for k in keys), code=code).out
+        rows = (line.split("\t") for line in out.splitlines())
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def dpkg_records(limit):
+    """Up to limit (path, md5) of the machine's Debian package database; falls back to none."""
+    records, folder = {}, "/var/lib/dpkg/info"
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".md5sums"):
+            with open(os.path.join(folder, name), errors="surrogateescape") as f:
+                for line in f:
+                    md5, _, path = line.rstrip("\n").partition("  ")
+                    if path and len(path) < 500:
+                        records.setdefault("/" + path, md5)
+        if len(records) >= limit:
+            break
+    return list(records.items())[:limit]
+
+
+def version(text):
+    """Versions compare as tuples."""
+    return tuple(map(int, text.split(".")))
+
+
+def main(test):
+    """Runs test(build, args) and turns its outcome into an exit code."""
+    if len(sys.argv) < 2:
+        sys.exit(f"usage: {sys.argv[0]} BUILD_DIR [ARGS]")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = test(sys.argv[1], sys.argv[2:])
+    except Failed as failure:
+        note(f"FAILED: {failure}")
+        code = 1
+    sys.exit(code or 0)
