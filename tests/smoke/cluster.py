@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""cluster.py BUILD_DIR: a lab from up to down: every command, its exit code and its JSON; a daemon's
-death does not disturb its dataplane, and a new one takes it over."""
+"""cluster.py BUILD_DIR: a lab from up to down: every command, its exit code and its JSON; a
+daemon's death does not disturb its dataplane, and a new one takes it over."""
 import json
 import os
 import signal

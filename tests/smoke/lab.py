@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """lab.py: what the smoke tests share: a lab of real processes, driven through cairnctl alone.
 
-Every test is a program: TEST BUILD_DIR [ARGS]. Exit 0 passed, 1 failed, 77 skipped. Nothing here uses a
-fixed port, kills by name, or sleeps instead of waiting for a condition.
+Every test is a program: TEST BUILD_DIR [ARGS]. Exit 0 passed, 1 failed, 77 skipped. Nothing here
+uses a fixed port, kills by name, or sleeps instead of waiting for a condition.
 """
 import json
 import os

@@ -77,13 +77,13 @@ count=$(wc -l < "$tmp/records")
 if [ "$count" -ge "$wanted" ]; then
 	say "  $count records"
 else
-say "importing through cairnctl kv import; acknowledged means: on all three disks"
+	say "  only $count records on this machine (a full one has over $wanted)"
 fi
 
 say "starting three nodes: DPDK dataplane, io_uring log, control daemon each; memif links"
 "$ctl" lab up --keys 1000000 > /dev/null || die "cairnctl lab up"
 
-say "importing them through cairnctl kv import; each is acknowledged when it is on all three disks"
+say "importing through cairnctl kv import; acknowledged means: on all three disks"
 "$ctl" kv import "$tmp/records" --acked "$tmp/acked" -o table > "$tmp/summary" || {
 	cat "$tmp/summary"
 	die "the import"
