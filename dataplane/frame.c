@@ -40,25 +40,25 @@ enum {
 	ARP_BYTES = 28,
 };
 
-#define TYPE_IPV4 0x0800u
-#define TYPE_ARP 0x0806u
-#define PROTOCOL_ICMP 1u
-#define PROTOCOL_UDP 17u
-#define FRAGMENT_DONT 0x4000u
+#define TYPE_IPV4		0x0800u
+#define TYPE_ARP		0x0806u
+#define PROTOCOL_ICMP		1u
+#define PROTOCOL_UDP		17u
+#define FRAGMENT_DONT		0x4000u
 #define FRAGMENT_MORE_OR_OFFSET 0x3fffu
-#define ARP_REQUEST 1u
-#define ARP_REPLY 2u
-#define ICMP_ECHO_REPLY 0u
-#define ICMP_ECHO_REQUEST 8u
-#define TTL 64u
+#define ARP_REQUEST		1u
+#define ARP_REPLY		2u
+#define ICMP_ECHO_REPLY		0u
+#define ICMP_ECHO_REQUEST	8u
+#define TTL			64u
 
 _Static_assert(L4 + UDP_BYTES == FRAME_HEADERS_BYTES, "headers add up");
 _Static_assert(FRAME_BYTES_MAX <= NETDEV_FRAME_MAX, "a frame fits a buffer");
 
-static const uint8_t mac_broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+static const uint8_t mac_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 /* Ethernet with IPv4: hardware type 1, protocol 0x0800, lengths 6 and 4. */
-static const uint8_t arp_kind[6] = {0x00, 0x01, 0x08, 0x00, 6, 4};
+static const uint8_t arp_kind[6] = { 0x00, 0x01, 0x08, 0x00, 6, 4 };
 
 static uint16_t get_u16(const uint8_t *p)
 {
@@ -143,7 +143,8 @@ static enum frame_verdict parse_arp(const uint8_t *data, uint32_t bytes,
 		return FRAME_BAD_ARP; /* would teach us to send to a group */
 	if (get_u32(data + ARP_TARGET_IP) != self->ip)
 		return FRAME_NOT_OURS;
-	/* A request from 0.0.0.0 only asks whether the address is taken; it still gets its answer. */
+	/* A request from 0.0.0.0 only asks whether the address is taken; it still gets its answer.
+	 */
 	if (operation == ARP_REPLY &&
 	    (!ip_is_host(sender) || !mac_is_ours(data + ETH_TARGET, self)))
 		return FRAME_BAD_ARP;
@@ -227,7 +228,7 @@ static enum frame_verdict parse_ip(uint8_t *data, uint32_t bytes, const struct f
 enum frame_verdict frame_parse(uint8_t *data, uint32_t bytes, const struct frame_addr *self,
 			       struct frame_info *ret_info)
 {
-	struct frame_info info = {0};
+	struct frame_info info = { 0 };
 	enum frame_verdict verdict;
 
 	if (bytes < ETH_BYTES)

@@ -3,7 +3,7 @@
  * frame.h: Ethernet, ARP, IPv4, ICMP and UDP, just enough: parse with bounds first, build in place.
  * Addresses are in host byte order, 10.0.0.1 = 0x0a000001. No VLAN, no IP options on output, no
  * fragments. The IPv4 header checksum is checked and made; the UDP checksum is sent as zero and not
- * looked at, because the frame's own CRC32C covers the payload (and a veth peer leaves it unfilled).
+ * looked at: the frame's own CRC32C covers the payload (and a veth peer leaves it unfilled).
  */
 #ifndef CAIRN_DATAPLANE_FRAME_H
 #define CAIRN_DATAPLANE_FRAME_H

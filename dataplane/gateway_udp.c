@@ -12,8 +12,8 @@
 
 #include "replication/wire.h"
 
-#define BATCH 32u
-#define SHARD_OFFSET 30u /* in the wire header */
+#define BATCH	      32u
+#define SHARD_OFFSET  30u /* in the wire header */
 #define SOCKET_BUFFER (4 << 20)
 
 struct gateway_socket {
@@ -70,7 +70,7 @@ static int sockets_open(struct gateway_udp *g, uint32_t *ret_node)
 	if (g->epoll_fd < 0)
 		return -errno;
 	for (uint32_t i = 0; i < g->config.node_count; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
 		int r = socket_open(&g->socket[i], g->config.listen_port[i]);
 
 		*ret_node = i;
@@ -114,9 +114,10 @@ int gateway_udp_open(const struct gateway_udp_config *config, struct gateway_udp
 	}
 	ret_error->code = r;
 	snprintf(ret_error->text, sizeof(ret_error->text),
-		 r == -EADDRINUSE ? "UDP port 127.0.0.1:%u (node %u) is taken: choose another, or 0 "
-				    "for a free one"
-				  : "cannot open UDP port 127.0.0.1:%u (node %u): %s",
+		 r == -EADDRINUSE
+			 ? "UDP port 127.0.0.1:%u (node %u) is taken: choose another, or 0 "
+			   "for a free one"
+			 : "cannot open UDP port 127.0.0.1:%u (node %u): %s",
 		 config->listen_port[node], node, strerror(-r));
 	sockets_close(g);
 	free(g);
@@ -184,9 +185,9 @@ static uint32_t socket_receive(struct gateway_udp *g, uint32_t node, uint64_t no
 	if (want == 0)
 		return 0;
 	for (uint32_t i = 0; i < want; i++) {
-		g->part[i] = (struct iovec){g->stash[i].data + FRAME_HEADERS_BYTES,
-					    FRAME_PAYLOAD_MAX};
-		g->message[i].msg_hdr = (struct msghdr){
+		g->part[i] = (struct iovec) { g->stash[i].data + FRAME_HEADERS_BYTES,
+					      FRAME_PAYLOAD_MAX };
+		g->message[i].msg_hdr = (struct msghdr) {
 			.msg_name = &g->peer[i],
 			.msg_namelen = sizeof(g->peer[i]),
 			.msg_iov = &g->part[i],
@@ -267,13 +268,13 @@ static void socket_send(struct gateway_udp *g, uint32_t node, const struct frame
 	for (uint32_t i = 0; i < count; i++) {
 		if (node_by_frame[i] != node)
 			continue;
-		g->part[n] = (struct iovec){info[i].payload, info[i].payload_bytes};
-		g->peer[n] = (struct sockaddr_in){
+		g->part[n] = (struct iovec) { info[i].payload, info[i].payload_bytes };
+		g->peer[n] = (struct sockaddr_in) {
 			.sin_family = AF_INET,
 			.sin_port = htons(info[i].target.port),
 			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		};
-		g->message[n].msg_hdr = (struct msghdr){
+		g->message[n].msg_hdr = (struct msghdr) {
 			.msg_name = &g->peer[n],
 			.msg_namelen = sizeof(g->peer[n]),
 			.msg_iov = &g->part[n],

@@ -3,14 +3,13 @@
  * gateway_udp.h: a port of the switch that leads to kernel UDP on the loopback interface, so that a
  * plain UDP client reaches nodes that live on shared-memory links. One socket per node:
  *
- *   datagram to 127.0.0.1:<the node's port>   ->  frame from the gateway's address, source port = the
- *                                                 sender's port, to the node, UDP port = port_base +
- *                                                 the shard in the payload's wire header
+ *   datagram to 127.0.0.1:<the node's port>   ->  frame from the gateway's address, source port =
+ * the sender's port, to the node, UDP port = port_base + the shard in the payload's wire header
  *   frame from a node to the gateway's address ->  datagram from that node's socket to
  *                                                 127.0.0.1:<the frame's target port>
  *
- * It answers ARP and ping for its own address. It checks neither sessions nor checksums; the node does.
- * One thread; never blocks.
+ * It answers ARP and ping for its own address. It checks neither sessions nor checksums; the node
+ * does. One thread; never blocks.
  */
 #ifndef CAIRN_DATAPLANE_GATEWAY_UDP_H
 #define CAIRN_DATAPLANE_GATEWAY_UDP_H
@@ -19,16 +18,17 @@
 #include "dataplane/netdev.h"
 #include "dataplane/netdev_dpdk.h"
 
-#define GATEWAY_UDP_HOT_NS 500000u  /* a socket this long after a datagram is looked at every round */
-#define GATEWAY_UDP_COLD_NS 20000u  /* the others together this often */
+#define GATEWAY_UDP_HOT_NS \
+	500000u /* a socket this long after a datagram is looked at every round */
+#define GATEWAY_UDP_COLD_NS 20000u /* the others together this often */
 
 struct gateway_udp;
 
 struct gateway_udp_config {
-	uint32_t node_count;		/* 1..NODES_MAX */
+	uint32_t node_count;		   /* 1..NODES_MAX */
 	struct frame_addr node[NODES_MAX]; /* port: the node's UDP port of shard 0 */
-	struct frame_addr self;		/* the gateway's address on the switch; port unused */
-	uint16_t listen_port[NODES_MAX]; /* on 127.0.0.1; 0: any free one */
+	struct frame_addr self;		   /* the gateway's address on the switch; port unused */
+	uint16_t listen_port[NODES_MAX];   /* on 127.0.0.1; 0: any free one */
 };
 
 struct gateway_udp_counters {
@@ -56,7 +56,8 @@ uint16_t gateway_udp_port(const struct gateway_udp *gateway, uint32_t node);
 uint32_t gateway_udp_receive(struct gateway_udp *gateway, struct netdev *pool, uint64_t now_ns,
 			     struct netdev_buf *bufs, uint32_t max);
 
-/* gateway_udp_send: takes all count (<= NETDEV_BURST) buffers; what it cannot deliver is counted. */
+/* gateway_udp_send: takes all count (<= NETDEV_BURST) buffers; what it cannot deliver is counted.
+ */
 void gateway_udp_send(struct gateway_udp *gateway, struct netdev *pool, struct netdev_buf *bufs,
 		      uint32_t count);
 

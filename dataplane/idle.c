@@ -31,7 +31,7 @@ uint64_t idle_clock_ns(void)
 
 void idle_init(struct idle *idle, enum idle_policy policy)
 {
-	*idle = (struct idle){.policy = policy};
+	*idle = (struct idle) { .policy = policy };
 	if (policy == IDLE_ADAPTIVE)
 		(void)prctl(PR_SET_TIMERSLACK, 1ul); /* only costs time when refused */
 }
@@ -64,7 +64,7 @@ void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns)
 		sched_yield();
 		return;
 	}
-	struct timespec step = {.tv_nsec = (long)min_u64(left, IDLE_SLEEP_NS)};
+	struct timespec step = { .tv_nsec = (long)min_u64(left, IDLE_SLEEP_NS) };
 
 	idle->sleeps++;
 	nanosleep(&step, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * idle.h: what a polling thread does when there is nothing to do. Shared by the worker's thread, the
- * switch and the load generator.
+ * idle.h: what a polling thread does when there is nothing to do. Shared by the worker's thread,
+ * the switch and the load generator.
  *
  *   spin      never gives the core away: for a core of its own. More spinners than cores cost a
  *             scheduler tick (4 ms) a step.
@@ -19,9 +19,9 @@ enum idle_policy {
 };
 
 /* One constant set: measured on two shared cores, see docs/architecture.md. */
-#define IDLE_YIELDS 64u	       /* empty rounds that only yield */
-#define IDLE_SLEEP_NS 15000u   /* one sleep */
-#define IDLE_SLEEP_MIN_NS 2000u /* a deadline nearer than this: yield instead */
+#define IDLE_YIELDS	  64u	 /* empty rounds that only yield */
+#define IDLE_SLEEP_NS	  15000u /* one sleep */
+#define IDLE_SLEEP_MIN_NS 2000u	 /* a deadline nearer than this: yield instead */
 
 struct idle {
 	enum idle_policy policy;
@@ -47,8 +47,8 @@ static inline void idle_reset(struct idle *idle)
 }
 
 /*
- * idle_wait: after an empty round. deadline_ns: when the caller has something to do by itself, on the
- * clock of now_ns (CLOCK_MONOTONIC).
+ * idle_wait: after an empty round. deadline_ns: when the caller has something to do by itself, on
+ * the clock of now_ns (CLOCK_MONOTONIC).
  */
 void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns);
 

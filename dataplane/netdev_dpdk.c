@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/netdev_dpdk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/membarrier.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,26 +25,21 @@
 #include <bpf/libbpf.h>
 #include <xdp/libxdp.h>
 
-#define DESCRIPTORS 1024u
-#define HANDOFF_RING 1024u
-#define CACHE_BUFFERS 256u
+#include "dataplane/netdev_device.h"
+
+#define DESCRIPTORS	  1024u
+#define HANDOFF_RING	  1024u
+#define CACHE_BUFFERS	  256u
 #define BUFFER_COST_BYTES 2560u /* one mbuf with its headers and pool overhead */
-#define EAL_MEGABYTES 40u	/* everything else DPDK allocates */
-#define LINK_CHECK_NS 10000000u
-#define LINK_RETRY_NS 50000000u	/* nobody listened: try again */
-#define LINK_CONNECT_NS 500000000u /* somebody did: the handshake may take so long on a busy machine */
-#define LOG_BYTES 400u
+#define EAL_MEGABYTES	  40u	/* everything else DPDK allocates */
+#define LINK_CHECK_NS	  10000000u
+#define LINK_RETRY_NS	  50000000u /* nobody listened: try again */
+#define LINK_CONNECT_NS \
+	500000000u /* somebody did: the handshake may take so long on a busy machine */
+#define LOG_BYTES    400u
 #define EAL_ARGS_MAX (20u + 2u * NETDEV_PORTS_MAX)
 
 _Static_assert(RTE_MBUF_DEFAULT_DATAROOM >= NETDEV_FRAME_MAX, "a frame fits one mbuf");
-
-enum device_kind { MEMIF, MEMIF_SERVER, AF_PACKET_IF, AF_XDP_IF, PCI_NIC };
-
-struct device {
-	enum device_kind kind;
-	char name[NETDEV_DEVICE_BYTES]; /* socket, interface or PCI address */
-	uint32_t id;
-};
 
 struct port;
 
@@ -71,7 +63,7 @@ struct netdev {
 };
 
 struct port {
-	struct device device;
+	struct netdev_device device;
 	char vdev[32]; /* DPDK's name for it */
 	uint16_t id;
 	uint16_t queue_count, device_queues, port_base;
@@ -88,19 +80,7 @@ static struct {
 	char log_text[LOG_BYTES]; /* DPDK's last words; under the lock of `log` */
 	struct port *port[NETDEV_PORTS_MAX];
 	uint32_t port_count;
-} dpdk = {.memory = "none"};
-
-__attribute__((format(printf, 3, 4))) static int
-fail(struct netdev_error *error, int code, const char *format, ...)
-{
-	va_list args;
-
-	error->code = code;
-	va_start(args, format);
-	vsnprintf(error->text, sizeof(error->text), format, args);
-	va_end(args);
-	return code;
-}
+} dpdk = { .memory = "none" };
 
 /* DPDK prints where it likes; this stream keeps its last line for our error text instead. */
 static ssize_t log_write(void *cookie, const char *text, size_t bytes)
@@ -150,7 +130,7 @@ static int silent_xdp(enum libxdp_print_level level, const char *format, va_list
 
 static int log_open(void)
 {
-	cookie_io_functions_t io = {.write = log_write};
+	cookie_io_functions_t io = { .write = log_write };
 
 	dpdk.log = fopencookie(NULL, "w", io);
 	if (!dpdk.log)
@@ -162,106 +142,7 @@ static int log_open(void)
 	return 0;
 }
 
-/* ---- device strings ---- */
-
-static bool name_is_plain(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-@:/";
-
-	return name[0] && strspn(name, allowed) == strlen(name);
-}
-
-static bool parse_memif(char *rest, struct device *device)
-{
-	char *colon = strrchr(rest, ':');
-	char *end;
-
-	if (!colon || colon == rest)
-		return false;
-	unsigned long id = strtoul(colon + 1, &end, 10);
-
-	if (end == colon + 1 || *end || id > UINT16_MAX)
-		return false;
-	*colon = 0;
-	device->id = (uint32_t)id;
-	return true;
-}
-
-static int device_parse(const char *text, struct device *ret_device, struct netdev_error *error)
-{
-	static const struct {
-		const char *prefix;
-		enum device_kind kind;
-	} kinds[] = {
-		{"memif:", MEMIF},	      {"memif-server:", MEMIF_SERVER},
-		{"af_packet:", AF_PACKET_IF}, {"af_xdp:", AF_XDP_IF},
-		{"pci:", PCI_NIC},
-	};
-	struct device device = {0};
-
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		size_t n = strlen(kinds[i].prefix);
-
-		if (strncmp(text, kinds[i].prefix, n) != 0 || strlen(text + n) >= NETDEV_DEVICE_BYTES)
-			continue;
-		device.kind = kinds[i].kind;
-		snprintf(device.name, sizeof(device.name), "%s", text + n);
-		if ((device.kind == MEMIF || device.kind == MEMIF_SERVER) &&
-		    !parse_memif(device.name, &device))
-			break;
-		if (!name_is_plain(device.name))
-			break;
-		*ret_device = device;
-		return 0;
-	}
-	return fail(error, -EINVAL,
-		    "'%s' is no device: use memif:SOCKET:ID, memif-server:SOCKET:ID, "
-		    "af_packet:IFNAME, af_xdp:IFNAME or pci:DDDD:BB:DD.F", text);
-}
-
 /* ---- start ---- */
-
-static uint64_t read_number(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	unsigned long long v = 0;
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu", &v) != 1)
-		v = 0;
-	fclose(f);
-	return v;
-}
-
-/* Bytes of huge pages nobody has or has reserved. EAL can be started once only: look before. */
-static uint64_t huge_bytes_free(void)
-{
-	static const char root[] = "/sys/kernel/mm/hugepages";
-	DIR *dir = opendir(root);
-	uint64_t bytes = 0;
-	struct dirent *d;
-
-	while (dir && (d = readdir(dir))) {
-		char path[400];
-		unsigned long kib;
-
-		if (sscanf(d->d_name, "hugepages-%lukB", &kib) != 1)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, d->d_name);
-		uint64_t idle = read_number(path);
-
-		snprintf(path, sizeof(path), "%s/%s/resv_hugepages", root, d->d_name);
-		uint64_t reserved = read_number(path);
-
-		if (idle > reserved)
-			bytes += (idle - reserved) * kib * 1024;
-	}
-	if (dir)
-		closedir(dir);
-	return bytes;
-}
 
 /* "0@(0,1,5)": the one DPDK thread may run wherever this process may. */
 static void lcores_argument(char *text, size_t size)
@@ -279,31 +160,6 @@ static void lcores_argument(char *text, size_t size)
 		comma = ",";
 	}
 	snprintf(text + used, size - used, ")");
-}
-
-static int nic_check(const struct device *nic, struct netdev_error *error)
-{
-	char path[200], target[200];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", nic->name);
-	if (stat(path, &st) != 0)
-		return fail(error, -ENODEV,
-			    "no PCI device %s: see 'lspci -D' for the addresses", nic->name);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", nic->name);
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	const char *driver = "none";
-
-	if (n > 0) {
-		target[n] = 0;
-		driver = strrchr(target, '/') ? strrchr(target, '/') + 1 : target;
-	}
-	if (strcmp(driver, "vfio-pci") != 0 && strcmp(driver, "uio_pci_generic") != 0 &&
-	    strncmp(driver, "mlx", 3) != 0)
-		return fail(error, -ENODEV,
-			    "NIC %s has the driver %s: bind it to vfio-pci, for example with "
-			    "'dpdk-devbind.py -b vfio-pci %s'", nic->name, driver, nic->name);
-	return 0;
 }
 
 struct eal_args {
@@ -326,14 +182,14 @@ static int add_nics(struct eal_args *args, const struct netdev_dpdk_options *opt
 		    struct netdev_error *error)
 {
 	for (uint32_t i = 0; i < options->device_count; i++) {
-		struct device device;
-		int r = device_parse(options->devices[i], &device, error);
+		struct netdev_device device;
+		int r = netdev_device_parse(options->devices[i], &device, error);
 
 		if (r < 0)
 			return r;
-		if (device.kind != PCI_NIC)
+		if (device.kind != NETDEV_PCI_NIC)
 			continue;
-		r = nic_check(&device, error);
+		r = netdev_nic_check(&device, error);
 		if (r < 0)
 			return r;
 		memcpy(args->text[args->nic_count], device.name, NETDEV_DEVICE_BYTES);
@@ -351,17 +207,17 @@ static int add_memory(struct eal_args *args, const struct netdev_dpdk_options *o
 		      uint32_t buffers, struct netdev_error *error)
 {
 	uint64_t need = EAL_MEGABYTES + ((uint64_t)buffers * BUFFER_COST_BYTES >> 20);
-	uint64_t have = huge_bytes_free() >> 20;
+	uint64_t have = netdev_huge_bytes_free() >> 20; /* EAL starts once only: look before */
 	/* Twice the need: others may be starting at the same moment. */
 	bool huge = options->memory == NETDEV_MEMORY_HUGE ||
 		    (options->memory == NETDEV_MEMORY_AUTO && have >= 2 * need);
 
 	if (options->memory == NETDEV_MEMORY_HUGE && have < need)
-		return fail(error, -ENOMEM,
-			    "%llu MiB of huge pages are free, %llu MiB are needed: "
-			    "echo %llu > /proc/sys/vm/nr_hugepages, or allow normal pages",
-			    (unsigned long long)have, (unsigned long long)need,
-			    (unsigned long long)need / 2 + 1);
+		return netdev_fail(error, -ENOMEM,
+				   "%llu MiB of huge pages are free, %llu MiB are needed: "
+				   "echo %llu > /proc/sys/vm/nr_hugepages, or allow normal pages",
+				   (unsigned long long)have, (unsigned long long)need,
+				   (unsigned long long)need / 2 + 1);
 	if (huge) {
 		add(args, "--in-memory");
 	} else {
@@ -384,14 +240,15 @@ static int eal_start(struct eal_args *args, uint32_t buffers, struct netdev_erro
 	int r = rte_eal_init(args->argc, args->argv);
 
 	if (r < 0)
-		return fail(error, rte_errno == ENOMEM ? -ENOMEM : -EIO,
-			    "DPDK does not start (%s memory): %s", dpdk.memory, log_last(said));
+		return netdev_fail(error, rte_errno == ENOMEM ? -ENOMEM : -EIO,
+				   "DPDK does not start (%s memory): %s", dpdk.memory,
+				   log_last(said));
 	/* 2^n - 1 is what the pool's ring holds best. */
 	dpdk.pool = rte_pktmbuf_pool_create("frames", buffers - 1, CACHE_BUFFERS, 0,
 					    RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (!dpdk.pool)
-		return fail(error, -ENOMEM, "no memory for %u frame buffers (%s memory): %s",
-			    buffers, dpdk.memory, rte_strerror(rte_errno));
+		return netdev_fail(error, -ENOMEM, "no memory for %u frame buffers (%s memory): %s",
+				   buffers, dpdk.memory, rte_strerror(rte_errno));
 	return 0;
 }
 
@@ -401,16 +258,16 @@ int netdev_dpdk_start(const struct netdev_dpdk_options *options, struct netdev_e
 	uint32_t buffers = options->buffers ? options->buffers : NETDEV_BUFFERS_DEFAULT;
 
 	if (dpdk.started)
-		return fail(ret_error, -EALREADY, "DPDK was started before in this process");
+		return netdev_fail(ret_error, -EALREADY, "DPDK was started before in this process");
 	if (buffers < NETDEV_BUFFERS_MIN || buffers > NETDEV_BUFFERS_MAX)
-		return fail(ret_error, -EINVAL, "%u frame buffers: give %u to %u", buffers,
-			    NETDEV_BUFFERS_MIN, NETDEV_BUFFERS_MAX);
+		return netdev_fail(ret_error, -EINVAL, "%u frame buffers: give %u to %u", buffers,
+				   NETDEV_BUFFERS_MIN, NETDEV_BUFFERS_MAX);
 	if (options->device_count > NETDEV_PORTS_MAX)
-		return fail(ret_error, -EINVAL, "%u ports: at most %u", options->device_count,
-			    NETDEV_PORTS_MAX);
+		return netdev_fail(ret_error, -EINVAL, "%u ports: at most %u",
+				   options->device_count, NETDEV_PORTS_MAX);
 	if (!dpdk.log && log_open() < 0)
-		return fail(ret_error, -ENOMEM, "no memory for a log stream");
-	args = (struct eal_args){0};
+		return netdev_fail(ret_error, -ENOMEM, "no memory for a log stream");
+	args = (struct eal_args) { 0 };
 	add(&args, "cairn");
 	int r = add_nics(&args, options, ret_error);
 
@@ -448,50 +305,35 @@ uint16_t netdev_dpdk_queue_count(const struct netdev *dev)
 
 /* ---- open ---- */
 
-static int interface_check(const struct device *device, struct netdev_error *error)
-{
-	if (if_nametoindex(device->name) == 0)
-		return fail(error, -ENODEV, "no network interface '%s': see 'ip link'",
-			    device->name);
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 && errno == EPERM)
-		return fail(error, -EPERM,
-			    "no right to open '%s': run as root or with CAP_NET_RAW", device->name);
-	if (fd >= 0)
-		close(fd);
-	return 0;
-}
-
 static void device_arguments(const struct port *port, const struct netdev_dpdk_port *wanted,
 			     char *args, size_t size)
 {
 	static const uint8_t none[6];
-	const struct device *device = &port->device;
+	const struct netdev_device *device = &port->device;
 	const uint8_t *m = wanted->mac;
 	size_t used = 0;
 	uint32_t log2 = 10;
 
 	switch (device->kind) {
-	case MEMIF:
-	case MEMIF_SERVER:
+	case NETDEV_MEMIF:
+	case NETDEV_MEMIF_SERVER:
 		if (wanted->descriptors)
 			log2 = 31u - (uint32_t)__builtin_clz(wanted->descriptors);
 		used = (size_t)snprintf(args, size,
 					"role=%s,id=%u,socket=%s,socket-abstract=yes,rsize=%u",
-					device->kind == MEMIF ? "client" : "server", device->id,
-					device->name, log2);
+					device->kind == NETDEV_MEMIF ? "client" : "server",
+					device->id, device->name, log2);
 		if (memcmp(m, none, sizeof(none)) != 0)
 			snprintf(args + used, size - used, ",mac=%02x:%02x:%02x:%02x:%02x:%02x",
 				 m[0], m[1], m[2], m[3], m[4], m[5]);
 		break;
-	case AF_PACKET_IF:
+	case NETDEV_AF_PACKET_IF:
 		snprintf(args, size, "iface=%s,qpairs=%u", device->name, wanted->queue_count);
 		break;
-	case AF_XDP_IF:
+	case NETDEV_AF_XDP_IF:
 		snprintf(args, size, "iface=%s,start_queue=0,queue_count=1", device->name);
 		break;
-	case PCI_NIC:
+	case NETDEV_PCI_NIC:
 		args[0] = 0;
 		break;
 	}
@@ -501,12 +343,12 @@ static void device_arguments(const struct port *port, const struct netdev_dpdk_p
 static int device_probe(struct port *port, const struct netdev_dpdk_port *wanted,
 			struct netdev_error *error)
 {
-	static const char *const drivers[] = {"net_memif", "net_memif", "net_af_packet",
-					      "net_af_xdp"};
-	const struct device *device = &port->device;
+	static const char *const drivers[] = { "net_memif", "net_memif", "net_af_packet",
+					       "net_af_xdp" };
+	const struct netdev_device *device = &port->device;
 	char args[256], said[LOG_BYTES];
 
-	if (device->kind == PCI_NIC) {
+	if (device->kind == NETDEV_PCI_NIC) {
 		snprintf(port->vdev, sizeof(port->vdev), "%.31s", device->name);
 	} else {
 		snprintf(port->vdev, sizeof(port->vdev), "%s%u", drivers[device->kind],
@@ -515,24 +357,27 @@ static int device_probe(struct port *port, const struct netdev_dpdk_port *wanted
 		log_clear();
 		int r = rte_vdev_init(port->vdev, args);
 
-		if (r < 0 && device->kind == MEMIF_SERVER && strstr(log_last(said), "in use"))
-			return fail(error, -EBUSY,
-				    "the memif socket '%s' is taken: stop the other switch or "
-				    "choose another name", device->name);
+		if (r < 0 && device->kind == NETDEV_MEMIF_SERVER &&
+		    strstr(log_last(said), "in use"))
+			return netdev_fail(
+				error, -EBUSY,
+				"the memif socket '%s' is taken: stop the other switch or "
+				"choose another name",
+				device->name);
 		if (r < 0)
-			return fail(error, -EIO, "cannot open %s: %s", wanted->device,
-				    log_last(said));
+			return netdev_fail(error, -EIO, "cannot open %s: %s", wanted->device,
+					   log_last(said));
 	}
 	if (rte_eth_dev_get_port_by_name(port->vdev, &port->id) != 0)
-		return fail(error, -ENODEV,
-			    "DPDK has no driver for %s, or it was not named at the start",
-			    wanted->device);
+		return netdev_fail(error, -ENODEV,
+				   "DPDK has no driver for %s, or it was not named at the start",
+				   wanted->device);
 	return 0;
 }
 
 static int device_configure(struct port *port, const struct netdev_dpdk_port *wanted)
 {
-	struct rte_eth_conf conf = {0};
+	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
 	uint16_t rx = wanted->descriptors ? wanted->descriptors : DESCRIPTORS;
 	uint16_t tx = rx;
@@ -541,11 +386,11 @@ static int device_configure(struct port *port, const struct netdev_dpdk_port *wa
 	if (r < 0)
 		return r;
 	/* memif peers must agree on the number of queues, and the switch has one. */
-	bool many = port->device.kind == AF_PACKET_IF || port->device.kind == PCI_NIC;
+	bool many = port->device.kind == NETDEV_AF_PACKET_IF || port->device.kind == NETDEV_PCI_NIC;
 	uint32_t queues = many ? wanted->queue_count : 1;
 
 	queues = RTE_MIN(queues, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
-	if (port->device.kind == PCI_NIC && queues > 1) {
+	if (port->device.kind == NETDEV_PCI_NIC && queues > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
 			info.flow_type_rss_offloads & (RTE_ETH_RSS_UDP | RTE_ETH_RSS_IP);
@@ -617,8 +462,8 @@ static int port_open(struct port *port, const struct netdev_dpdk_port *wanted,
 	if (r == 0)
 		r = queues_init(port);
 	if (r < 0)
-		return fail(error, r == -ENOMEM ? r : -EIO, "cannot set up %s: %s (%s)",
-			    wanted->device, rte_strerror(-r), log_last(said));
+		return netdev_fail(error, r == -ENOMEM ? r : -EIO, "cannot set up %s: %s (%s)",
+				   wanted->device, rte_strerror(-r), log_last(said));
 	r = rte_eth_macaddr_get(port->id, &mac);
 	if (r == 0)
 		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
@@ -626,39 +471,39 @@ static int port_open(struct port *port, const struct netdev_dpdk_port *wanted,
 	if (r == 0)
 		r = device_start(port);
 	/* A memif client without a server yet: netdev_maintain goes on trying. */
-	if (r < 0 && port->device.kind != MEMIF)
-		return fail(error, -EIO, "cannot start %s: %s (%s)", wanted->device,
-			    rte_strerror(-r), log_last(said));
+	if (r < 0 && port->device.kind != NETDEV_MEMIF)
+		return netdev_fail(error, -EIO, "cannot start %s: %s (%s)", wanted->device,
+				   rte_strerror(-r), log_last(said));
 	return 0;
 }
 
 int netdev_dpdk_open(const struct netdev_dpdk_port *wanted, struct netdev **ret_queues,
 		     struct netdev_error *ret_error)
 {
-	struct device device;
-	int r = device_parse(wanted->device, &device, ret_error);
+	struct netdev_device device;
+	int r = netdev_device_parse(wanted->device, &device, ret_error);
 
 	if (r < 0)
 		return r;
 	must(dpdk.pool);
 	if (wanted->queue_count == 0 || wanted->queue_count > WORKERS_MAX)
-		return fail(ret_error, -EINVAL, "%u queues for %s: give 1 to %u",
-			    wanted->queue_count, wanted->device, WORKERS_MAX);
+		return netdev_fail(ret_error, -EINVAL, "%u queues for %s: give 1 to %u",
+				   wanted->queue_count, wanted->device, WORKERS_MAX);
 	if (wanted->descriptors && (wanted->descriptors < 64 || wanted->descriptors > 16384))
-		return fail(ret_error, -EINVAL, "%u descriptors for %s: give 64 to 16384",
-			    wanted->descriptors, wanted->device);
+		return netdev_fail(ret_error, -EINVAL, "%u descriptors for %s: give 64 to 16384",
+				   wanted->descriptors, wanted->device);
 	if (dpdk.port_count == NETDEV_PORTS_MAX)
-		return fail(ret_error, -ENOSPC, "%s is one port too many: at most %u",
-			    wanted->device, NETDEV_PORTS_MAX);
-	if (device.kind == AF_PACKET_IF || device.kind == AF_XDP_IF) {
-		r = interface_check(&device, ret_error);
+		return netdev_fail(ret_error, -ENOSPC, "%s is one port too many: at most %u",
+				   wanted->device, NETDEV_PORTS_MAX);
+	if (device.kind == NETDEV_AF_PACKET_IF || device.kind == NETDEV_AF_XDP_IF) {
+		r = netdev_interface_check(&device, ret_error);
 		if (r < 0)
 			return r;
 	}
 	struct port *port = aligned_alloc(64, round_up(sizeof(*port), 64));
 
 	if (!port)
-		return fail(ret_error, -ENOMEM, "no memory for %s", wanted->device);
+		return netdev_fail(ret_error, -ENOMEM, "no memory for %s", wanted->device);
 	memset(port, 0, sizeof(*port));
 	port->device = device;
 	port->queue_count = wanted->queue_count;
@@ -691,11 +536,11 @@ void netdev_dpdk_stop(void)
 /* ---- a peer's death against a burst in progress ---- */
 
 /*
- * When a memif peer goes away, DPDK's interrupt thread clears the driver's "connected" flag and then
- * unmaps the shared memory, without looking whether a polling thread is in the middle of a burst
- * over it. The linker gives us the unmapping call (--wrap, see meson.build): wait until every burst
- * that may have started before the flag was cleared is over. The bursts only count; the barrier is
- * made here, on their behalf.
+ * When a memif peer goes away, DPDK's interrupt thread clears the driver's "connected" flag and
+ * then unmaps the shared memory, without looking whether a polling thread is in the middle of a
+ * burst over it. The linker gives us the unmapping call (--wrap, see meson.build): wait until every
+ * burst that may have started before the flag was cleared is over. The bursts only count; the
+ * barrier is made here, on their behalf.
  */
 void __real_memif_free_regions(void *eth_dev);
 void __wrap_memif_free_regions(void *eth_dev);
@@ -720,7 +565,7 @@ static inline void burst_leave(struct netdev *dev)
 
 static void burst_wait(struct netdev *dev)
 {
-	const struct timespec pause = {.tv_nsec = 20000};
+	const struct timespec pause = { .tv_nsec = 20000 };
 	uint64_t s = atomic_load_explicit(&dev->section, memory_order_acquire);
 
 	while ((s & 1) && atomic_load_explicit(&dev->section, memory_order_acquire) == s)
@@ -827,14 +672,13 @@ static uint16_t owner_of(struct netdev *dev, struct rte_mbuf *frame)
 	return shard < SHARDS_MAX ? (uint16_t)(shard % port->queue_count) : dev->index;
 }
 
-static inline void hand_over(struct netdev *dev, struct rte_mbuf *frame,
-			     struct netdev_buf *ret_buf)
+static inline void hand_over(struct netdev *dev, struct rte_mbuf *frame, struct netdev_buf *ret_buf)
 {
 	uint32_t bytes = rte_pktmbuf_data_len(frame);
 
 	dev->counters.rx_frames++;
 	dev->counters.rx_bytes += bytes;
-	*ret_buf = (struct netdev_buf){rte_pktmbuf_mtod(frame, uint8_t *), bytes, frame};
+	*ret_buf = (struct netdev_buf) { rte_pktmbuf_mtod(frame, uint8_t *), bytes, frame };
 }
 
 static void outbox_drain(struct netdev *dev)
@@ -909,7 +753,7 @@ bool netdev_alloc(struct netdev *dev, struct netdev_buf *ret_buf)
 		dev->counters.alloc_failed++;
 		return false;
 	}
-	*ret_buf = (struct netdev_buf){rte_pktmbuf_mtod(frame, uint8_t *), 0, frame};
+	*ret_buf = (struct netdev_buf) { rte_pktmbuf_mtod(frame, uint8_t *), 0, frame };
 	return true;
 }
 
@@ -974,7 +818,7 @@ bool netdev_maintain(struct netdev *dev, uint64_t now_ns)
 {
 	struct netdev *first = &dev->port->queue[0];
 	struct rte_eth_stats stats;
-	struct rte_eth_link link = {0};
+	struct rte_eth_link link = { 0 };
 
 	if (!dev->has_queue)
 		return first->link_up;
@@ -983,7 +827,7 @@ bool netdev_maintain(struct netdev *dev, uint64_t now_ns)
 	dev->link_check_ns = now_ns + LINK_CHECK_NS;
 	dev->link_up = dev->started && rte_eth_link_get_nowait(dev->port->id, &link) == 0 &&
 		       link.link_status == RTE_ETH_LINK_UP;
-	if (!dev->link_up && dev->port->device.kind == MEMIF && dev == first)
+	if (!dev->link_up && dev->port->device.kind == NETDEV_MEMIF && dev == first)
 		link_restart(dev, now_ns);
 	if (dev == first && rte_eth_stats_get(dev->port->id, &stats) == 0 &&
 	    stats.imissed + stats.rx_nombuf > dev->missed) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * netdev_dpdk.h: how a program gets its netdevs on DPDK. Once per process: netdev_dpdk_start(); then
- * one netdev_dpdk_open() per port, which gives one netdev per worker. Everything after that goes
- * through netdev.h.
+ * netdev_dpdk.h: how a program gets its netdevs on DPDK. Once per process: netdev_dpdk_start();
+ * then one netdev_dpdk_open() per port, which gives one netdev per worker. Everything after that
+ * goes through netdev.h.
  *
  * Devices are named by a string:
  *   memif:SOCKET:ID         shared-memory link, client end; SOCKET is an abstract socket name
@@ -11,9 +11,10 @@
  *   af_xdp:IFNAME           a kernel interface through AF_XDP (needs root)
  *   pci:DDDD:BB:DD.F        a NIC bound to vfio-pci or uio_pci_generic
  *
- * A port whose device has fewer queues than there are workers, or cannot steer by UDP port, is shared
- * in software: the owner of a device queue passes a frame for UDP port port_base + s to worker
- * s % queue_count over a ring, and sends for the workers that have no device queue of their own.
+ * A port whose device has fewer queues than there are workers, or cannot steer by UDP port, is
+ * shared in software: the owner of a device queue passes a frame for UDP port port_base + s to
+ * worker s % queue_count over a ring, and sends for the workers that have no device queue of their
+ * own.
  */
 #ifndef CAIRN_DATAPLANE_NETDEV_DPDK_H
 #define CAIRN_DATAPLANE_NETDEV_DPDK_H
@@ -21,15 +22,15 @@
 #include "dataplane/netdev.h"
 #include "replication/types.h"
 
-#define NETDEV_PORTS_MAX 32u
+#define NETDEV_PORTS_MAX       32u
 #define NETDEV_BUFFERS_DEFAULT 8192u
-#define NETDEV_BUFFERS_MIN 1024u
-#define NETDEV_BUFFERS_MAX (1u << 20)
-#define NETDEV_DEVICE_BYTES 64u /* of a device string, with its final zero */
+#define NETDEV_BUFFERS_MIN     1024u
+#define NETDEV_BUFFERS_MAX     (1u << 20)
+#define NETDEV_DEVICE_BYTES    64u /* of a device string, with its final zero */
 
 /* What failed, for the program to print: names the value and says the cure. */
 struct netdev_error {
-	int code;	/* negative errno, as returned */
+	int code; /* negative errno, as returned */
 	char text[240];
 };
 
@@ -40,9 +41,10 @@ enum netdev_memory {
 };
 
 struct netdev_dpdk_options {
-	const char *const *devices; /* all ports the process will open; NICs must be known at start */
-	uint32_t device_count;	    /* <= NETDEV_PORTS_MAX */
-	uint32_t buffers;	    /* frame buffers of the process; 0: NETDEV_BUFFERS_DEFAULT */
+	const char *const
+		*devices;      /* all ports the process will open; NICs must be known at start */
+	uint32_t device_count; /* <= NETDEV_PORTS_MAX */
+	uint32_t buffers;      /* frame buffers of the process; 0: NETDEV_BUFFERS_DEFAULT */
 	enum netdev_memory memory;
 };
 
@@ -57,24 +59,26 @@ struct netdev_dpdk_port {
 /*
  * netdev_dpdk_start: starts DPDK and makes the buffers. Once per process; takes 0.1 s. The calling
  * thread may poll; its CPU affinity is unchanged. 0, or with *ret_error filled: -EALREADY,
- * -EINVAL an option out of range or a device string that is none, -ENOMEM, -ENODEV a NIC that is not
- * there or not bound to a user-space driver, -EIO DPDK refused for another reason (its words are in
- * the text).
+ * -EINVAL an option out of range or a device string that is none, -ENOMEM, -ENODEV a NIC that is
+ * not there or not bound to a user-space driver, -EIO DPDK refused for another reason (its words
+ * are in the text).
  */
 int netdev_dpdk_start(const struct netdev_dpdk_options *options, struct netdev_error *ret_error);
 
 /*
- * netdev_dpdk_open: opens a port; ret_queues gets queue_count netdevs, one for each worker's thread.
- * A memif client need not find its server yet: netdev_maintain connects it. 0, or with *ret_error
- * filled: -EINVAL, -ENODEV no such interface or NIC, -EPERM no right to it, -EBUSY the memif
- * server name is taken, -ENOMEM, -ENOSPC more than NETDEV_PORTS_MAX, -EIO anything else DPDK says.
+ * netdev_dpdk_open: opens a port; ret_queues gets queue_count netdevs, one for each worker's
+ * thread. A memif client need not find its server yet: netdev_maintain connects it. 0, or with
+ * *ret_error filled: -EINVAL, -ENODEV no such interface or NIC, -EPERM no right to it, -EBUSY the
+ * memif server name is taken, -ENOMEM, -ENOSPC more than NETDEV_PORTS_MAX, -EIO anything else DPDK
+ * says.
  */
 int netdev_dpdk_open(const struct netdev_dpdk_port *port, struct netdev **ret_queues,
 		     struct netdev_error *ret_error);
 
 /*
- * netdev_dpdk_thread_start: call in each further polling thread before its first netdev call; gives it
- * its own buffer cache. 0 or -ENOMEM: works all the same, slower. The starter of DPDK has one already.
+ * netdev_dpdk_thread_start: call in each further polling thread before its first netdev call; gives
+ * it its own buffer cache. 0 or -ENOMEM: works all the same, slower. The starter of DPDK has one
+ * already.
  */
 int netdev_dpdk_thread_start(void);
 

@@ -13,8 +13,8 @@ struct poller {
 	struct worker *worker;
 	const atomic_bool *stop; /* any thread (or a signal handler) sets it */
 	enum idle_policy policy;
-	int core;		 /* CPU to pin to; negative: wherever the scheduler likes */
-	struct idle idle;	 /* the poller's own; read it after the run */
+	int core;	  /* CPU to pin to; negative: wherever the scheduler likes */
+	struct idle idle; /* the poller's own; read it after the run */
 };
 
 /*

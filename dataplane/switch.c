@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/switch.h"
 
-#define MAC_MASK 0xffffffffffffull
-#define MAC_GROUP 1ull /* first byte, lowest bit; the address is loaded little-endian */
-#define MAC_SLOTS (2 * SWITCH_MACS_MAX)
+#define MAC_MASK      0xffffffffffffull
+#define MAC_GROUP     1ull /* first byte, lowest bit; the address is loaded little-endian */
+#define MAC_SLOTS     (2 * SWITCH_MACS_MAX)
 #define MAC_SLOT_BITS 10
-#define HISTORY 16u /* old frames remembered per port for `replay` */
-#define ETH_BYTES 14u
-#define NO_PORT 0xffu
+#define HISTORY	      16u /* old frames remembered per port for `replay` */
+#define ETH_BYTES     14u
+#define NO_PORT	      0xffu
 
 _Static_assert(MAC_SLOTS == 1u << MAC_SLOT_BITS, "hash bits");
 
@@ -122,7 +122,7 @@ static void mac_learn(struct switch_plane *sw, uint64_t mac, uint32_t port)
 		sw->counters.moved++;
 		sw->last_source[sw->mac[i].port] = 0;
 	}
-	sw->mac[i] = (struct mac_slot){mac, port};
+	sw->mac[i] = (struct mac_slot) { mac, port };
 	sw->last_source[port] = mac;
 }
 
@@ -264,7 +264,7 @@ static void replay(struct switch_plane *sw, uint32_t in, uint64_t draw)
 static void pass_or_hold(struct switch_plane *sw, uint32_t out, const struct netdev_buf *buf,
 			 uint64_t hold_ns)
 {
-	struct held item = {.due_ns = sw->now_ns + hold_ns, .port = out, .buf = *buf};
+	struct held item = { .due_ns = sw->now_ns + hold_ns, .port = out, .buf = *buf };
 
 	if (hold_ns == 0 || !held_push(sw, item))
 		out_push(sw, out, buf);
@@ -390,8 +390,7 @@ uint32_t switch_poll(struct switch_plane *sw, uint64_t now_ns)
 
 uint64_t switch_deadline_ns(const struct switch_plane *sw)
 {
-	return sw->held_count > 0 ? min_u64(sw->held[0].due_ns, sw->maintain_ns)
-				  : sw->maintain_ns;
+	return sw->held_count > 0 ? min_u64(sw->held[0].due_ns, sw->maintain_ns) : sw->maintain_ns;
 }
 
 void switch_flush(struct switch_plane *sw)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * switch.h: a learning Ethernet switch over netdevs, one per port, with an optional UDP gateway as one
- * more port and a fault injector on every link. One thread polls it:
+ * switch.h: a learning Ethernet switch over netdevs, one per port, with an optional UDP gateway as
+ * one more port and a fault injector on every link. One thread polls it:
  *
  *   receive from every port -> learn the sender -> find the output -> (faults) -> gather per output
  *   -> one transmit burst per output at the end of the round
@@ -16,9 +16,9 @@
 #include "dataplane/netdev.h"
 #include "dataplane/switch_fault.h"
 
-#define SWITCH_PORTS_MAX 32u
-#define SWITCH_MACS_MAX 512u  /* learned addresses; further ones are flooded */
-#define SWITCH_HELD_MAX 1024u /* frames held by `delay` at once; further ones pass at once */
+#define SWITCH_PORTS_MAX   32u
+#define SWITCH_MACS_MAX	   512u	 /* learned addresses; further ones are flooded */
+#define SWITCH_HELD_MAX	   1024u /* frames held by `delay` at once; further ones pass at once */
 #define SWITCH_MAINTAIN_NS 5000000u
 
 _Static_assert(SWITCH_FAULT_PORTS == SWITCH_PORTS_MAX + 1, "every port has its links");
@@ -33,11 +33,11 @@ struct switch_config {
 
 struct switch_counters {
 	uint64_t rx_frames, tx_frames;
-	uint64_t dropped;    /* malformed, for its own port, or the output queue was full */
-	uint64_t flooded;    /* copies made for unknown and group addresses */
-	uint64_t no_buffer;  /* copies not made */
-	uint64_t moved;	     /* addresses that changed their port */
-	uint64_t held_full;  /* frames that `delay` could not hold */
+	uint64_t dropped;   /* malformed, for its own port, or the output queue was full */
+	uint64_t flooded;   /* copies made for unknown and group addresses */
+	uint64_t no_buffer; /* copies not made */
+	uint64_t moved;	    /* addresses that changed their port */
+	uint64_t held_full; /* frames that `delay` could not hold */
 };
 
 /* switch_size, switch_init: mem (64-byte aligned) stays the caller's. */

@@ -115,8 +115,9 @@ static int run_fault(struct switch_plane *sw, const char *text, char *reply)
 		return 0;
 	}
 	if (!text[0] || switch_fault_parse(text, &spec, &bad, &bad_bytes) < 0)
-		return refuse(reply, "fault '%.*s': use off, or seed=N drop=P%% dup=P%% delay=P%% "
-				     "hold=MIN-MAX corrupt=P%% truncate=P%% replay=P%%",
+		return refuse(reply,
+			      "fault '%.*s': use off, or seed=N drop=P%% dup=P%% delay=P%% "
+			      "hold=MIN-MAX corrupt=P%% truncate=P%% replay=P%%",
 			      text[0] ? (int)bad_bytes : 0, text[0] ? bad : text);
 	switch_fault_set(switch_faults(sw), &spec);
 	snprintf(reply, SWITCH_CONTROL_REPLY, "ok fault %s", text);
@@ -131,20 +132,27 @@ static int run_stats(struct switch_plane *sw, char *reply)
 		const char *name;
 		uint64_t value;
 	} list[] = {
-		{"ports", switch_port_count(sw)}, {"rx_frames", c->rx_frames},
-		{"tx_frames", c->tx_frames},	  {"dropped", c->dropped},
-		{"flooded", c->flooded},	  {"no_buffer", c->no_buffer},
-		{"moved", c->moved},		  {"held_full", c->held_full},
-		{"fault_drop", f->dropped},	  {"fault_dup", f->duplicated},
-		{"fault_delay", f->delayed},	  {"fault_corrupt", f->corrupted},
-		{"fault_truncate", f->truncated}, {"fault_replay", f->replayed},
-		{"fault_partition", f->partitioned},
+		{ "ports", switch_port_count(sw) },
+		{ "rx_frames", c->rx_frames },
+		{ "tx_frames", c->tx_frames },
+		{ "dropped", c->dropped },
+		{ "flooded", c->flooded },
+		{ "no_buffer", c->no_buffer },
+		{ "moved", c->moved },
+		{ "held_full", c->held_full },
+		{ "fault_drop", f->dropped },
+		{ "fault_dup", f->duplicated },
+		{ "fault_delay", f->delayed },
+		{ "fault_corrupt", f->corrupted },
+		{ "fault_truncate", f->truncated },
+		{ "fault_replay", f->replayed },
+		{ "fault_partition", f->partitioned },
 	};
 	int n = snprintf(reply, SWITCH_CONTROL_REPLY, "ok");
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++)
-		n += snprintf(reply + n, SWITCH_CONTROL_REPLY - (size_t)n, " %s=%llu",
-			      list[i].name, (unsigned long long)list[i].value);
+		n += snprintf(reply + n, SWITCH_CONTROL_REPLY - (size_t)n, " %s=%llu", list[i].name,
+			      (unsigned long long)list[i].value);
 	n += snprintf(reply + n, SWITCH_CONTROL_REPLY - (size_t)n, " up=");
 	for (uint32_t port = 0; port < switch_port_count(sw); port++)
 		n += snprintf(reply + n, SWITCH_CONTROL_REPLY - (size_t)n, "%d",
@@ -207,22 +215,26 @@ static int listen_at(struct switch_control *c)
 	return 0;
 }
 
-int switch_control_open(const char *path, struct switch_control **ret_control,
+uint64_t switch_control_size(void)
+{
+	return sizeof(struct switch_control);
+}
+
+int switch_control_open(void *mem, const char *path, struct switch_control **ret_control,
 			struct netdev_error *ret_error)
 {
-	struct switch_control *c = calloc(1, sizeof(*c));
-	int r = -ENOMEM;
+	struct switch_control *c = mem;
+	size_t n = strlen(path) + 1;
+	int r = -ENAMETOOLONG;
 
-	if (c) {
-		c->fd = -1;
-		for (uint32_t i = 0; i < SWITCH_CONTROL_PEERS; i++)
-			c->peer[i].fd = -1;
-		c->address.sun_family = AF_UNIX;
-		r = -ENAMETOOLONG;
-		if (strlen(path) < sizeof(c->address.sun_path)) {
-			strcpy(c->address.sun_path, path);
-			r = listen_at(c);
-		}
+	memset(c, 0, sizeof(*c));
+	c->fd = -1;
+	for (uint32_t i = 0; i < SWITCH_CONTROL_PEERS; i++)
+		c->peer[i].fd = -1;
+	c->address.sun_family = AF_UNIX;
+	if (n <= sizeof(c->address.sun_path)) {
+		memcpy(c->address.sun_path, path, n);
+		r = listen_at(c);
 	}
 	if (r == 0) {
 		*ret_control = c;
@@ -232,9 +244,8 @@ int switch_control_open(const char *path, struct switch_control **ret_control,
 	snprintf(ret_error->text, sizeof(ret_error->text), "cannot listen at %.120s: %s", path,
 		 r == -EADDRINUSE ? "a running switch answers there, or it is no socket file"
 				  : strerror(-r));
-	if (c && c->fd >= 0)
+	if (c->fd >= 0)
 		close(c->fd);
-	free(c);
 	return r;
 }
 
@@ -308,5 +319,4 @@ void switch_control_close(struct switch_control *c)
 			peer_close(&c->peer[i]);
 	close(c->fd);
 	(void)unlink(c->address.sun_path);
-	free(c);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * switch_control.h: how a running switch is told about faults: a UNIX stream socket (mode 0600), one
- * command a line, one reply line a command. Replies begin with "ok" or "error". Ports are numbers:
- * nodes first, then clients, then the gateway (its number is in the reply of `stats`).
+ * switch_control.h: how a running switch is told about faults: a UNIX stream socket (mode 0600),
+ * one command a line, one reply line a command. Replies begin with "ok" or "error". Ports are
+ * numbers: nodes first, then clients, then the gateway (its number is in the reply of `stats`).
  *
  *   fault SPEC           these faults from now on (switch_fault.h); all generators start anew
  *   fault off            none
@@ -18,10 +18,10 @@
 #include "dataplane/netdev_dpdk.h"
 #include "dataplane/switch.h"
 
-#define SWITCH_CONTROL_LINE 512u
+#define SWITCH_CONTROL_LINE  512u
 #define SWITCH_CONTROL_REPLY 1024u
 #define SWITCH_CONTROL_PEERS 8u
-#define SWITCH_CONTROL_NS 1000000u /* the socket is looked at this often */
+#define SWITCH_CONTROL_NS    1000000u /* the socket is looked at this often */
 
 struct switch_control;
 
@@ -32,10 +32,12 @@ struct switch_control;
 int switch_control_run(struct switch_plane *sw, const char *line, char *reply);
 
 /*
- * switch_control_open: listens at path. A socket file left by a dead switch is replaced. 0, or with
- * *ret_error filled: -EADDRINUSE a switch answers there, -ENAMETOOLONG, -ENOMEM, or another errno.
+ * switch_control_size, switch_control_open: listens at path; mem stays the caller's. A socket file
+ * left by a dead switch is replaced. 0, or with *ret_error filled: -EADDRINUSE a switch answers
+ * there, -ENAMETOOLONG, or another errno.
  */
-int switch_control_open(const char *path, struct switch_control **ret_control,
+uint64_t switch_control_size(void);
+int switch_control_open(void *mem, const char *path, struct switch_control **ret_control,
 			struct netdev_error *ret_error);
 
 /* switch_control_poll: serves what is there; cheap when called too often. Never blocks. */

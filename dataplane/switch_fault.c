@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define NS_PER_US 1000u
+#define NS_PER_US   1000u
 #define HOLD_MIN_US 50u
 #define HOLD_MAX_US 500u
 
@@ -93,10 +93,10 @@ static bool parse_item(const char *s, const char *end, struct switch_fault_spec 
 		const char *key;
 		uint32_t *ppm;
 	} rates[] = {
-		{"drop", &spec->drop},	     {"dup", &spec->duplicate},
-		{"delay", &spec->delay},     {"reorder", &spec->delay},
-		{"corrupt", &spec->corrupt}, {"truncate", &spec->truncate},
-		{"replay", &spec->replay},
+		{ "drop", &spec->drop },       { "dup", &spec->duplicate },
+		{ "delay", &spec->delay },     { "reorder", &spec->delay },
+		{ "corrupt", &spec->corrupt }, { "truncate", &spec->truncate },
+		{ "replay", &spec->replay },
 	};
 	const char *equals = memchr(s, '=', (size_t)(end - s));
 
@@ -146,8 +146,8 @@ static void refresh(struct switch_fault *fault)
 	const struct switch_fault_spec *s = &fault->spec;
 	uint64_t any = 0;
 
-	fault->drawing = s->drop || s->duplicate || s->delay || s->corrupt || s->truncate ||
-			 s->replay;
+	fault->drawing =
+		s->drop || s->duplicate || s->delay || s->corrupt || s->truncate || s->replay;
 	for (uint32_t in = 0; in < SWITCH_FAULT_PORTS; in++)
 		any |= fault->blocked[in];
 	fault->active = fault->drawing || any;
@@ -158,7 +158,8 @@ void switch_fault_set(struct switch_fault *fault, const struct switch_fault_spec
 	fault->spec = *spec;
 	for (uint32_t in = 0; in < SWITCH_FAULT_PORTS; in++) {
 		for (uint32_t out = 0; out < SWITCH_FAULT_PORTS; out++) {
-			uint64_t link = spec->seed ^ ((uint64_t)in << 32 | out) * 0xd6e8feb86659fd93ull;
+			uint64_t link =
+				spec->seed ^ ((uint64_t)in << 32 | out) * 0xd6e8feb86659fd93ull;
 
 			fault->state[in][out] = draw(&link);
 		}
@@ -168,7 +169,7 @@ void switch_fault_set(struct switch_fault *fault, const struct switch_fault_spec
 
 void switch_fault_off(struct switch_fault *fault)
 {
-	fault->spec = (struct switch_fault_spec){.seed = fault->spec.seed};
+	fault->spec = (struct switch_fault_spec) { .seed = fault->spec.seed };
 	refresh(fault);
 }
 
@@ -214,7 +215,7 @@ static void draw_damage(struct switch_fault *fault, uint64_t *state, uint32_t by
 void switch_fault_draw(struct switch_fault *fault, uint32_t in, uint32_t out, uint32_t bytes,
 		       struct switch_fault_plan *ret_plan)
 {
-	struct switch_fault_plan plan = {.copies = 1, .bytes = bytes, .flip_bit = -1};
+	struct switch_fault_plan plan = { .copies = 1, .bytes = bytes, .flip_bit = -1 };
 	uint64_t *state = &fault->state[in][out];
 
 	if (fault->blocked[in] >> out & 1) {

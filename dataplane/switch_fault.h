@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * switch_fault.h: decides what happens to a frame on its way through the switch. Sans-I/O: it draws,
- * the switch acts. Every directed link (input port, output port) has its own generator, made from the
- * seed: the same frames in the same order on a link meet the same faults, whatever the other links do.
+ * switch_fault.h: decides what happens to a frame on its way through the switch. Sans-I/O: it
+ * draws, the switch acts. Every directed link (input port, output port) has its own generator, made
+ * from the seed: the same frames in the same order on a link meet the same faults, whatever the
+ * other links do.
  *
  * Text of a specification, comma separated, any order:
  *   seed=N             generator seed (default 1)
@@ -20,10 +21,10 @@
 
 #include "replication/base.h"
 
-#define SWITCH_FAULT_PORTS 33u /* SWITCH_PORTS_MAX and the gateway */
-#define SWITCH_FAULT_PPM 1000000u
+#define SWITCH_FAULT_PORTS	 33u /* SWITCH_PORTS_MAX and the gateway */
+#define SWITCH_FAULT_PPM	 1000000u
 #define SWITCH_FAULT_HOLD_MAX_US 10000000u
-#define SWITCH_FAULT_BYTES_MIN 14u /* a frame is never cut below its Ethernet header */
+#define SWITCH_FAULT_BYTES_MIN	 14u /* a frame is never cut below its Ethernet header */
 
 struct switch_fault_spec {
 	uint64_t seed;
@@ -37,7 +38,7 @@ struct switch_fault_counters {
 
 struct switch_fault {
 	struct switch_fault_spec spec;
-	bool active; /* anything to do at all; false costs the switch one test a frame */
+	bool active;  /* anything to do at all; false costs the switch one test a frame */
 	bool drawing; /* some probability is not zero */
 	uint64_t blocked[SWITCH_FAULT_PORTS]; /* by input port: bit set of outputs cut off */
 	uint64_t state[SWITCH_FAULT_PORTS][SWITCH_FAULT_PORTS];
@@ -61,7 +62,8 @@ struct switch_fault_plan {
 int switch_fault_parse(const char *text, struct switch_fault_spec *ret_spec, const char **ret_bad,
 		       uint32_t *ret_bad_bytes);
 
-/* switch_fault_set: this specification from now on; starts all generators anew, keeps partitions. */
+/* switch_fault_set: this specification from now on; starts all generators anew, keeps partitions.
+ */
 void switch_fault_set(struct switch_fault *fault, const struct switch_fault_spec *spec);
 
 /* switch_fault_off: no faults; keeps partitions and counters. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cairn-switch: the lab's wire: memif ports, UDP gateway, fault injector. See dataplane/switch.h. */
+/* cairn-switch: the lab's wire: memif ports, UDP gateway, fault injector. See dataplane/switch.h.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -14,9 +15,9 @@
 #include "dataplane/switch.h"
 #include "dataplane/switch_control.h"
 
-#define EXIT_USAGE 2
-#define LAB_NETWORK 0x0a4d0000u /* 10.77.0.0/24 */
-#define LAB_GATEWAY_HOST 250u
+#define EXIT_USAGE	  2
+#define LAB_NETWORK	  0x0a4d0000u /* 10.77.0.0/24 */
+#define LAB_GATEWAY_HOST  250u
 #define PORT_BASE_DEFAULT 7400u
 
 static const char usage[] =
@@ -28,7 +29,8 @@ static const char usage[] =
 	"  --port-base P       UDP port of shard 0 on the nodes (default 7400)\n"
 	"  --gateway 127.0.0.1:P0,P1,..\n"
 	"                      one UDP port per node that leads to it; 0: any free one\n"
-	"  --control PATH      UNIX socket for: fault SPEC|off, partition 0|1,2, block 0>1, heal, stats\n"
+	"  --control PATH      UNIX socket for: fault SPEC|off, partition 0|1,2, block 0>1, heal, "
+	"stats\n"
 	"  --fault SPEC        faults from the start: seed=7,drop=2%,dup=1%,delay=5%,hold=50-500,\n"
 	"                      corrupt=1%,truncate=1%,replay=1%\n"
 	"  --ready-file PATH   written as JSON when everything is open\n"
@@ -48,7 +50,7 @@ struct running {
 	struct switch_config config;
 	struct switch_plane *sw;
 	struct switch_control *control;
-	void *mem;
+	void *mem, *control_mem;
 	char device[SWITCH_PORTS_MAX][NETDEV_DEVICE_BYTES];
 	const char *devices[SWITCH_PORTS_MAX];
 };
@@ -96,10 +98,12 @@ static int set_option(struct settings *s, int option, const char *value)
 		return 0;
 	case 'n':
 		return parse_u32(value, 1, NODES_MAX, &s->nodes)
-			       ? 0 : bad_option("nodes", value, "a number, 1 to 7");
+			       ? 0
+			       : bad_option("nodes", value, "a number, 1 to 7");
 	case 'm':
 		return parse_u32(value, 0, SWITCH_PORTS_MAX - NODES_MAX, &s->clients)
-			       ? 0 : bad_option("clients", value, "a number, 0 to 25");
+			       ? 0
+			       : bad_option("clients", value, "a number, 0 to 25");
 	case 'p':
 		if (!parse_u32(value, 1, UINT16_MAX - SHARDS_MAX, &number))
 			return bad_option("port-base", value, "a port, 1 to 65471");
@@ -107,7 +111,8 @@ static int set_option(struct settings *s, int option, const char *value)
 		return 0;
 	case 'b':
 		return parse_u32(value, NETDEV_BUFFERS_MIN, NETDEV_BUFFERS_MAX, &s->buffers)
-			       ? 0 : bad_option("buffers", value, "a number, 1024 to 1048576");
+			       ? 0
+			       : bad_option("buffers", value, "a number, 1024 to 1048576");
 	case 'g':
 		s->gateway = value;
 		return 0;
@@ -122,7 +127,8 @@ static int set_option(struct settings *s, int option, const char *value)
 		return 0;
 	case 'i':
 		return idle_policy_parse(value, &s->idle)
-			       ? 0 : bad_option("idle", value, "spin or adaptive");
+			       ? 0
+			       : bad_option("idle", value, "spin or adaptive");
 	default:
 		return EXIT_USAGE; /* getopt has said what it does not know */
 	}
@@ -131,12 +137,12 @@ static int set_option(struct settings *s, int option, const char *value)
 static int parse_options(int argc, char **argv, struct settings *s)
 {
 	static const struct option options[] = {
-		{"socket", 1, NULL, 's'},     {"nodes", 1, NULL, 'n'},
-		{"clients", 1, NULL, 'm'},    {"port-base", 1, NULL, 'p'},
-		{"gateway", 1, NULL, 'g'},    {"control", 1, NULL, 'c'},
-		{"fault", 1, NULL, 'f'},      {"ready-file", 1, NULL, 'r'},
-		{"idle", 1, NULL, 'i'},	      {"buffers", 1, NULL, 'b'},
-		{"help", 0, NULL, 'h'},	      {NULL, 0, NULL, 0},
+		{ "socket", 1, NULL, 's' },  { "nodes", 1, NULL, 'n' },
+		{ "clients", 1, NULL, 'm' }, { "port-base", 1, NULL, 'p' },
+		{ "gateway", 1, NULL, 'g' }, { "control", 1, NULL, 'c' },
+		{ "fault", 1, NULL, 'f' },   { "ready-file", 1, NULL, 'r' },
+		{ "idle", 1, NULL, 'i' },    { "buffers", 1, NULL, 'b' },
+		{ "help", 0, NULL, 'h' },    { NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -160,8 +166,8 @@ static int parse_options(int argc, char **argv, struct settings *s)
 
 static struct frame_addr lab_address(uint8_t host)
 {
-	return (struct frame_addr){
-		.mac = {0x02, 0xca, 0x1a, 0x00, 0x00, host},
+	return (struct frame_addr) {
+		.mac = { 0x02, 0xca, 0x1a, 0x00, 0x00, host },
 		.ip = LAB_NETWORK | host,
 	};
 }
@@ -198,7 +204,7 @@ static int report(const struct netdev_error *error)
 
 static int open_gateway(struct running *r)
 {
-	struct gateway_udp_config config = {0};
+	struct gateway_udp_config config = { 0 };
 	struct netdev_error error;
 
 	if (!r->set.gateway)
@@ -212,7 +218,7 @@ static int open_gateway(struct running *r)
 
 static int open_ports(struct running *r)
 {
-	struct netdev_dpdk_options options = {.devices = r->devices, .buffers = r->set.buffers};
+	struct netdev_dpdk_options options = { .devices = r->devices, .buffers = r->set.buffers };
 	struct netdev_error error;
 
 	r->config.port_count = r->set.nodes + r->set.clients;
@@ -228,7 +234,7 @@ static int open_ports(struct running *r)
 	if (netdev_dpdk_start(&options, &error) < 0)
 		return report(&error);
 	for (uint32_t i = 0; i < r->config.port_count; i++) {
-		struct netdev_dpdk_port port = {.device = r->device[i], .queue_count = 1};
+		struct netdev_dpdk_port port = { .device = r->device[i], .queue_count = 1 };
 
 		if (netdev_dpdk_open(&port, &r->config.port[i], &error) < 0)
 			return report(&error);
@@ -311,16 +317,30 @@ static int check_fault(struct running *r)
 	return EXIT_USAGE;
 }
 
-static int start(struct running *r)
+static int open_control(struct running *r)
 {
 	struct netdev_error error;
+
+	if (!r->set.control)
+		return 0;
+	r->control_mem = malloc(switch_control_size());
+	if (!r->control_mem) {
+		fprintf(stderr, "cairn-switch: no memory for the control socket\n");
+		return EXIT_FAILURE;
+	}
+	return switch_control_open(r->control_mem, r->set.control, &r->control, &error) < 0
+		       ? report(&error)
+		       : 0;
+}
+
+static int start(struct running *r)
+{
 	int code = check_fault(r);
 
 	if (!code)
 		code = open_gateway(r);
-	if (!code && r->set.control &&
-	    switch_control_open(r->set.control, &r->control, &error) < 0)
-		code = report(&error);
+	if (!code)
+		code = open_control(r);
 	if (!code)
 		code = open_ports(r);
 	if (code)
@@ -347,15 +367,16 @@ static void finish(struct running *r)
 	netdev_dpdk_stop();
 	if (r->set.ready_file && r->sw)
 		(void)unlink(r->set.ready_file);
+	free(r->control_mem);
 	free(r->mem);
 }
 
 int main(int argc, char **argv)
 {
 	static struct running r = {
-		.set = {.clients = 1, .port_base = PORT_BASE_DEFAULT, .idle = IDLE_ADAPTIVE},
+		.set = { .clients = 1, .port_base = PORT_BASE_DEFAULT, .idle = IDLE_ADAPTIVE },
 	};
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = { .sa_handler = on_signal };
 	int code = parse_options(argc, argv, &r.set);
 
 	if (code)

@@ -9,8 +9,8 @@
 
 #define ROOM 1600u
 
-static const struct frame_addr us = {{2, 0xca, 0x1a, 0, 0, 1}, 7400, 0x0a4d0001};
-static const struct frame_addr them = {{2, 0xca, 0x1a, 0, 0, 2}, 7403, 0x0a4d0002};
+static const struct frame_addr us = { { 2, 0xca, 0x1a, 0, 0, 1 }, 7400, 0x0a4d0001 };
+static const struct frame_addr them = { { 2, 0xca, 0x1a, 0, 0, 2 }, 7403, 0x0a4d0002 };
 
 /* An exact-sized heap copy, so that the sanitizers see every byte read past the end. */
 static enum frame_verdict parse_exact(const uint8_t *data, uint32_t bytes, struct frame_info *info)
@@ -71,7 +71,7 @@ static void udp_round_trip(void **state)
 	(void)state;
 	uint8_t d[ROOM];
 	struct frame_info info;
-	const uint32_t sizes[] = {0, 1, 17, 18, 19, 64, 65, 1471, FRAME_PAYLOAD_MAX};
+	const uint32_t sizes[] = { 0, 1, 17, 18, 19, 64, 65, 1471, FRAME_PAYLOAD_MAX };
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		uint32_t bytes = build(d, sizes[i]);
@@ -121,7 +121,8 @@ static void every_flipped_header_bit_is_seen_or_harmless(void **state)
 		d[bit / 8] ^= (uint8_t)(1u << (bit % 8));
 		enum frame_verdict v = parse_exact(d, bytes, &info);
 
-		/* The sender's MAC is the only header field that nothing protects; a group bit in it is seen. */
+		/* The sender's MAC is the only header field that nothing protects; a group bit in
+		 * it is seen. */
 		if (bit / 8 >= 6 && bit / 8 < 12 && bit != 48)
 			assert_int_equal(v, FRAME_UDP);
 		else
@@ -138,18 +139,18 @@ static void bad_headers(void **state)
 		uint8_t value;
 		enum frame_verdict verdict;
 	} cases[] = {
-		{14, 0x46, FRAME_BAD_IP},    {14, 0x65, FRAME_BAD_IP},
-		{17, 19, FRAME_BAD_IP},	     {16, 0x05, FRAME_SHORT},
-		{20, 0x20, FRAME_FRAGMENT},  {21, 0x01, FRAME_FRAGMENT},
-		{23, 6, FRAME_BAD_PROTOCOL}, {33, 9, FRAME_NOT_OURS},
-		{26, 0, FRAME_BAD_IP},	     {26, 224, FRAME_BAD_IP},
-		{39, 7, FRAME_BAD_UDP},	     {38, 1, FRAME_BAD_UDP},
-		{12, 0x86, FRAME_BAD_ETHERTYPE}, {5, 9, FRAME_NOT_OURS},
+		{ 14, 0x46, FRAME_BAD_IP },	   { 14, 0x65, FRAME_BAD_IP },
+		{ 17, 19, FRAME_BAD_IP },	   { 16, 0x05, FRAME_SHORT },
+		{ 20, 0x20, FRAME_FRAGMENT },	   { 21, 0x01, FRAME_FRAGMENT },
+		{ 23, 6, FRAME_BAD_PROTOCOL },	   { 33, 9, FRAME_NOT_OURS },
+		{ 26, 0, FRAME_BAD_IP },	   { 26, 224, FRAME_BAD_IP },
+		{ 39, 7, FRAME_BAD_UDP },	   { 38, 1, FRAME_BAD_UDP },
+		{ 12, 0x86, FRAME_BAD_ETHERTYPE }, { 5, 9, FRAME_NOT_OURS },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		uint8_t d[ROOM];
-		struct frame_info info = {.payload_bytes = 12345};
+		struct frame_info info = { .payload_bytes = 12345 };
 		uint32_t bytes = build(d, 40);
 
 		d[cases[i].offset] = cases[i].value;
@@ -174,7 +175,7 @@ static void udp_length_below_ip_length_is_padding(void **state)
 static void ping_is_answered(void **state)
 {
 	(void)state;
-	const uint32_t sizes[] = {0, 1, 56, 57, 1400};
+	const uint32_t sizes[] = { 0, 1, 56, 57, 1400 };
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		uint8_t d[ROOM], asked[ROOM];
@@ -222,7 +223,9 @@ static void bad_arp(void **state)
 	const struct {
 		uint32_t offset;
 		uint8_t value;
-	} cases[] = {{15, 6}, {17, 6}, {18, 8}, {19, 16}, {21, 3}, {21, 0}, {22, 1}};
+	} cases[] = {
+		{ 15, 6 }, { 17, 6 }, { 18, 8 }, { 19, 16 }, { 21, 3 }, { 21, 0 }, { 22, 1 }
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		uint8_t d[ROOM];
@@ -239,11 +242,11 @@ static void noise_is_never_fatal(void **state)
 	(void)state;
 	uint64_t seed = 42;
 	struct frame_info info;
-	uint32_t seen[FRAME_VERDICT_COUNT] = {0};
+	uint32_t seen[FRAME_VERDICT_COUNT] = { 0 };
 
 	for (uint32_t round = 0; round < 200000; round++) {
 		uint8_t d[ROOM];
-		uint32_t bytes = round % 3 == 0 ? build(d, round % 200)
+		uint32_t bytes = round % 3 == 0	  ? build(d, round % 200)
 				 : round % 3 == 1 ? build_ping(d, round % 200)
 						  : frame_arp_request(d, &them, us.ip);
 

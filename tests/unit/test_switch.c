@@ -29,7 +29,7 @@ static int buffers_alive; /* every test ends with none */
 static struct netdev_buf buffer(void)
 {
 	buffers_alive++;
-	return (struct netdev_buf){.data = malloc(NETDEV_FRAME_MAX)};
+	return (struct netdev_buf) { .data = malloc(NETDEV_FRAME_MAX) };
 }
 
 uint32_t netdev_receive(struct netdev *dev, struct netdev_buf *bufs, uint32_t max)
@@ -77,13 +77,13 @@ struct rig {
 
 static struct frame_addr host(uint8_t n)
 {
-	return (struct frame_addr){{2, 0xca, 0x1a, 0, 0, n}, 7400, 0x0a4d0000u | n};
+	return (struct frame_addr) { { 2, 0xca, 0x1a, 0, 0, n }, 7400, 0x0a4d0000u | n };
 }
 
 static struct rig *rig_make(struct gateway_udp *gateway)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct switch_config config = {.port_count = PORTS, .gateway = gateway};
+	struct switch_config config = { .port_count = PORTS, .gateway = gateway };
 
 	for (uint32_t i = 0; i < PORTS; i++)
 		config.port[i] = &r->port[i];
@@ -225,9 +225,22 @@ static void commands(void **state)
 	(void)state;
 	struct rig *r = rig_learned(NULL);
 	const char *const bad[] = {
-		"", "fault", "fault ", "fault drop=5", "partition 0", "partition 0|3", "partition 0|0",
-		"partition |", "partition 0|1,", "partition 0|1x", "block 0", "block 0>", "block 0>3",
-		"nonsense", "heal now", "partition 99999999999|1",
+		"",
+		"fault",
+		"fault ",
+		"fault drop=5",
+		"partition 0",
+		"partition 0|3",
+		"partition 0|0",
+		"partition |",
+		"partition 0|1,",
+		"partition 0|1x",
+		"block 0",
+		"block 0>",
+		"block 0>3",
+		"nonsense",
+		"heal now",
+		"partition 99999999999|1",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -303,7 +316,7 @@ static void faults_conserve_buffers(void **state)
 
 static struct gateway_udp *gateway_make(void)
 {
-	struct gateway_udp_config config = {.node_count = 2, .self = host(250)};
+	struct gateway_udp_config config = { .node_count = 2, .self = host(250) };
 	struct gateway_udp *g = NULL;
 	struct netdev_error error;
 
@@ -315,8 +328,8 @@ static struct gateway_udp *gateway_make(void)
 
 static int client_socket(uint16_t *ret_port)
 {
-	struct sockaddr_in here = {.sin_family = AF_INET,
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in here = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(here);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
@@ -328,9 +341,9 @@ static int client_socket(uint16_t *ret_port)
 
 static void send_to(int fd, uint16_t port, const void *data, size_t bytes)
 {
-	struct sockaddr_in there = {.sin_family = AF_INET,
-				    .sin_port = htons(port),
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in there = { .sin_family = AF_INET,
+				     .sin_port = htons(port),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	assert_int_equal(sendto(fd, data, bytes, 0, (struct sockaddr *)&there, sizeof(there)),
 			 bytes);
@@ -341,7 +354,7 @@ static void gateway_carries_both_ways(void **state)
 	(void)state;
 	struct gateway_udp *g = gateway_make();
 	struct rig *r = rig_learned(g);
-	uint8_t payload[100] = {0}, answer[200];
+	uint8_t payload[100] = { 0 }, answer[200];
 	struct frame_info info;
 	struct frame_addr node = host(2);
 	uint16_t port;
@@ -403,9 +416,9 @@ static void gateway_answers_arp(void **state)
 static void gateway_names_a_taken_port(void **state)
 {
 	(void)state;
-	struct gateway_udp_config config = {.node_count = 2, .self = host(250)};
+	struct gateway_udp_config config = { .node_count = 2, .self = host(250) };
 	struct gateway_udp *g = NULL;
-	struct netdev_error error = {0};
+	struct netdev_error error = { 0 };
 	char number[8];
 	uint16_t port;
 	int fd = client_socket(&port);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -12,7 +13,7 @@
 
 static struct switch_fault_spec parse(const char *text)
 {
-	struct switch_fault_spec spec = {0};
+	struct switch_fault_spec spec = { 0 };
 	const char *bad;
 	uint32_t bytes;
 
@@ -46,20 +47,33 @@ static void bad_specification_names_the_part(void **state)
 {
 	(void)state;
 	const char *const bad_parts[] = {
-		"drop",	       "drop=",	      "drop=5",	       "drop=101%",  "drop=100.1%",
-		"drop=-1%",    "drop=1.23456%", "drop=5%%",    "drop=%",     "drops=5%",
-		"hold=5",      "hold=20-10",  "hold=1-99999999", "seed=x",   "seed=1%",
-		"seed=18446744073709551616",  "=5%",	       "drop=1.%",
+		"drop",
+		"drop=",
+		"drop=5",
+		"drop=101%",
+		"drop=100.1%",
+		"drop=-1%",
+		"drop=1.23456%",
+		"drop=5%%",
+		"drop=%",
+		"drops=5%",
+		"hold=5",
+		"hold=20-10",
+		"hold=1-99999999",
+		"seed=x",
+		"seed=1%",
+		"seed=18446744073709551616",
+		"=5%",
+		"drop=1.%",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad_parts); i++) {
-		char text[100] = "dup=1%,";
-		struct switch_fault_spec spec = {.drop = 77};
+		char text[100];
+		struct switch_fault_spec spec = { .drop = 77 };
 		const char *bad = NULL;
 		uint32_t bytes = 0;
 
-		strcat(text, bad_parts[i]);
-		strcat(text, ",seed=3");
+		snprintf(text, sizeof(text), "dup=1%%,%s,seed=3", bad_parts[i]);
 		assert_int_equal(switch_fault_parse(text, &spec, &bad, &bytes), -EINVAL);
 		assert_ptr_equal(bad, text + 7);
 		assert_int_equal(bytes, strlen(bad_parts[i]));
@@ -96,13 +110,15 @@ static uint64_t fates(const char *text, uint32_t other)
 static void same_seed_same_fates_on_each_link(void **state)
 {
 	(void)state;
-	static const char text[] = "seed=9,drop=10%,dup=10%,delay=10%,corrupt=10%,truncate=10%,"
-				   "replay=10%";
+	static const char text[] =
+		"seed=9,drop=10%,dup=10%,delay=10%,corrupt=10%,truncate=10%,"
+		"replay=10%";
 
 	assert_true(fates(text, 0) == fates(text, 0));
 	assert_true(fates(text, 0) == fates(text, 3));
 	assert_true(fates(text, 0) != fates("seed=10,drop=10%,dup=10%,delay=10%,corrupt=10%,"
-					    "truncate=10%,replay=10%", 0));
+					    "truncate=10%,replay=10%",
+					    0));
 }
 
 static void assert_rate(uint64_t count, uint64_t of, uint32_t ppm)
