@@ -19,7 +19,7 @@ struct tx_frame {
 	struct netdev_buf buf;
 	uint32_t bytes; /* 0: not open */
 	uint16_t shard;
-	uint32_t incarnation; /* peer frames: what its header says */
+	uint32_t epoch;	      /* peer frames: what its header says */
 	uint64_t session;     /* client frames */
 	struct client_addr client;
 };
@@ -122,28 +122,28 @@ static void close_peer(struct worker *w, uint8_t node)
 }
 
 /*
- * send_peer: the header names the incarnation the message is meant for, so a frame never mixes
- * messages from before and after a peer's restart.
+ * send_peer: the header names the epoch and incarnation the message is meant for, so a frame never
+ * mixes messages from before and after some member's restart.
  */
 static void send_peer(struct worker *w, uint16_t shard, uint8_t node, const struct wire_message *m)
 {
 	struct tx_frame *f = &w->to_peer[node];
-	uint32_t incarnation = replica_peer_incarnation(w->replica[shard], node);
+	uint32_t epoch = replica_epoch(w->replica[shard]);
 
 	if (!w->peer_known[node]) {
 		w->count.drop_no_mac++;
 		return;
 	}
-	if (f->bytes != 0 && (f->shard != shard || f->incarnation != incarnation ||
+	if (f->bytes != 0 && (f->shard != shard || f->epoch != epoch ||
 			      f->bytes + wire_message_bytes(m) > FRAME_PAYLOAD_MAX))
 		close_peer(w, node);
 	if (f->bytes == 0) {
 		struct wire_header header = {
 			.kind = WIRE_PEER,
 			.cluster = w->sb.cluster,
-			.epoch = EPOCH_STATIC,
+			.epoch = epoch,
 			.from_incarnation = w->sb.incarnation,
-			.to_incarnation = incarnation,
+			.to_incarnation = replica_peer_incarnation(w->replica[shard], node),
 			.from = w->sb.node,
 			.to = node,
 			.shard = shard,
@@ -151,7 +151,7 @@ static void send_peer(struct worker *w, uint16_t shard, uint8_t node, const stru
 
 		if (!frame_open(w, f, &header))
 			return;
-		f->incarnation = incarnation;
+		f->epoch = epoch;
 	}
 	frame_append(w, f, m);
 }

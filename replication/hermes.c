@@ -54,7 +54,7 @@ static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint6
 {
 	struct wire_message m = {
 		.type = WIRE_INV,
-		.flags = e->flags,
+		.flags = e->flags | (e->state == HERMES_REPLAY ? WIRE_REPLAY : 0),
 		.key_bytes = e->key_bytes,
 		.value_bytes = e->value_bytes,
 		.ts = entry_ts(e),
@@ -120,6 +120,7 @@ static void broadcast(struct replica *r, struct op *op, struct actions *a)
 {
 	op->target = entry_ts(op->entry);
 	op->acks = 0;
+	op->newer = false;
 	count_self(r, op);
 	send_inv(r, op->entry, (uint8_t)(r->all & ~replica_bit(r->config.node)), op_id(r, op), a);
 	arm_backoff(r, op);
@@ -440,6 +441,25 @@ static void become_valid(struct replica *r, struct entry *e, bool tell_peers, st
 	hermes_run(r, e, a);
 }
 
+/*
+ * commit_overtaken: the op's update is on every disk, or something newer is. The key stays Invalid and
+ * nobody gets a VAL (O1): a read here would be right, but an RMW would miss the newer update.
+ */
+static void commit_overtaken(struct replica *r, struct entry *e, struct actions *a)
+{
+	struct op *op = front(r, e);
+
+	hermes_move(e, HERMES_INVALID);
+	if (op_started(op)) {
+		reply_committed(r, op, a);
+		release_front(r, e);
+	} else {
+		op->target = (struct op_ts){ 0, 0 };
+		await_valid(r, e, op);
+	}
+	hermes_run(r, e, a);
+}
+
 /* try_commit: every replica holds the op's target durably. */
 static void try_commit(struct replica *r, struct op *op, struct actions *a)
 {
@@ -454,20 +474,20 @@ static void try_commit(struct replica *r, struct op *op, struct actions *a)
 			become_valid(r, e, true, a);
 			return;
 		}
-		reply_committed(r, op, a);
-		hermes_move(e, HERMES_INVALID);
-		release_front(r, e);
-		hermes_run(r, e, a);
+		commit_overtaken(r, e, a);
 		return;
 	}
 	must(e->state == HERMES_WRITE || e->state == HERMES_REPLAY);
 	must(op_ts_compare(op->target, entry_ts(e)) == 0);
-	become_valid(r, e, true, a);
+	if (op->newer && !mutant(18))
+		commit_overtaken(r, e, a);
+	else
+		become_valid(r, e, true, a);
 }
 
 void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct actions *a)
 {
-	if (op_ts_compare(ts, op->target) < 0)
+	if (op->target.version == 0 || op_ts_compare(ts, op->target) < 0)
 		return;
 	op->acks |= replica_bit(r->config.node);
 	try_commit(r, op, a);
@@ -490,6 +510,7 @@ void hermes_on_ack(struct replica *r, const struct event *ev, struct actions *a)
 	}
 	r->counters.ack_received++;
 	op->acks |= replica_bit(ev->header->from);
+	op->newer |= op_ts_compare(m->ts, op->target) > 0;
 	if (op->entry->state != HERMES_VALID && op->entry->state != HERMES_INVALID)
 		try_commit(r, op, a);
 }
@@ -577,17 +598,17 @@ static void adopt(struct replica *r, const struct event *ev, struct actions *a)
 	struct entry *e = ev->entry;
 
 	make_way(r, e);
-	set_value(e, m->value, m->value_bytes, m->flags);
+	set_value(e, m->value, m->value_bytes, m->flags & (uint8_t)~WIRE_REPLAY);
 	e->version = m->ts.version;
 	e->writer = m->ts.writer;
 	persist(r, e, a);
-	replica_hold_ack(r, e->persist_seq, ev, a);
+	replica_hold_ack(r, ev, a);
 }
 
 /* same_update: one timestamp, one value (CC-21, H-UNIQUE-TS). */
 static bool same_update(const struct entry *e, const struct wire_message *m)
 {
-	return e->value_bytes == m->value_bytes && e->flags == m->flags &&
+	return e->value_bytes == m->value_bytes && e->flags == (m->flags & ~WIRE_REPLAY) &&
 	       memcmp(entry_value(e), m->value, m->value_bytes) == 0;
 }
 
@@ -611,12 +632,15 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 		 */
 		if (e->state == HERMES_WRITE && (e->flags & ENTRY_RMW))
 			return;
-		replica_hold_ack(r, e->persist_seq, ev, a);
+		replica_hold_ack(r, ev, a);
 		return;
 	}
 	r->counters.inv_stale++;
-	if ((m->flags & WIRE_RMW) && !mutant(6)) {
-		/* An RMW that lost: tell its coordinator what beat it (the NACK of 3.6). */
+	if ((m->flags & (WIRE_RMW | WIRE_REPLAY)) && !mutant(6)) {
+		/*
+		 * An RMW that lost, or a replay of what is not the newest: tell the sender what beat
+		 * it (the NACK of 3.6 and of 3.11).
+		 */
 		r->counters.inv_refused++;
 		send_inv(r, e, replica_bit(ev->header->from), 0, a);
 		return;
@@ -625,7 +649,17 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	 * Stale: acknowledged because we hold something newer, which the lower write may precede.
 	 * But not before that something is durable, or both could be lost (3.11).
 	 */
-	replica_hold_ack(r, mutant(3) ? 0 : e->persist_seq, ev, a);
+	replica_hold_ack(r, ev, a);
+}
+
+void hermes_on_epoch(struct replica *r, struct op *op)
+{
+	if (op->target.version == 0)
+		return;
+	op->acks = 0;
+	op->newer = false;
+	op->attempts = 0;
+	replica_arm(r, op, 0);
 }
 
 /* ---- timers ---------------------------------------------------------------------------------- */

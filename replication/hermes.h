@@ -23,6 +23,9 @@
  *      |                 +-------+--> INVALID when own write is acked by all (no VAL: O1)
  *      +--- REPLAY: all acked (sends VAL), or VAL same ts
  *
+ * WRITE and REPLAY go to INVALID instead, without VAL, when all acked but somebody holds a newer
+ * update: nobody may start from a value that has a rival (docs/protocol.md, rule 2).
+ *
  * Who may move: WRITE only by the coordinator of its own update; REPLAY by whoever waits for the
  * key; every other arrow by what peers send. A replay keeps timestamp, value and flags.
  */
@@ -67,6 +70,9 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a);
 
 /* hermes_on_durable: the record behind a held "count me in" is on disk. */
 void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct actions *a);
+
+/* hermes_on_epoch: some member restarted: what was acknowledged before does not count (CC-5). */
+void hermes_on_epoch(struct replica *r, struct op *op);
 
 /* hermes_run: lets the key's waiting operations go, as far as its state and room in *a allow. */
 void hermes_run(struct replica *r, struct entry *e, struct actions *a);

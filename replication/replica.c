@@ -5,6 +5,7 @@
  */
 #include "replication/replica.h"
 
+#include "replication/crc.h"
 #include "replication/replica_priv.h"
 
 /* A peer silent for this many HELLO intervals makes updates fail fast instead of hanging. */
@@ -58,6 +59,21 @@ static uint64_t layout(const struct replica_config *c, uint8_t *base, struct rep
 	return offset;
 }
 
+/* update_epoch: a member has a new incarnation. Nothing acknowledged before counts after (CC-5). */
+static void update_epoch(struct replica *r)
+{
+	uint32_t crc = ~0u;
+
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		crc = crc32c_u64(crc, r->peers[n].incarnation);
+		r->peers[n].hello_ns = r->now_ns;
+	}
+	r->epoch = ~crc;
+	for (uint32_t i = 0; i < r->config.ops_max && !mutant(19); i++)
+		if (r->ops[i].seq != 0)
+			hermes_on_epoch(r, &r->ops[i]);
+}
+
 uint64_t replica_size(const struct replica_config *config)
 {
 	struct replica *r;
@@ -86,6 +102,8 @@ struct replica *replica_init(void *mem, const struct replica_config *config)
 	}
 	/* Op ids differ between incarnations too, beside the incarnation check of every frame. */
 	r->op_seq = (uint64_t)(config->incarnation & 0xffff) << 32;
+	r->peers[config->node].incarnation = config->incarnation;
+	update_epoch(r);
 	return r;
 }
 
@@ -157,22 +175,29 @@ static void send_ack(struct replica *r, uint8_t to, struct op_ts ts, uint64_t id
 	replica_send(r, a, replica_bit(to), &m);
 }
 
-void replica_hold_ack(struct replica *r, uint64_t persist_seq, const struct event *ev,
-		      struct actions *a)
+/*
+ * replica_hold_ack: promises what the key holds now, which may be newer than what was asked for; as
+ * soon as it is durable.
+ */
+void replica_hold_ack(struct replica *r, const struct event *ev, struct actions *a)
 {
+	uint64_t persist_seq = ev->entry->persist_seq;
+	struct op_ts ts = entry_ts(ev->entry);
 	uint8_t to = ev->header->from;
 
+	if (mutant(3) && op_ts_compare(ts, ev->message->ts) > 0)
+		persist_seq = 0;
 	if (persist_seq <= r->durable_seq || mutant(1)) {
-		send_ack(r, to, ev->message->ts, ev->message->id, a);
+		send_ack(r, to, ts, ev->message->id, a);
 		return;
 	}
 	must(held_room(r)); /* the worker asks replica_can_hold() before it brings an INV */
 	r->counters.acks_held++;
 	r->held[r->held_tail++ & (r->config.held_max - 1)] = (struct held){
 		.persist_seq = persist_seq,
-		.ts = ev->message->ts,
+		.ts = ts,
 		.id = ev->message->id,
-		.incarnation = ev->header->from_incarnation,
+		.incarnation = r->epoch,
 		.to = to,
 	};
 }
@@ -202,7 +227,7 @@ static void release_held(struct replica *r, struct actions *a)
 
 			if (op->seq == h.id)
 				hermes_on_durable(r, op, h.ts, a);
-		} else if (r->peers[h.to].incarnation == h.incarnation) {
+		} else if (r->epoch == h.incarnation) {
 			send_ack(r, h.to, h.ts, h.id, a);
 		}
 	}
@@ -341,6 +366,8 @@ static void send_hello(struct replica *r, uint8_t node, struct actions *a)
 	memset(r->hello, 0, sizeof(r->hello));
 	store_u64(r->hello, r->config.fingerprint);
 	r->hello[8] = r->space;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		store_u32(r->hello + 16 + 4 * n, r->peers[n].incarnation);
 	replica_send(r, a, replica_bit(node), &m);
 }
 
@@ -357,6 +384,26 @@ static void send_hellos(struct replica *r, struct actions *a)
 	}
 }
 
+/* learn_incarnations: the sender's own, and what it has heard of the others. */
+static void learn_incarnations(struct replica *r, const struct event *ev)
+{
+	const struct wire_header *h = ev->header;
+	bool changed = h->from_incarnation > r->peers[h->from].incarnation;
+
+	r->peers[h->from].incarnation = h->from_incarnation;
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		uint32_t heard = load_u32(ev->message->value + 16 + 4 * n);
+
+		if (n == r->config.node || heard <= r->peers[n].incarnation ||
+		    heard > INCARNATION_MAX)
+			continue;
+		r->peers[n].incarnation = heard;
+		changed = true;
+	}
+	if (changed)
+		update_epoch(r);
+}
+
 static void on_hello(struct replica *r, const struct event *ev)
 {
 	const struct wire_header *h = ev->header;
@@ -371,9 +418,9 @@ static void on_hello(struct replica *r, const struct event *ev)
 		return;
 	}
 	/* Answer at once whoever does not know us yet, or has just come back. */
-	if (h->from_incarnation != p->incarnation || h->to_incarnation != r->config.incarnation)
+	if (h->to_incarnation != r->config.incarnation || h->epoch != r->epoch)
 		p->hello_ns = r->now_ns;
-	p->incarnation = h->from_incarnation;
+	learn_incarnations(r, ev);
 	p->heard_ns = r->now_ns;
 	p->space = ev->message->value[8];
 }
@@ -395,7 +442,7 @@ static void on_peer(struct replica *r, const struct event *ev, struct actions *a
 		return;
 	}
 	/* H-ACK-EPOCH, M-INCARN: both ends speak in the epoch and incarnations they mean. */
-	if (h->epoch != EPOCH_STATIC) {
+	if (h->epoch != r->epoch && !mutant(10)) {
 		r->counters.stale_epoch++;
 		return;
 	}
@@ -432,6 +479,11 @@ uint32_t replica_peers_heard(const struct replica *r)
 			count += r->now_ns - p->heard_ns < r->config.hello_ns * SILENT_HELLOS;
 	}
 	return count;
+}
+
+uint32_t replica_epoch(const struct replica *r)
+{
+	return r->epoch;
 }
 
 uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node)

@@ -39,6 +39,7 @@ struct op {
 	uint16_t value_bytes; /* of its value in values[], while it waits */
 	uint8_t acks;	      /* bitmap of replicas known to hold >= target durably */
 	uint8_t attempts;
+	bool newer;	      /* somebody acknowledged with a newer ts than target */
 	bool armed;	      /* on the timer wheel */
 	bool ready;	      /* its index is in the ready ring (survives free and alloc) */
 	uint32_t wheel_next, wheel_prev;
@@ -68,6 +69,7 @@ struct replica {
 	struct replica_counters counters;
 	struct session_table sessions;
 	struct peer peers[NODES_MAX];
+	uint32_t epoch; /* checksum of all members' incarnations */
 	uint8_t all; /* bitmap of all replicas */
 	uint8_t space;
 	bool failed;
@@ -143,8 +145,7 @@ void replica_send(struct replica *r, struct actions *a, uint8_t to,
 		  const struct wire_message *message);
 void replica_reply(struct replica *r, struct actions *a, const struct op *op,
 		   const struct wire_message *result);
-void replica_hold_ack(struct replica *r, uint64_t persist_seq, const struct event *ev,
-		      struct actions *a);
+void replica_hold_ack(struct replica *r, const struct event *ev, struct actions *a);
 void replica_hold_own(struct replica *r, uint64_t persist_seq, const struct op *op);
 struct op *replica_op_alloc(struct replica *r);
 void replica_op_free(struct replica *r, struct op *op);

@@ -19,7 +19,7 @@
 #define SESSIONS_MAX 1024u	/* client sessions of one shard at one node */
 #define SESSION_WINDOW 256u	/* request ids one session may have open; a power of two */
 #define INCARNATION_MAX 0xffffffu /* 24 bits; 0 means none */
-#define EPOCH_STATIC 1u		/* the one epoch of this stage's static view */
+#define EPOCH_STATIC 1u		/* in log records: the one view of this stage */
 
 /*
  * op_ts: the timestamp of an update; it decides every conflict (Hermes 3.2, CC-12, CC-20).

@@ -33,7 +33,7 @@ struct shape {
 #define EXACTLY(n) n, n
 
 static const struct shape shapes[] = {
-	[WIRE_INV] = { WIRE_PEER, WIRE_RMW | WIRE_TOMBSTONE, KEY, VALUE },
+	[WIRE_INV] = { WIRE_PEER, WIRE_RMW | WIRE_TOMBSTONE | WIRE_REPLAY, KEY, VALUE },
 	[WIRE_ACK] = { WIRE_PEER, 0, NO_KEY, EXACTLY(0) },
 	[WIRE_VAL] = { WIRE_PEER, 0, KEY, EXACTLY(0) },
 	[WIRE_HELLO] = { WIRE_PEER, 0, NO_KEY, EXACTLY(WIRE_HELLO_BYTES) },

@@ -8,7 +8,8 @@
  *   0  u16 magic 0x4e43      2  u8 format (1)         3  u8 kind (enum wire_kind)
  *   4  u32 CRC32C of the whole payload with this field zero
  *   8  u64 cluster id
- *  16  peer frames: u32 epoch, u32 incarnation of the sender
+ *  16  peer frames: u32 epoch (replica_epoch: which incarnation of every member), u32 incarnation of
+ *      the sender
  *      client frames: u64 session (0 in an OPEN)
  *  24  u32 incarnation of the node addressed (HELLO and OPEN: 0, any); replies: of the sender
  *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard
@@ -40,7 +41,7 @@ enum wire_kind {
 enum wire_type {
 	/* between nodes */
 	WIRE_INV = 1,	/* key, ts, flags, value, op id: adopt this update */
-	WIRE_ACK = 2,	/* ts, op id: I durably hold a ts >= this one */
+	WIRE_ACK = 2,	/* ts, op id: I durably hold this ts, which is >= the INV's */
 	WIRE_VAL = 3,	/* key, ts: every replica holds this update */
 	WIRE_HELLO = 4, /* "I am here, in this incarnation"; value: HELLO_BYTES below */
 	/* client to node */
@@ -55,8 +56,11 @@ enum wire_type {
 	WIRE_RESULT = 33, /* id: request id; status, version; value: GET's, INCR's result */
 };
 
-/* WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes. */
-#define WIRE_HELLO_BYTES 16u
+/*
+ * WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes, then
+ * for each of NODES_MAX nodes the u32 incarnation the sender knows of it, 4 zero bytes.
+ */
+#define WIRE_HELLO_BYTES 48u
 /*
  * WIRE_OPENED value: u64 session, u32 incarnation, u16 shards, u8 nodes, u8 node, u16 window,
  * u16 key bytes max, u16 value bytes max, u16 zero, 8 zero bytes.
@@ -67,6 +71,7 @@ enum wire_type {
 /* Message flags of INV (the same bits as ENTRY_*). */
 #define WIRE_RMW 0x01u
 #define WIRE_TOMBSTONE 0x02u
+#define WIRE_REPLAY 0x04u /* not kept: whoever holds something newer answers with it, not with ACK */
 
 /* Why a payload was refused; each is counted under this name and the frame dropped. */
 enum wire_verdict {

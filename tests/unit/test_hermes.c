@@ -22,7 +22,7 @@
 struct packet {
 	bool used;
 	uint8_t from, to;
-	uint32_t from_incarnation, to_incarnation;
+	uint32_t from_incarnation, to_incarnation, epoch;
 	struct wire_message m;
 	uint8_t bytes[KEY_BYTES_MAX + VALUE_BYTES_MAX];
 };
@@ -71,6 +71,7 @@ static void execute(uint8_t n, const struct actions *a)
 				*p = (struct packet){ .used = true, .from = n, .to = to,
 					.from_incarnation = nodes[n].incarnation,
 					.to_incarnation = replica_peer_incarnation(nodes[n].r, to),
+					.epoch = replica_epoch(nodes[n].r),
 					.m = *m };
 				if (m->key_bytes)
 					memcpy(p->bytes, m->key, m->key_bytes);
@@ -114,7 +115,7 @@ static void durable(uint8_t n)
 
 static void give(struct packet *p)
 {
-	struct wire_header h = { .kind = WIRE_PEER, .cluster = 77, .epoch = EPOCH_STATIC,
+	struct wire_header h = { .kind = WIRE_PEER, .cluster = 77, .epoch = p->epoch,
 		.from_incarnation = p->from_incarnation, .to_incarnation = p->to_incarnation,
 		.from = p->from, .to = p->to };
 	struct event ev = { .kind = EVENT_PEER, .header = &h, .message = &p->m };
@@ -461,6 +462,64 @@ static void of_two_rmws_one_commits(void **state)
 	holds(1, HERMES_VALID, 2, "2");
 }
 
+/*
+ * Found by the simulator (seed 1011): two writes on one base, the lower commits, an RMW starts from it
+ * and gets a timestamp above the higher one, which nobody at its node has seen. Both committed.
+ */
+static void no_rmw_starts_from_a_value_with_a_rival(void **state)
+{
+	(void)state;
+	put(0, 1, "5");
+	put(2, 2, "7"); /* same version, higher writer; its INVs are slow */
+	deliver(WIRE_INV, 0, 1);
+	deliver(WIRE_INV, 0, 2);
+	for (uint8_t n = 0; n < NODES; n++)
+		durable(n);
+	deliver(WIRE_ACK, 1, 0);
+	deliver(WIRE_ACK, 2, 0); /* "I hold something newer" */
+	answered(1, STATUS_OK, 2);
+	holds(0, HERMES_INVALID, 2, "5");
+	assert_null(find(WIRE_VAL, 0, -1));
+	request(0, WIRE_INCR, 3, "1", none);
+	assert_int_equal(result_count[3], 0);
+	tick(0, 30); /* its replay is answered with the rival */
+	assert_true(find(WIRE_INV, 0, 2)->m.flags & WIRE_REPLAY);
+	deliver(WIRE_INV, 0, 2);
+	drop(WIRE_INV, 2, 0);
+	deliver(WIRE_INV, 2, 0);
+	holds(0, HERMES_INVALID, 2, "7");
+	settle();
+	answered(2, STATUS_OK, 2);
+	answered(3, STATUS_OK, 3);
+	holds(1, HERMES_VALID, 3, "8");
+}
+
+/* CC-5: what was acknowledged before a member's restart does not meet what is acknowledged after. */
+static void a_restart_discards_acks(void **state)
+{
+	(void)state;
+	put(0, 1, "one");
+	deliver(WIRE_INV, 0, 1);
+	durable(0);
+	durable(1);
+	deliver(WIRE_ACK, 1, 0);
+	drop(WIRE_INV, 0, 2);
+	start(2, 2);
+	tick(2, 0);
+	deliver(WIRE_HELLO, 2, 0);
+	tick(0, 2);
+	assert_non_null(find(WIRE_INV, 0, 1)); /* asked again */
+	deliver(WIRE_INV, 0, 1);	       /* node 1 has not heard of the restart */
+	assert_null(find(WIRE_ACK, 1, 0));
+	for (int i = 0; i < 4; i++) {
+		settle();
+		for (uint8_t n = 0; n < NODES; n++)
+			tick(n, 20);
+	}
+	settle();
+	answered(1, STATUS_OK, 2);
+}
+
 static void own_rmw_is_not_acked_to_a_replayer(void **state)
 {
 	(void)state;
@@ -510,7 +569,7 @@ static void cc1_val_before_inv_is_ignored_then_replayed(void **state)
 	fresh_entry(1); /* as if node 1 had never heard of the key */
 	{
 		struct packet val = { .from = 0, .to = 1, .from_incarnation = 1,
-			.to_incarnation = 1,
+			.to_incarnation = 1, .epoch = replica_epoch(nodes[0].r),
 			.m = { .type = WIRE_VAL, .key_bytes = 1, .ts = { 4, writer_make(0, 1) } },
 			.bytes = "k" };
 
@@ -809,6 +868,8 @@ int main(void)
 		CASE(incr_counts),
 		CASE(rmw_loses_to_a_write),
 		CASE(of_two_rmws_one_commits),
+		CASE(no_rmw_starts_from_a_value_with_a_rival),
+		CASE(a_restart_discards_acks),
 		CASE(own_rmw_is_not_acked_to_a_replayer),
 		CASE(lost_inv_is_sent_again),
 		CASE(cc1_val_before_inv_is_ignored_then_replayed),
