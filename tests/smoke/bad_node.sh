@@ -59,8 +59,8 @@ settings() {
 # await NAME WORD: until the status of node NAME contains WORD; bounded.
 await() {
 	for _ in $(seq 600); do
-		curl -s --unix-socket "$work/$1-run/cairnd.sock" http://node/v1/status >"$work/status" \
-			2>/dev/null && grep -q "$2" "$work/status" && return 0
+		curl -s --unix-socket "$work/$1-run/cairnd.sock" http://node/v1/status \
+			>"$work/status" 2>/dev/null && grep -q "$2" "$work/status" && return 0
 		read -r -t 0.05 <> <(:)
 	done
 	echo "FAILED $1: never saw $2 in its status:"
@@ -95,8 +95,8 @@ before=$(sha256sum "$work/good/stream-0.wal")
 expect "format twice" 5 '' "$bin/cairnutil" format --config "$work/good.toml"
 for change in 's/^id = "bad1"/id = "bad2"/' 's/^id = 0/id = 1/' 's/^shards.*/shards = 3/'; do
 	settings other "$change" "s,^data.*,data = \"$work/good\","
-	printf '[[peer]]\nid = 0\naddr = "10.77.0.%d"\n' "$((1 + $(grep -c 'id = 1$' "$work/other.toml")))" \
-		>>"$work/other.toml"
+	host=$((1 + $(grep -c 'id = 1$' "$work/other.toml")))
+	printf '[[peer]]\nid = 0\naddr = "10.77.0.%d"\n' $host >>"$work/other.toml"
 	expect "wrong data: $change" 1 CAIRN-0203 "$bin/cairn-dataplane" -c "$work/other.toml"
 done
 [ "$before" = "$(sha256sum "$work/good/stream-0.wal")" ] || {
@@ -115,12 +115,14 @@ expect "short file" 1 'shorter than at format' "$bin/cairn-dataplane" -c "$work/
 
 settings full
 expect "full disk, format" 1 'no space left' unshare -rm bash -c \
-	"mount -t tmpfs -o size=512k none $work/full && $bin/cairnutil format --config $work/full.toml"
+	"mount -t tmpfs -o size=512k none $work/full &&
+	 $bin/cairnutil format --config $work/full.toml"
 settings fullrun
 "$bin/cairnutil" format --config "$work/fullrun.toml" >/dev/null
 mkdir "$work/fullrun-run"
-expect "full disk, start" 1 CAIRN-0215 unshare -rm bash -c "mount -t tmpfs -o size=4k,nr_inodes=4 none \
-	$work/fullrun-run && $bin/cairn-dataplane -c $work/fullrun.toml"
+expect "full disk, start" 1 CAIRN-0215 unshare -rm bash -c \
+	"mount -t tmpfs -o size=4k,nr_inodes=4 none $work/fullrun-run &&
+	 $bin/cairn-dataplane -c $work/fullrun.toml"
 
 # The machine.
 settings nic 's/^device.*/device = "af_packet:cairn-none0"/'
@@ -141,12 +143,16 @@ expect "too little memory" 1 CAIRN-0210 "$bin/cairn-dataplane" -c "$work/big.tom
 pids+=($!)
 await good SERVING
 expect "second daemon" 1 'CAIRN-0206.*process [0-9]' "$bin/cairnd" -c "$work/good.toml"
-expect "second dataplane" 1 'CAIRN-0206.*process [0-9]' "$bin/cairn-dataplane" -c "$work/good.toml"
+expect "second dataplane" 1 'CAIRN-0206.*process [0-9]' \
+	"$bin/cairn-dataplane" -c "$work/good.toml"
 settings socket "s,^\[storage\],[control]\nsocket = \"$work/good-run/cairnd.sock\"\n[storage],"
 expect "socket taken" 1 CAIRN-0208 "$bin/cairnd" -c "$work/socket.toml"
 sed -i "s,^socket = .*,socket = \"$work/good.toml\"," "$work/socket.toml"
 expect "no socket" 1 CAIRN-0208 "$bin/cairnd" -c "$work/socket.toml"
-[ -s "$work/good.toml" ] || { echo "FAILED removed a file that was no socket"; failed=$((failed + 1)); }
+if [ ! -s "$work/good.toml" ]; then
+	echo "FAILED removed a file that was no socket"
+	failed=$((failed + 1))
+fi
 expect "no such path" 0 CAIRN-0301 curl -s --unix-socket "$work/good-run/cairnd.sock" http://n/v1/x
 expect "wrong method" 0 CAIRN-0302 curl -s -X PUT --unix-socket "$work/good-run/cairnd.sock" \
 	http://n/v1/status
