@@ -526,9 +526,8 @@ void netdev_dpdk_stop(void)
 	for (uint32_t i = 0; i < dpdk.port_count; i++) {
 		(void)rte_eth_dev_stop(dpdk.port[i]->id);
 		(void)rte_eth_dev_close(dpdk.port[i]->id);
-		free(dpdk.port[i]);
 	}
-	dpdk.port_count = 0;
+	/* The ports' memory stays: the interrupt thread may be looking at it to the very end. */
 	dpdk.pool = NULL;
 	rte_eal_cleanup();
 }
