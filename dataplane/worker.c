@@ -753,8 +753,7 @@ int worker_recover(struct worker *w, uint64_t *ret_offset)
 			return rc;
 		if (record.shard >= w->sb.shard_count || !w->replica[record.shard])
 			return -EBADMSG;
-		rc = store_merge(w->store, record.key, record.key_bytes, record.value,
-				 record.value_bytes, record.ts, record.flags, state);
+		rc = store_merge(w->store, &record, state);
 		if (rc != 0)
 			return rc;
 	}

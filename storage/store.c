@@ -339,40 +339,38 @@ void store_fit(struct store *s, struct entry *e)
 		blob_move(s, e, blob, capacity);
 }
 
-static bool same_update(const struct entry *e, const uint8_t *value, uint32_t value_bytes,
-			uint8_t flags)
+static bool same_update(const struct entry *e, const struct record *r)
 {
-	return e->value_bytes == value_bytes && e->flags == flags &&
-	       memcmp(entry_value(e), value, value_bytes) == 0;
+	return e->value_bytes == r->value_bytes && e->flags == r->flags &&
+	       memcmp(entry_value(e), r->value, r->value_bytes) == 0;
 }
 
-int store_merge(struct store *s, const uint8_t *key, uint32_t key_bytes, const uint8_t *value,
-		uint32_t value_bytes, struct op_ts ts, uint8_t flags, uint8_t state)
+int store_merge(struct store *s, const struct record *r, uint8_t state)
 {
-	uint64_t hash = store_hash(s, key, key_bytes);
-	struct entry *e = store_find(s, hash, key, key_bytes);
+	uint64_t hash = store_hash(s, r->key, r->key_bytes);
+	struct entry *e = store_find(s, hash, r->key, r->key_bytes);
 	struct op_ts held = e == NULL ? (struct op_ts) { 0 } : entry_ts(e);
-	int order = op_ts_compare(ts, held);
+	int order = op_ts_compare(r->ts, held);
 
 	if (mutant(43))
 		order = 1;
 	if (order < 0)
 		return 0;
 	if (order == 0)
-		return e == NULL || same_update(e, value, value_bytes, flags) ? 0 : -EBADMSG;
+		return e == NULL || same_update(e, r) ? 0 : -EBADMSG;
 	if (e == NULL)
-		e = store_insert(s, hash, key, key_bytes, value_bytes);
-	if (e == NULL || !store_reserve(s, e, value_bytes))
+		e = store_insert(s, hash, r->key, r->key_bytes, r->value_bytes);
+	if (e == NULL || !store_reserve(s, e, r->value_bytes))
 		return -ENOSPC;
-	if (value_bytes != 0)
-		memcpy(e->blob + e->key_bytes, value, value_bytes);
-	e->value_bytes = (uint16_t)value_bytes;
-	e->version = ts.version;
-	e->writer = ts.writer;
-	e->flags = flags;
+	if (r->value_bytes != 0)
+		memcpy(e->blob + e->key_bytes, r->value, r->value_bytes);
+	e->value_bytes = r->value_bytes;
+	e->version = r->ts.version;
+	e->writer = r->ts.writer;
+	e->flags = r->flags;
 	e->state = state;
 	e->persist_seq = 0;
-	if (flags & ENTRY_TOMBSTONE)
+	if (r->flags & ENTRY_TOMBSTONE)
 		store_fit(s, e);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #ifndef CAIRN_STORAGE_STORE_H
 #define CAIRN_STORAGE_STORE_H
 
-#include "replication/entry.h"
+#include "storage/record.h"
 
 struct store;
 
@@ -64,8 +64,7 @@ void store_fit(struct store *s, struct entry *e);
  * Returns 0, or -ENOSPC when the store is too small for the log. A record with the entry's ts but
  * another value is a broken promise (CC-21): -EBADMSG.
  */
-int store_merge(struct store *s, const uint8_t *key, uint32_t key_bytes, const uint8_t *value,
-		uint32_t value_bytes, struct op_ts ts, uint8_t flags, uint8_t state);
+int store_merge(struct store *s, const struct record *r, uint8_t state);
 
 struct store_usage store_usage(const struct store *s);
 

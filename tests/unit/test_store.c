@@ -185,12 +185,19 @@ static void reserve_and_fit_keep_the_value(void **state)
 static int merge(struct store *s, const char *value, uint64_t version, uint32_t writer,
 		 uint8_t flags)
 {
-	return store_merge(s, (const uint8_t *)"k", 1, (const uint8_t *)value,
-			   (uint32_t)strlen(value), (struct op_ts) { version, writer }, flags, 1);
+	struct record r = { .key = (const uint8_t *)"k",
+			    .key_bytes = 1,
+			    .value = (const uint8_t *)value,
+			    .value_bytes = (uint16_t)strlen(value),
+			    .ts = { version, writer },
+			    .flags = flags };
+
+	return store_merge(s, &r, 1);
 }
 
 static void merge_order(void **state)
 {
+	struct record other = { .key = (const uint8_t *)"l", .key_bytes = 1, .ts = { 1, 1 } };
 	struct store *s = make(1, 4096, 3);
 	struct entry *e;
 
@@ -209,9 +216,7 @@ static void merge_order(void **state)
 	assert_memory_equal(entry_value(e), "five again", 10);
 	assert_int_equal(merge(s, "", 6, 0, ENTRY_TOMBSTONE), 0);
 	assert_true(!entry_exists(e) && e->value_bytes == 0 && e->version == 6);
-	assert_int_equal(
-		store_merge(s, (const uint8_t *)"l", 1, NULL, 0, (struct op_ts) { 1, 1 }, 0, 1),
-		-ENOSPC);
+	assert_int_equal(store_merge(s, &other, 1), -ENOSPC);
 	free(s);
 }
 
