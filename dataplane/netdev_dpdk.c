@@ -523,13 +523,21 @@ void netdev_dpdk_stop(void)
 {
 	if (!dpdk.pool)
 		return;
+	/*
+	 * DPDK's interrupt thread lives to the end of the process and looks at memif devices and at
+	 * DPDK's own memory whenever a peer does something: closing the former or unmapping the
+	 * latter (rte_eal_cleanup) now and then crashes it. The kernel closes both with the
+	 * process, and peers see an end of file either way. There are no files to remove.
+	 */
 	for (uint32_t i = 0; i < dpdk.port_count; i++) {
+		enum netdev_kind kind = dpdk.port[i]->device.kind;
+
+		if (kind == NETDEV_MEMIF || kind == NETDEV_MEMIF_SERVER)
+			continue;
 		(void)rte_eth_dev_stop(dpdk.port[i]->id);
 		(void)rte_eth_dev_close(dpdk.port[i]->id);
 	}
-	/* The ports' memory stays: the interrupt thread may be looking at it to the very end. */
 	dpdk.pool = NULL;
-	rte_eal_cleanup();
 }
 
 /* ---- a peer's death against a burst in progress ---- */

@@ -88,7 +88,10 @@ uint16_t netdev_dpdk_queue_count(const struct netdev *dev);
 /* netdev_dpdk_memory: "huge" or "normal" pages; "none" before the start. */
 const char *netdev_dpdk_memory(void);
 
-/* netdev_dpdk_stop: closes all ports and DPDK. No other thread may be polling any more. */
+/*
+ * netdev_dpdk_stop: stops the ports; the process should end soon after. No other thread may be
+ * polling any more, and no netdev may be used afterwards.
+ */
 void netdev_dpdk_stop(void);
 
 #endif
