@@ -7,6 +7,7 @@ set -u
 build=$1
 shift
 here=$(dirname "$0")
+all=$(cd "$here" && ls fuzz_*.c | sed 's/fuzz_//; s/\.c//')
 secs=60
 targets=()
 while [ $# -gt 0 ]; do
@@ -27,8 +28,7 @@ while [ $# -gt 0 ]; do
 		;;
 	*)
 		if [ ! -f "$here/fuzz_$1.c" ]; then
-			echo "fuzz: no target '$1'; there are:" \
-				"$(cd "$here" && ls fuzz_*.c | sed 's/fuzz_//; s/\.c//' | xargs)" >&2
+			echo "fuzz: no target '$1'; there are:" $all >&2
 			exit 2
 		fi
 		targets+=("$1")
@@ -37,10 +37,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ ${#targets[@]} -eq 0 ]; then
-	for file in "$here"/fuzz_*.c; do
-		name=${file##*/fuzz_}
-		targets+=("${name%.c}")
-	done
+	targets=($all)
 fi
 
 child=
