@@ -339,7 +339,7 @@ static enum space space_of(const struct worker *w)
 	struct store_usage u = store_usage(w->store);
 	uint64_t low = w->config.space_low_permille;
 	uint64_t wal_left = wal_remaining_bytes(w->wal);
-	uint64_t wal_low = max_u64(w->stats->wal_device_bytes / 1000 * low,
+	uint64_t wal_low = max_u64(w->sb.device_bytes / 1000 * low,
 				   8ull * w->config.wal.batch_bytes_max);
 	uint64_t blob_left = u.blob_bytes - u.blob_used;
 	uint64_t keys_left = u.keys_max - u.keys;
@@ -737,7 +737,6 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 	w->self.ip = config->ip[sb->node];
 	for (uint8_t n = 0; n < sb->node_count; n++)
 		w->peer[n].ip = config->ip[n];
-	w->stats->wal_device_bytes = sb->device_bytes;
 	return w;
 }
 
@@ -749,8 +748,12 @@ int worker_recover(struct worker *w, uint64_t *ret_offset)
 
 	for (;;) {
 		rc = wal_recover_next(w->wal, &record, ret_offset);
+		w->count.recovered_torn_bytes = wal_recovered_torn(w->wal);
+		if (rc == 0)
+			*w->stats = w->count; /* what was recovered; the rest is still zero */
 		if (rc <= 0)
 			return rc;
+		w->count.recovered_records++;
 		if (record.shard >= w->sb.shard_count || !w->replica[record.shard])
 			return -EBADMSG;
 		rc = store_merge(w->store, &record, state);
