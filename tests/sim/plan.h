@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plan.h: what one seed means. Swarm testing: every seed draws which faults exist at all, how strong
- * they are, how big the cluster and its tables are and what the clients do, so that many runs lack a
- * fault altogether and some have nothing but one.
+ * plan.h: what one seed means. Swarm testing: every seed draws which faults exist at all, how
+ * strong they are, how big the cluster and its tables are and what the clients do, so that many
+ * runs lack a fault altogether and some have nothing but one.
  */
 #ifndef CAIRN_TESTS_SIM_PLAN_H
 #define CAIRN_TESTS_SIM_PLAN_H

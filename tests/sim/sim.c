@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event loop: what is due next happens next. Phases: faults, drain, read, write, read, quiet. */
+/* The event loop: what is due next happens next. Phases: enum sim_phase. */
 #include "tests/sim/sim.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #define EVENTS_MAX 30000000ull	       /* of one seed; more is a livelock */
 #define VERIFY_EVENTS 64u	       /* between two looks at the invariants */
-#define PHASE_BOUND_NS 1000000000ull   /* healthy cluster: everything ends within this, or is stuck */
+#define PHASE_BOUND_NS 1000000000ull   /* when healthy, all ends within this */
 #define QUIET_LOOK_NS 500000ull
 
 static struct sim *running; /* for must_failed */
@@ -200,9 +200,9 @@ static void stuck(struct sim *s)
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		busy += sim_node_ops(s, n);
-	sim_violation(s, "stuck in phase %u: %u client operations open, %u of %u final ones done, %u "
-			 "operations at nodes", s->phase, s->ops_open, s->final_done, s->final_count,
-		      busy);
+	sim_violation(s, "stuck in phase %u: %u client operations open, %u of %u final ones done, "
+			 "%u operations at nodes", s->phase, s->ops_open, s->final_done,
+		      s->final_count, busy);
 }
 
 static void run(struct sim *s)

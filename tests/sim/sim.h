@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim.h: a whole cluster in one thread and virtual time. Nodes are the production worker, store, log,
- * protocol and frames over two simulated seams (sim_net, sim_disk); clients are the production
- * client core. Everything that happens comes from the seed. The event loop is sim_run (sim.c); nodes,
- * clients, faults and checks are in the sources named below.
+ * sim.h: a whole cluster in one thread and virtual time. Nodes are the production worker, store,
+ * log, protocol and frames over two simulated seams (sim_net, sim_disk); clients are the production
+ * client core. Everything that happens comes from the seed. The event loop is sim_run (sim.c);
+ * nodes, clients, faults and checks are in the sources named below.
  */
 #ifndef CAIRN_TESTS_SIM_SIM_H
 #define CAIRN_TESTS_SIM_SIM_H

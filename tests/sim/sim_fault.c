@@ -138,7 +138,7 @@ static void pause_node(struct sim *s)
 	s->pause_ns = next_after(s, &s->plan.pause);
 }
 
-/* disk_error: one of the next writes fails; the node stays as it is until its process is replaced. */
+/* disk_error: one of the next writes fails; later the process is replaced. */
 static void disk_error(struct sim *s)
 {
 	uint8_t node = some_node(s);

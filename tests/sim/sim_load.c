@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clients: production client cores under a drawn load. Every operation is recorded for the checker. */
+/* Clients: production client cores under a drawn load. Every operation is recorded. */
 #include <stdlib.h>
 
 #include "replication/slot.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sim_net.h: the simulated side of dataplane/netdev.h: one Ethernet segment in virtual time that
- * loses, doubles, delays, reorders, corrupts, cuts and partitions. Ports are nodes and clients; a node's
- * port has one queue (one struct netdev) per worker, steered by UDP destination port; everything
+ * loses, doubles, delays, reorders, corrupts, cuts and partitions. Ports are nodes and clients; a
+ * node's port has one queue (one struct netdev) per worker, steered by UDP destination port; all
  * that is not UDP reaches every queue. No allocation after sim_net_create.
  */
 #ifndef CAIRN_TESTS_SIM_SIM_NET_H
@@ -26,7 +26,7 @@ struct sim_net_faults {
 	uint32_t duplicate_ppm;
 	uint32_t spike_ppm; /* this frame is late by about spike_ns */
 	uint64_t spike_ns;
-	uint32_t corrupt_ppm;  /* 1..8 bit flips; UDP frames only: ARP relies on the link's own check */
+	uint32_t corrupt_ppm;  /* 1..8 bit flips; UDP frames only: ARP relies on the link's check */
 	uint32_t truncate_ppm; /* cut to a random length */
 };
 

@@ -115,7 +115,7 @@ void sim_node_start(struct sim *s, uint8_t node)
 		rc = start_worker(s, node, i);
 		n->ready_ns = max_u64(n->ready_ns, disk_time(s, w->disk));
 		if (rc != 0)
-			sim_violation(s, "node %u worker %u does not start: error %d", node, i, -rc);
+			sim_violation(s, "worker %u.%u does not start: error %d", node, i, -rc);
 	}
 	n->up = true;
 	n->paused_ns = 0;

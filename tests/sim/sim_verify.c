@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What must hold: at any moment, after a restart, when all is quiet, and in the client's history. */
+/* What must hold: at any moment, after a restart, when all is quiet, and in the history. */
 #include "replication/crc.h"
 #include "replication/hermes.h"
 #include "tests/sim/sim.h"
@@ -96,7 +96,7 @@ void sim_verify_step(struct sim *s)
 			if (!e || e->state != HERMES_VALID)
 				continue;
 			if (valid && op_ts_compare(entry_ts(valid), entry_ts(e)) != 0)
-				sim_violation(s, "H-AGREE: key %u is valid at versions %llu and %llu",
+				sim_violation(s, "H-AGREE: key %u is valid at %llu and at %llu",
 					      key, (unsigned long long)valid->version,
 					      (unsigned long long)e->version);
 			valid = e;

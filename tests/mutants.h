@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mutants.h: the deliberate faults behind mutant(n), and the rig that must catch each. A test suite
+ * that lets one of these live is not worth its time. tests/sim/mutants.py reads this table: one
+ * MUTANT(number, name, rig, what) per line, in this form.
+ */
+#ifndef CAIRN_TESTS_MUTANTS_H
+#define CAIRN_TESTS_MUTANTS_H
+
+#define MUTANTS(MUTANT)                                                                            \
+	MUTANT(1, ack_before_durable, sim, "a follower acknowledges before its record is durable") \
+	MUTANT(2, own_before_durable, sim, "a coordinator counts itself before its record is")     \
+	MUTANT(3, stale_ack_early, sim, "a stale INV is acknowledged before the newer is durable") \
+	MUTANT(4, val_any_ts, sim, "VAL is accepted for any timestamp")                            \
+	MUTANT(5, read_invalid, sim, "reads are served while the key is not Valid")                \
+	MUTANT(6, rmw_acked, sim, "the INV of an overtaken RMW is acknowledged, not refused")      \
+	MUTANT(7, one_ack_missing, sim, "an update commits with one acknowledgement missing")      \
+	MUTANT(8, ack_any_op, sim, "an ACK counts for whatever the op slot now holds")             \
+	MUTANT(9, incarnation_constant, sim, "timestamps carry incarnation 1 for ever")            \
+	MUTANT(10, stale_incarnation, sim, "frames of and for dead incarnations are accepted")     \
+	MUTANT(11, no_dedup, sim, "a request that arrives twice is executed twice")                \
+	MUTANT(12, write_by_one, sim, "a blind write advances the version by 1, like an RMW")      \
+	MUTANT(13, trans_validates, sim, "completing from Trans validates the key and sends VAL")  \
+	MUTANT(14, recovery_valid, sim, "recovered keys are Valid at once")                        \
+	MUTANT(15, abort_ignored, sim, "an RMW overtaken by a newer update still completes")     \
+	MUTANT(16, no_retransmit, sim, "lost INVs are not sent again")                             \
+	MUTANT(17, replay_new_ts, sim, "a replay makes up a new timestamp")
+
+#endif
