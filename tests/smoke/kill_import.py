@@ -23,7 +23,7 @@ class Truth:
 
     def __init__(self):
         self.acked = {}   # key -> (version, value)
-        self.tried = {}   # key -> values put since the last check
+        self.tried = {}   # key -> values put since its last check
 
     def trying(self, records):
         for key, value in records:
@@ -51,9 +51,11 @@ class Truth:
                        f"node {node}: {key} {got}: '{got_value}' was never put")
 
     def settle(self, found):
-        """What is there now is what later rounds build on."""
-        self.acked.update({k: (version(v), value) for k, (value, v) in found.items()})
-        self.tried.clear()
+        """What the last replica has, after the others were read, is what later rounds build on.
+        A put of unknown outcome whose key was not read stays possible: it may take effect later."""
+        for key, (value, text) in found.items():
+            self.acked[key] = (version(text), value)
+            self.tried.pop(key, None)
 
 
 def import_records(lab, records, name, *options):
