@@ -34,7 +34,8 @@ static void run(const uint8_t *data, size_t bytes)
 	uint8_t *copy = malloc(bytes + 1);
 
 	must(copy != NULL);
-	memcpy(copy, data, bytes);
+	if (bytes > 0)
+		memcpy(copy, data, bytes);
 	uint8_t *exact = realloc(copy, bytes > 0 ? bytes : 1);
 	must(exact != NULL);
 	LLVMFuzzerTestOneInput(exact, bytes);
