@@ -116,7 +116,7 @@ static int fail_option(const struct ctl_command *command, const char *word)
 	else
 		snprintf(cure, sizeof(cure), "cairnctl help%s%s", command ? " " : "",
 			 command ? command->path : "");
-	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0302", cure, "unknown option '%s'%s%s", word,
+	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0702", cure, "unknown option '%s'%s%s", word,
 			       command ? " of " : "", command ? command->path : "");
 }
 
@@ -129,7 +129,7 @@ static int fail_command(const struct ctl_command *table, const char *path)
 		snprintf(cure, sizeof(cure), "did you mean 'cairnctl %s'?", near);
 	else
 		snprintf(cure, sizeof(cure), "cairnctl help");
-	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0301", cure, "unknown command '%s'", path);
+	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0701", cure, "unknown command '%s'", path);
 }
 
 /* A word that starts with '-' but is data: "-" itself and negative numbers. */
@@ -157,11 +157,11 @@ static int parse_option(struct ctl_call *call, int argc, char **argv, int *index
 	if (o->value && !value && *index + 1 < argc)
 		value = argv[++*index];
 	if (!o->value == !!value)
-		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0303", NULL, "option --%s %s%s",
+		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0703", NULL, "option --%s %s%s",
 				       o->name, o->value ? "needs a value: " : "takes no value",
 				       o->value ? o->value : "");
 	if (call->option_count == CTL_OPTIONS_MAX)
-		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0303", "give each option once",
+		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0703", "give each option once",
 				       "more than %u options", CTL_OPTIONS_MAX);
 	call->option[call->option_count] = o;
 	call->value[call->option_count++] = value ? value : "";
@@ -199,7 +199,7 @@ static int parse_common(struct ctl_call *call)
 	call->help = call->help || ctl_args_option(call, "help");
 	call->no_header = ctl_args_option(call, "no-header") != NULL;
 	if (!ctl_output_format(output, &call->format))
-		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0304", "use table, json or plain",
+		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0704", "use table, json or plain",
 				       "output format '%s' does not exist", output);
 	return CTL_EXIT_OK;
 }
@@ -213,7 +213,7 @@ static int check_count(const struct ctl_call *call, unsigned count)
 		return CTL_EXIT_OK;
 	snprintf(cure, sizeof(cure), "usage: cairnctl %s %s", c->path, c->arguments);
 	return ctl_output_fail(
-		CTL_EXIT_USAGE, "CAIRN-0305", cure, "%s got %u arguments, wants %u%s%.0u", c->path,
+		CTL_EXIT_USAGE, "CAIRN-0705", cure, "%s got %u arguments, wants %u%s%.0u", c->path,
 		count, c->argument_min, c->argument_min == c->argument_max ? "" : " or more",
 		c->argument_max);
 }
@@ -331,7 +331,7 @@ static int option_value(const struct ctl_call *call, const char *name, struct ct
 	if (!text)
 		return CTL_EXIT_OK;
 	if (!parse_suffixed(text, suffixes, &parsed) || parsed < range.min || parsed > range.max)
-		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0306", NULL,
+		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0706", NULL,
 				       "--%s '%s' is not a number from %" PRIu64 " to %" PRIu64
 				       "%s",
 				       name, text, range.min, range.max, units);

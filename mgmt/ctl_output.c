@@ -2,7 +2,6 @@
 #include "mgmt/ctl_output.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,7 +133,7 @@ int ctl_output_flush(void)
 		if (broken_errno == 0)
 			broken_errno = errno ? errno : EIO;
 	}
-	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0309",
+	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0709",
 			       "give standard output a place with enough room",
 			       "standard output: %s", strerror(broken_errno));
 }
@@ -149,12 +148,4 @@ int ctl_output_json(const char *schema, json_t *object)
 	json_decref(whole);
 	json_decref(object);
 	return ctl_output_flush();
-}
-
-json_t *ctl_output_u64(uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	return json_string(text);
 }

@@ -50,7 +50,4 @@ bool ctl_output_broken(void);
  * closed. */
 int ctl_output_flush(void);
 
-/* ctl_output_u64: a 64-bit number as a JSON string, as all ids and versions are. */
-json_t *ctl_output_u64(uint64_t value);
-
 #endif

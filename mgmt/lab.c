@@ -49,7 +49,7 @@ static int choose(const struct ctl_call *call, const char *name, const char *con
 	for (size_t i = 0; words[i]; i++)
 		if (strcmp(words[i], *ret_word) == 0)
 			return CTL_EXIT_OK;
-	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0306", NULL, "--%s '%s': use %s or %s", name,
+	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0706", NULL, "--%s '%s': use %s or %s", name,
 			       text, words[0], words[1]);
 }
 
@@ -181,6 +181,19 @@ static int remove_folder(const char *dir)
 			       "cannot remove '%s' wholly: %s", dir, strerror(errno));
 }
 
+/* Only a folder that lab_state_make_run can have made: the name comes from a file. */
+static void remove_run(const struct lab *lab)
+{
+	static const char prefix[] = "/dev/shm/cairn-lab-";
+	struct stat st;
+
+	if (strncmp(lab->run, prefix, sizeof(prefix) - 1) != 0 ||
+	    strchr(lab->run + sizeof(prefix) - 1, '/') || lstat(lab->run, &st) < 0 ||
+	    !S_ISDIR(st.st_mode) || (geteuid() != 0 && st.st_uid != geteuid()))
+		return;
+	remove_folder(lab->run);
+}
+
 static bool folder_empty(const char *dir)
 {
 	/* rmdir tells, and an empty folder is made anew at once. */
@@ -203,10 +216,11 @@ static int prepare_folder(const char *dir)
 					       "cairnctl lab down, or another --dir",
 					       "there is a lab in '%s' already, with %u processes",
 					       dir, found.count);
-		if (!rc)
+		if (!rc) {
 			lab_links_down(&old);
-		if (!rc)
+			remove_run(&old);
 			rc = remove_folder(dir);
+		}
 		if (rc)
 			return rc;
 	} else if (!folder_empty(dir)) {
@@ -229,6 +243,10 @@ static int bring_up(const struct ctl_call *call, struct lab *lab)
 
 	if (!rc)
 		rc = lab_state_save(lab);
+	if (!rc)
+		rc = lab_state_make_run(lab);
+	if (!rc)
+		rc = lab_state_save(lab); /* with the folder to remove */
 	if (!rc)
 		rc = lab_nodes_create(lab);
 	if (!rc)
@@ -317,6 +335,7 @@ int lab_down(const struct ctl_call *call)
 		return rc;
 	count = stop_all(dir, SIGTERM);
 	lab_links_down(&lab);
+	remove_run(&lab);
 	ctl_output_note("%u processes stopped, '%s' removed", count, dir);
 	return remove_folder(dir);
 }

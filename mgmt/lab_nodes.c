@@ -39,14 +39,14 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 
 	fprintf(f,
 		"# Made by cairnctl lab up.\n"
-		"[node]\nid = %u\ndata = \"%s/node%u/data\"\nruntime = \"%s/node%u/run\"\n\n"
+		"[node]\nid = %u\ndata = \"%s/node%u/data\"\nruntime = \"%s/node%u\"\n\n"
 		"[cluster]\nid = \"%016" PRIx64
 		"\"\nshards = %u\n\n"
 		"[cpu]\nworkers = %u\nidle = \"%s\"\n\n"
 		"[memory]\nkeys_max = %" PRIu64 "\nvalue_bytes = %" PRIu64
 		"\n"
 		"hugepages = \"%s\"\n\n",
-		node, lab->dir, node, lab->dir, node, lab->cluster, lab->shards, lab->workers,
+		node, lab->dir, node, lab->run, node, lab->cluster, lab->shards, lab->workers,
 		lab->idle, lab->keys, round_up(value_bytes, 4096),
 		lab->hugepages ? "auto" : "never");
 	if (lab->veth)
@@ -61,7 +61,7 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 
 int lab_nodes_create(const struct lab *lab)
 {
-	static const char *const folders[] = { "", "data", "run" };
+	static const char *const folders[] = { "", "data" };
 	char path[LAB_PATH_BYTES];
 	FILE *f;
 
@@ -224,7 +224,7 @@ static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool ser
 	long status;
 	enum node_verdict verdict = NODE_NOT_YET;
 
-	lab_state_node_path(lab, node, "run/" CTL_SOCKET_NAME, path);
+	lab_state_control(lab, node, path);
 	snprintf(state, 32, "no answer");
 	if (ctl_http_request(path, CTL_PATH_STATUS, false, ANSWER_MS, &status, &answer, error) < 0)
 		return NODE_NOT_YET;

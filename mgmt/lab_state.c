@@ -68,6 +68,33 @@ void lab_state_endpoint(const struct lab *lab, uint32_t node, char out[32])
 		snprintf(out, 32, "127.0.0.1:%u", lab->gateway[node]);
 }
 
+void lab_state_control(const struct lab *lab, uint32_t node, char out[LAB_PATH_BYTES])
+{
+	snprintf(out, LAB_PATH_BYTES, "%s/node%u/" CTL_SOCKET_NAME, lab->run, node);
+}
+
+int lab_state_make_run(struct lab *lab)
+{
+	char path[LAB_PATH_BYTES];
+
+	snprintf(lab->run, sizeof(lab->run), "/dev/shm/%s", lab->memif_socket);
+	if (mkdir(lab->run, 0700) < 0) {
+		snprintf(lab->run, sizeof(lab->run), "%.80s/run", lab->dir);
+		if (mkdir(lab->run, 0700) < 0)
+			goto failed;
+	}
+	for (uint32_t i = 0; i < lab->nodes; i++) {
+		snprintf(path, sizeof(path), "%s/node%u", lab->run, i);
+		if (mkdir(path, 0700) < 0)
+			goto failed;
+	}
+	return CTL_EXIT_OK;
+
+failed:
+	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0503", "make the folder writable",
+			       "cannot make '%s': %s", lab->run, strerror(errno));
+}
+
 bool lab_state_exists(const char *dir)
 {
 	char path[LAB_PATH_BYTES];
@@ -107,7 +134,7 @@ json_t *lab_state_json(const struct lab *lab)
 	for (uint32_t i = 0; i < lab->nodes; i++) {
 		lab_state_endpoint(lab, i, text);
 		json_array_append_new(gateway, json_string(text));
-		lab_state_node_path(lab, i, "run/" CTL_SOCKET_NAME, text);
+		lab_state_control(lab, i, text);
 		json_array_append_new(control, json_string(text));
 	}
 	snprintf(hex, sizeof(hex), "%016" PRIx64, lab->cluster);
@@ -122,7 +149,7 @@ json_t *lab_state_json(const struct lab *lab)
 	json_object_set_new(o, "keys", json_integer((json_int_t)lab->keys));
 	json_object_set_new(o, "wal_bytes", json_integer((json_int_t)lab->wal_bytes));
 	json_object_set_new(o, "fault", json_string(lab->fault));
-	json_object_set_new(o, "seed", ctl_output_u64(lab->seed));
+	json_object_set_new(o, "run", json_string(lab->run));
 	json_object_set_new(o, "control", control);
 	json_object_set_new(o, "gateway", gateway);
 	return links_json(lab, o);
@@ -173,14 +200,13 @@ static bool lab_from_json(const json_t *o, struct lab *lab)
 	lab->up = strcmp(text, "up") == 0;
 	copy_text(o, "links", text, sizeof(text));
 	lab->veth = strcmp(text, "veth") == 0;
+	copy_text(o, "run", lab->run, sizeof(lab->run));
 	copy_text(o, "tag", lab->tag, sizeof(lab->tag));
 	copy_text(o, "memif_socket", lab->memif_socket, sizeof(lab->memif_socket));
 	copy_text(o, "idle", lab->idle, sizeof(lab->idle));
 	copy_text(o, "fault", lab->fault, sizeof(lab->fault));
 	copy_text(o, "cluster", text, sizeof(text));
 	lab->cluster = strtoull(text, NULL, 16);
-	copy_text(o, "seed", text, sizeof(text));
-	lab->seed = strtoull(text, NULL, 10);
 	lab->nodes = (uint32_t)number(o, "nodes");
 	lab->shards = (uint32_t)number(o, "shards");
 	lab->workers = (uint32_t)number(o, "workers");

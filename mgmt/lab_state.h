@@ -6,12 +6,16 @@
  * without one.
  *
  *   DIR/lab.json  lab.lock  switch.log  switch.sock
- *   DIR/node<i>/node.toml  cairnd.log  data/  run/cairnd.sock
+ *   DIR/node<i>/node.toml  cairnd.log  data/
+ *   RUN/node<i>/cairnd.sock  stats  ...
+ *
+ * RUN is in memory (/dev/shm), or DIR/run where there is none: a node writes its counters there
+ * every 2 ms, which is nothing for a disk.
  *
  * lab.json: "schema" "cairn.lab/1"; "state" "starting" or "up"; "dir"; "links" "memif" or "veth";
  * "nodes", "shards", "workers", "port_base"; "cluster" (hex string); "idle"; "hugepages"; "keys";
- * "wal_bytes"; "fault" (the faults of the switch, or "off"); "seed" (string);
- * "control": ["DIR/node0/run/cairnd.sock", ..];
+ * "wal_bytes"; "fault" (the faults of the switch, or "off");
+ * "run" (the folder RUN); "control": ["RUN/node0/cairnd.sock", ..];
  * "gateway": where a UDP client reaches each node: ["127.0.0.1:PORT", ..], one port for all shards
  * with memif; ["10.77.0.1:PORT", ..], shard s at PORT + s, with veth;
  * memif only: "memif_socket" (abstract name), "memif_client_first", "memif_clients": ids that are
@@ -33,11 +37,12 @@
 
 struct lab {
 	char dir[LAB_DIR_BYTES]; /* absolute, no symlinks */
+	char run[LAB_DIR_BYTES]; /* made by lab_state_make_run */
 	char tag[8];		 /* random hex: makes names unique per lab */
 	char memif_socket[32];
 	char idle[16];
 	char fault[LAB_FAULT_BYTES];
-	uint64_t cluster, seed, keys, wal_bytes;
+	uint64_t cluster, keys, wal_bytes;
 	uint32_t nodes, shards, workers;
 	uint16_t port_base;
 	uint16_t gateway_first; /* wanted port of node 0's gateway; 0: free ones */
@@ -74,10 +79,16 @@ json_t *lab_state_json(const struct lab *lab);
  */
 int lab_state_lock(const char *dir);
 
+/* lab_state_make_run: makes and sets lab->run. CTL_EXIT_OK or CTL_EXIT_FAILED. */
+int lab_state_make_run(struct lab *lab);
+
 /* Paths of a lab. file: "" for the folder itself. */
 void lab_state_path(const struct lab *lab, const char *file, char out[LAB_PATH_BYTES]);
 void lab_state_node_path(const struct lab *lab, uint32_t node, const char *file,
 			 char out[LAB_PATH_BYTES]);
+
+/* lab_state_control: the control socket of a node. */
+void lab_state_control(const struct lab *lab, uint32_t node, char out[LAB_PATH_BYTES]);
 
 /* lab_state_endpoint: "ADDRESS:PORT" of a node for UDP clients. */
 void lab_state_endpoint(const struct lab *lab, uint32_t node, char out[32]);

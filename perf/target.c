@@ -117,7 +117,6 @@ static bool fill_lab(json_t *o, struct target *t)
 
 int target_lab(const char *dir, struct target *ret_target)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	struct target t = { 0 };
 	json_error_t error;
 	char path[4096];
@@ -129,8 +128,7 @@ int target_lab(const char *dir, struct target *ret_target)
 	if (dir && *dir)
 		snprintf(path, sizeof(path), "%s/lab.json", dir);
 	else
-		snprintf(path, sizeof(path), "%s/cairn-lab-%u/lab.json",
-			 runtime && *runtime ? runtime : "/tmp", (unsigned)getuid());
+		snprintf(path, sizeof(path), "/var/tmp/cairn-lab-%u/lab.json", (unsigned)getuid());
 	if (access(path, R_OK) != 0)
 		return bench_fail(-ENOENT,
 				  "no lab at %s: %s; start one with 'cairnctl lab up', or "

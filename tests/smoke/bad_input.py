@@ -3,9 +3,11 @@
 """bad_input.py BUILD_DIR: what users and networks get wrong: each gives a typed error that names
 the value and the cure, with the right exit code; nothing running is disturbed."""
 import ctypes
+import glob
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import socket
@@ -17,22 +19,34 @@ from lab import Lab, expect, main, note, until
 MIB = 1 << 20
 
 
+def ids_documented(_lab):
+    """Every error id in the CLI's sources has its line in docs/operating.md."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "docs", "operating.md")) as f:
+        documented = set(re.findall(r"CAIRN-0\d{3}", f.read()))
+    used = set()
+    for path in glob.glob(os.path.join(root, "mgmt", "*.c")):
+        with open(path) as f:
+            used |= set(re.findall(r"CAIRN-0\d{3}", f.read()))
+    expect(len(used) > 40 and used <= documented, f"not documented: {used - documented}")
+
+
 def command_lines(lab):
-    lab.error("CAIRN-0301", 2, "kv", "gett", "a")
+    lab.error("CAIRN-0701", 2, "kv", "gett", "a")
     expect("kv get" in lab.ctl("kv", "gett", "a").err, "an unknown command has a suggestion")
-    lab.error("CAIRN-0301", 2, "frobnicate")
-    lab.error("CAIRN-0302", 2, "kv", "get", "a", "--nod", 1)
+    lab.error("CAIRN-0701", 2, "frobnicate")
+    lab.error("CAIRN-0702", 2, "kv", "get", "a", "--nod", 1)
     expect("--node" in lab.ctl("kv", "get", "a", "--nod", 1).err, "so has an unknown option")
-    lab.error("CAIRN-0303", 2, "kv", "get", "a", "--node")
-    lab.error("CAIRN-0303", 2, "lab", "up", "--hugepages=yes")
-    lab.error("CAIRN-0304", 2, "status", "-o", "xml")
-    lab.error("CAIRN-0305", 2, "kv", "put", "a")
-    lab.error("CAIRN-0305", 2, "kv", "get", "a", "b")
+    lab.error("CAIRN-0703", 2, "kv", "get", "a", "--node")
+    lab.error("CAIRN-0703", 2, "lab", "up", "--hugepages=yes")
+    lab.error("CAIRN-0704", 2, "status", "-o", "xml")
+    lab.error("CAIRN-0705", 2, "kv", "put", "a")
+    lab.error("CAIRN-0705", 2, "kv", "get", "a", "b")
     for bad in ("0", "8", "-1", "three", "3x", "", "99999999999999999999"):
-        lab.error("CAIRN-0306", 2, "lab", "up", f"--nodes={bad}")
-    lab.error("CAIRN-0306", 2, "lab", "up", "--wal-bytes", "256Mib")
-    lab.error("CAIRN-0306", 2, "lab", "up", "--links", "carrier-pigeon")
-    lab.error("CAIRN-0306", 2, "health", "--wait", "5")
+        lab.error("CAIRN-0706", 2, "lab", "up", f"--nodes={bad}")
+    lab.error("CAIRN-0706", 2, "lab", "up", "--wal-bytes", "256Mib")
+    lab.error("CAIRN-0706", 2, "lab", "up", "--links", "carrier-pigeon")
+    lab.error("CAIRN-0706", 2, "health", "--wait", "5")
     lab.error("CAIRN-0519", 2, "lab", "up", "--fault", "drop=200%")
     lab.error("CAIRN-0520", 2, "lab", "up", "--workers", 2)
     lab.error("CAIRN-0413", 2, "kv", "get", "a", "-e", "nonsense")
@@ -72,7 +86,7 @@ def taken(lab):
     lab.error("CAIRN-0508", 5, "lab", "up")
     lab.error("CAIRN-0507", 5, "lab", "up", "--dir", lab.tmp)
     lab.error("CAIRN-0509", 1, "lab", "down", "--dir", lab.tmp)
-    port = json.load(open(os.path.join(lab.dir, "lab.json")))["gateway"][0].split(":")[1]
+    port = lab.description()["gateway"][0].split(":")[1]
     result = lab.error("CAIRN-0516", 1, "lab", "up", "--dir", lab.path("two"), "--wal-bytes",
                        "1MiB", "--gateway-port", port, "--nodes", 1)
     expect(port in result.err, f"the port is named: {result}")
@@ -92,7 +106,7 @@ def run(lab, program, *args, **more):
 
 
 def counters(lab):
-    path = os.path.join(lab.dir, "node0", "run", "cairnd.sock")
+    path = lab.description()["control"][0]
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(10)
         s.connect(path)
@@ -122,7 +136,7 @@ def frame(body=b"", magic=0x4e43, fmt=1, kind=2, cluster=0, shard=0):
 
 def malformed_datagrams(lab):
     """Hostile datagrams are counted by reason and dropped; the node goes on."""
-    description = json.load(open(os.path.join(lab.dir, "lab.json")))
+    description = lab.description()
     host, port = description["gateway"][0].split(":")
     cluster = int(description["cluster"], 16)
     head = struct.pack("<BBHHBBQIIQ", 17, 0, 1, 0, 0, 0, 0, 0, 0, 1)
@@ -263,9 +277,8 @@ def full_store(lab):
 
 def test(build, _args):
     with Lab(build) as lab:
-        steps = [("command_lines", command_lines), ("full_store", full_store)]
-        for name, step in steps:
-            note(f"bad_input: {name}")
+        for step in (ids_documented, command_lines, full_store):
+            note(f"bad_input: {step.__name__}")
             step(lab)
         lab.up()
         for step in (keys_and_values, taken, malformed_datagrams, machine_lacks):

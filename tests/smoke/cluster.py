@@ -71,8 +71,7 @@ def shapes(lab):
         expect(isinstance(node["cluster"]["id"], str), "the cluster's id is a string")
     health = lab.ctl("health", "-o", "json").json()
     expect(health["state"] in ("HEALTHY", "WARNINGS") and len(health["nodes"]) == 3, health)
-    with open(os.path.join(lab.dir, "lab.json")) as f:
-        description = json.load(f)
+    description = lab.description()
     for name in ("memif_socket", "memif_client_first", "memif_clients", "nodes", "shards",
                  "port_base", "cluster", "gateway", "control", "idle", "links", "dir"):
         expect(name in description, f"lab.json has {name}")
@@ -131,16 +130,15 @@ def dead_dataplane(lab):
 def nothing_left(lab):
     pids, control = lab.processes(), [n["socket"] for n in lab.nodes()]
     expect(len(pids) == 7 and len(control) == 3, f"seven processes: {pids}")
-    with open(os.path.join(lab.dir, "lab.json")) as f:
-        memif = json.load(f)["memif_socket"]
+    memif, run = lab.description()["memif_socket"], lab.description()["run"]
     with open("/proc/net/unix") as f:
         expect(memif in f.read(), "the switch's abstract socket shows in /proc/net/unix")
     lab.ctl("lab", "down", code=0)
     expect(not lab.processes(), "no process is left")
-    expect(not os.path.exists(lab.dir), "the folder is gone")
+    expect(not os.path.exists(lab.dir) and not os.path.exists(run), "the folders are gone")
     with open("/proc/net/unix") as f:
         text = f.read()
-    expect(memif not in text and lab.dir not in text, "no socket is left")
+    expect(memif not in text and lab.dir not in text and run not in text, "no socket is left")
     lab.ctl("lab", "down", code=0)
     lab.error("CAIRN-0504", 3, "lab", "status")
     lab.error("CAIRN-0412", 6, "kv", "get", "a")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""faults.py BUILD_DIR: an import and its read-back while the switch loses, repeats, delays, damages,
-cuts and replays frames; a node cut off by a partition; nothing is lost or made up."""
+"""faults.py BUILD_DIR: an import and its read-back while the switch loses, repeats, delays,
+damages, cuts and replays frames; a node cut off by a partition; nothing is lost or made up."""
 import re
 
 from lab import Lab, dpkg_records, expect, main, note, until

@@ -122,6 +122,10 @@ class Lab:
         self.children.append(child)
         return child
 
+    def description(self):
+        with open(os.path.join(self.dir, "lab.json")) as f:
+            return json.load(f)
+
     def processes(self):
         """Pids of this lab's processes, from /proc."""
         found = []

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """veth.py BUILD_DIR: a lab in network namespaces: ping a node, see its frames with tcpdump, kernel
 clients; afterwards no interface or namespace is left. Needs root."""
-import json
 import os
 import shutil
 import socket
@@ -29,8 +28,9 @@ def ping(lab):
 def capture(lab, bridge):
     """tcpdump on the bridge sees a request and its reply, with true checksums."""
     with open(lab.path("dump"), "w") as out, open(lab.path("dump.err"), "w+") as err:
-        dump = subprocess.Popen(["tcpdump", "-i", bridge, "-n", "-vv", "-c", "4", "--immediate-mode",
-                                 "udp", "and", "host", "10.77.0.254"], stdout=out, stderr=err)
+        command = ["tcpdump", "-i", bridge, "-n", "-vv", "-c", "4", "--immediate-mode", "udp",
+                   "and", "host", "10.77.0.254"]
+        dump = subprocess.Popen(command, stdout=out, stderr=err)
         try:
             while "listening on" not in open(lab.path("dump.err")).read():
                 expect(dump.poll() is None, f"tcpdump: {open(lab.path('dump.err')).read()}")
@@ -84,8 +84,7 @@ def test(build, _args):
     before = names()
     with Lab(build) as lab:
         lab.up("--links", "veth", "--shards", 2)
-        with open(os.path.join(lab.dir, "lab.json")) as f:
-            bridge = json.load(f)["bridge"]
+        bridge = lab.description()["bridge"]
         lab.error("CAIRN-0510", 5, "lab", "up", "--links", "veth", "--dir", lab.path("two"))
         lab.error("CAIRN-0521", 1, "lab", "fault", "drop=1%")
         ping(lab)
