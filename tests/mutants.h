@@ -24,6 +24,8 @@
 	MUTANT(14, recovery_valid, sim, "recovered keys are Valid at once")                        \
 	MUTANT(15, abort_ignored, sim, "an RMW overtaken by a newer update still completes")     \
 	MUTANT(16, no_retransmit, sim, "lost INVs are not sent again")                             \
-	MUTANT(17, replay_new_ts, sim, "a replay makes up a new timestamp")
+	MUTANT(17, replay_new_ts, sim, "a replay makes up a new timestamp")                        \
+	MUTANT(18, rival_validated, sim, "a write is validated although somebody holds a newer")   \
+	MUTANT(19, acks_outlive_restart, sim, "ACKs of before a member's restart count after it")
 
 #endif
