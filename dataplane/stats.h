@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stats.h: what a node tells about itself: a file mapped by the dataplane (writes) and by anyone who
- * may read it (cairnd). Reading never disturbs the writer. Every worker has its own slot, on its own
- * cache lines, one writer: the worker, which copies its counters out at housekeeping. 64-bit values
- * are written whole; a reader may see counters of two neighbouring housekeepings.
+ * stats.h: what a node tells about itself: a file mapped by the dataplane (writes) and by anyone
+ * who may read it (cairnd). Reading never disturbs the writer. Every worker has its own slot, on
+ * its own cache lines, one writer: the worker, which copies its counters out at housekeeping.
+ * 64-bit values are written whole; a reader may see counters of two neighbouring housekeepings.
  */
 #ifndef CAIRN_DATAPLANE_STATS_H
 #define CAIRN_DATAPLANE_STATS_H

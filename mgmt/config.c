@@ -478,12 +478,13 @@ static int check_required(struct parse *s)
 int config_parse_text(const char *text, size_t bytes, const char *name, struct config *ret_config,
 		      struct problem *p)
 {
-	struct parse s = { .c = ret_config, .file = name, .p = p };
+	struct config c; /* *ret_config stays untouched when the text is refused */
+	struct parse s = { .c = &c, .file = name, .p = p };
 	struct toml_reader reader;
 	struct toml_item item;
 	int rc;
 
-	config_defaults(ret_config);
+	config_defaults(&c);
 	toml_init(&reader, text, bytes);
 	while ((rc = toml_next(&reader, &item)) > 0) {
 		rc = item.kind == TOML_KEY ? take_key(&s, &item) : take_table(&s, &item);
@@ -493,7 +494,11 @@ int config_parse_text(const char *text, size_t bytes, const char *name, struct c
 	if (rc < 0)
 		return fail(&s, PROBLEM_CONFIG_SYNTAX, reader.error_pos, "%s", reader.error);
 	rc = peer_close(&s);
-	return rc < 0 ? rc : check_required(&s);
+	if (rc == 0)
+		rc = check_required(&s);
+	if (rc == 0)
+		*ret_config = c;
+	return rc;
 }
 
 static int unreadable(struct problem *p, const char *path, int error)

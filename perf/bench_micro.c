@@ -21,7 +21,7 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 	abort();
 }
 
-static uint8_t value[VALUE_BYTES_MAX];
+static uint8_t value[FRAME_PAYLOAD_MAX];
 
 static void make_key(uint8_t *key, uint64_t i)
 {

@@ -442,8 +442,8 @@ static void become_valid(struct replica *r, struct entry *e, bool tell_peers, st
 }
 
 /*
- * commit_overtaken: the op's update is on every disk, or something newer is. The key stays Invalid and
- * nobody gets a VAL (O1): a read here would be right, but an RMW would miss the newer update.
+ * commit_overtaken: the op's update is on every disk, or something newer is. The key stays Invalid
+ * and nobody gets a VAL (O1): a read here would be right, but an RMW would miss the newer update.
  */
 static void commit_overtaken(struct replica *r, struct entry *e, struct actions *a)
 {
@@ -638,8 +638,8 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	r->counters.inv_stale++;
 	if ((m->flags & (WIRE_RMW | WIRE_REPLAY)) && !mutant(6)) {
 		/*
-		 * An RMW that lost, or a replay of what is not the newest: tell the sender what beat
-		 * it (the NACK of 3.6 and of 3.11).
+		 * An RMW that lost, or a replay of what is not the newest: tell the sender what
+		 * beat it (the NACK of 3.6 and of 3.11).
 		 */
 		r->counters.inv_refused++;
 		send_inv(r, e, replica_bit(ev->header->from), 0, a);

@@ -86,9 +86,9 @@ bool replica_can_hold(const struct replica *r);
 uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node);
 
 /*
- * replica_epoch: names the incarnations of all members as this node knows them; goes into the header
- * of peer frames. Members count each other's ACKs only while they agree on it, so that an ACK from
- * before some member's restart never meets one from after it (CC-5).
+ * replica_epoch: names the incarnations of all members as this node knows them; goes into the
+ * header of peer frames. Members count each other's ACKs only while they agree on it, so that an
+ * ACK from before some member's restart never meets one from after it (CC-5).
  */
 uint32_t replica_epoch(const struct replica *r);
 bool replica_linked(const struct replica *r);

@@ -8,8 +8,8 @@
  *   0  u16 magic 0x4e43      2  u8 format (1)         3  u8 kind (enum wire_kind)
  *   4  u32 CRC32C of the whole payload with this field zero
  *   8  u64 cluster id
- *  16  peer frames: u32 epoch (replica_epoch: which incarnation of every member), u32 incarnation of
- *      the sender
+ *  16  peer frames: u32 epoch (replica_epoch: the incarnations of all members),
+ *      u32 incarnation of the sender
  *      client frames: u64 session (0 in an OPEN)
  *  24  u32 incarnation of the node addressed (HELLO and OPEN: 0, any); replies: of the sender
  *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard
@@ -57,8 +57,8 @@ enum wire_type {
 };
 
 /*
- * WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes, then
- * for each of NODES_MAX nodes the u32 incarnation the sender knows of it, 4 zero bytes.
+ * WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 zero bytes,
+ * then for each of NODES_MAX nodes the u32 incarnation the sender knows of it, 4 zero bytes.
  */
 #define WIRE_HELLO_BYTES 48u
 /*
@@ -71,7 +71,7 @@ enum wire_type {
 /* Message flags of INV (the same bits as ENTRY_*). */
 #define WIRE_RMW 0x01u
 #define WIRE_TOMBSTONE 0x02u
-#define WIRE_REPLAY 0x04u /* not kept: whoever holds something newer answers with it, not with ACK */
+#define WIRE_REPLAY 0x04u /* not kept; whoever holds something newer answers with that */
 
 /* Why a payload was refused; each is counted under this name and the frame dropped. */
 enum wire_verdict {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cairn-replay: runs scripts of protocol events and compares what the replicas do, line by line,
- * with what the script says. In a script, lines that start in column one are commands or # comments;
- * lines that start with two blanks are the expected output of the command above them. Every script
- * runs twice: the same events must give the same actions, to the byte.
+ * with what the script says. In a script, lines that start in column one are commands or #
+ * comments; lines that start with two blanks are the expected output of the command above them.
+ * Every script runs twice: the same events must give the same actions, to the byte.
  *
  *   link                          HELLOs are exchanged
  *   put|get|del|cas|incr NODE KEY [VALUE | VERSION VALUE | DELTA]

@@ -463,8 +463,8 @@ static void of_two_rmws_one_commits(void **state)
 }
 
 /*
- * Found by the simulator (seed 1011): two writes on one base, the lower commits, an RMW starts from it
- * and gets a timestamp above the higher one, which nobody at its node has seen. Both committed.
+ * Found by the simulator (seed 1011): two writes on one base, the lower commits, an RMW starts from
+ * it and gets a timestamp above the higher one, which nobody at its node has seen. Both committed.
  */
 static void no_rmw_starts_from_a_value_with_a_rival(void **state)
 {
@@ -494,7 +494,7 @@ static void no_rmw_starts_from_a_value_with_a_rival(void **state)
 	holds(1, HERMES_VALID, 3, "8");
 }
 
-/* CC-5: what was acknowledged before a member's restart does not meet what is acknowledged after. */
+/* CC-5: what was acknowledged before a member's restart does not count after it. */
 static void a_restart_discards_acks(void **state)
 {
 	(void)state;
