@@ -208,6 +208,18 @@ static int check_storage(const struct check *k)
 	return problem_cure(k->p, "write durability = \"all\"");
 }
 
+/* The core's timer wheel spans 16 retransmissions, and a replay must fit half of it. */
+static int check_timers(const struct check *k)
+{
+	if (k->c->timers_replay_us <= 8 * k->c->timers_retransmit_us)
+		return 0;
+	fail(k, "timers.replay_us", PROBLEM_CONFIG_OUT_OF_RANGE,
+	     "\"replay_us\" = %llu is more than 8 times \"retransmit_us\" = %llu",
+	     (unsigned long long)k->c->timers_replay_us,
+	     (unsigned long long)k->c->timers_retransmit_us);
+	return problem_cure(k->p, "lower replay_us or raise retransmit_us");
+}
+
 static int check_socket(const struct check *k)
 {
 	struct config finished = *k->c;
@@ -225,7 +237,8 @@ int config_validate(const struct config *c, const char *name, struct problem *p)
 {
 	static int (*const rules[])(const struct check *) = {
 		check_ranges,  check_names,   check_cpu,     check_device,
-		check_address, check_cluster, check_storage, check_socket,
+		check_address, check_cluster, check_storage, check_timers,
+		check_socket,
 	};
 	struct check k = { c, name, p };
 

@@ -72,7 +72,7 @@ const struct config_key config_keys[] = {
 	  .value = "7400",
 	  .help = "UDP port of shard 0; shard s is at port + s. The same on every node." },
 
-	{ "storage", "wal_bytes", CONFIG_SIZE, AT(storage_wal_bytes), .min = MIB(1),
+	{ "storage", "wal_bytes", CONFIG_SIZE, AT(storage_wal_bytes), .min = MIB(8),
 	  .max = GIB(16384), .value = "\"256MiB\"",
 	  .help = "Size of each worker's log file; a multiple of 4096. Used by \"cairnutil "
 		  "format\"." },

@@ -70,7 +70,7 @@ static int read_numbers(const struct ctl_call *call, struct lab *lab)
 		rc = ctl_args_number(call, "keys", (struct ctl_range) { 1024, 1u << 31 },
 				     &lab->keys);
 	if (!rc)
-		rc = ctl_args_bytes(call, "wal-bytes", (struct ctl_range) { 1u << 20, 1ull << 40 },
+		rc = ctl_args_bytes(call, "wal-bytes", (struct ctl_range) { 8u << 20, 1ull << 40 },
 				    &lab->wal_bytes);
 	if (!rc)
 		rc = ctl_args_number(call, "gateway-port", (struct ctl_range) { 1024, 65528 },

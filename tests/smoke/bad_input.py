@@ -191,7 +191,7 @@ def copy_node(lab, name, **changes):
         "cluster": {"id": "abc", "shards": 1},
         "memory": {"keys_max": 1024, "value_bytes": MIB, "hugepages": "never"},
         "net": {"device": f"memif:cairn-none-{os.getpid()}:0", "address": "10.77.0.1/24"},
-        "storage": {"wal_bytes": MIB},
+        "storage": {"wal_bytes": 8 * MIB},
     }
     for key, value in changes.items():
         section, _, setting = key.partition("_")

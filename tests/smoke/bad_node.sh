@@ -51,7 +51,7 @@ settings() {
 		device = "memif:cairn-bad-$$:0"
 		address = "10.77.0.1/24"
 		[storage]
-		wal_bytes = "1MiB"
+		wal_bytes = "8MiB"
 	END
 	for change in "$@"; do sed -i "$change" "$work/$name.toml"; done
 }

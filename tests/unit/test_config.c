@@ -56,7 +56,7 @@ static void takes_everything(void **state)
 		"[cpu]\nworkers = 2\nidle = \"spin\"\ncores = [2, 3]\n"
 		"[memory]\nkeys_max = 2048\nvalue_bytes = \"1GiB\"\nhugepages = \"never\"\n"
 		"[net]\ndevice = \"pci:0000:3b:00.0\"\naddress = \"10.77.0.2\"\nport = 9000\n"
-		"[storage]\nwal_bytes = 1048576\ndurability = \"all\"\n"
+		"[storage]\nwal_bytes = 8388608\ndurability = \"all\"\n"
 		"[timers]\nretransmit_us = 20\nreplay_us = 30\nhello_us = 100\n"
 		"[control]\nsocket = \"/r/s\"\nsocket_mode = \"0600\"\n"
 		"[[peer]]\nid = 0\naddr = \"10.77.0.1\"\n[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n"
@@ -71,7 +71,7 @@ static void takes_everything(void **state)
 	assert_int_equal(c.cpu_cores.count, 2);
 	assert_int_equal(c.cpu_cores.core[1], 3);
 	assert_true(c.cluster_id == 0xdeadbeef);
-	assert_true(c.storage_wal_bytes == 1u << 20);
+	assert_true(c.storage_wal_bytes == 8u << 20);
 	assert_true(c.memory_value_bytes == 1ull << 30);
 	assert_int_equal(c.net_address.prefix_bits, 24);
 	assert_int_equal(c.control_socket_mode, 0600);
@@ -139,11 +139,14 @@ static const struct {
 	  "f:10:15: \"value_bytes\" = 4KiB is out of range: 1MiB to 1024GiB", NULL },
 	{ BASE "[control]\nsocket_mode = \"7777\"\n", PROBLEM_CONFIG_OUT_OF_RANGE,
 	  "f:10:15: \"socket_mode\" = 07777 is out of range: 00 to 0777", NULL },
-	{ BASE "[storage]\nwal_bytes = 1048577\n", PROBLEM_CONFIG_OUT_OF_RANGE,
-	  "f:10:13: \"wal_bytes\" = 1048577 is no multiple of 4096", NULL },
+	{ BASE "[storage]\nwal_bytes = 8388609\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:13: \"wal_bytes\" = 8388609 is no multiple of 4096", NULL },
 	{ BASE "[storage]\ndurability = \"memory\"\n", PROBLEM_CONFIG_NOT_AVAILABLE,
 	  "f:10:14: \"durability\" = \"memory\" is not available at this stage",
 	  "write durability = \"all\"" },
+	{ BASE "[timers]\nretransmit_us = 1000\nreplay_us = 8001\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:11:13: \"replay_us\" = 8001 is more than 8 times \"retransmit_us\" = 1000",
+	  "lower replay_us or raise retransmit_us" },
 	{ BASE "[storage]\ndurability = \"quorum\"\n", PROBLEM_CONFIG_NOT_AVAILABLE,
 	  "f:10:14: \"durability\" = \"quorum\" is not available at this stage",
 	  "write durability = \"all\"" },
