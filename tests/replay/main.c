@@ -19,6 +19,10 @@
 
 #define LINE_MAX_BYTES 512u
 
+#ifdef CAIRN_MUTANTS
+int mutant_active;
+#endif
+
 _Noreturn void must_failed(const char *expression, const char *file, int line)
 {
 	fflush(stdout);
@@ -279,6 +283,11 @@ int main(int argc, char **argv)
 	bool rewrite = argc > 1 && strcmp(argv[1], "--rewrite") == 0;
 	int failed = 0;
 
+#ifdef CAIRN_MUTANTS
+	const char *mutant = getenv("CAIRN_MUTANT");
+
+	mutant_active = mutant ? atoi(mutant) : 0;
+#endif
 	if (argc < (rewrite ? 3 : 2)) {
 		fputs("usage: cairn-replay [--rewrite] SCRIPT...\n", stderr);
 		return 2;
