@@ -59,12 +59,17 @@ void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns)
 	}
 	uint64_t left = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 
+	if (idle->empty_rounds == 0)
+		idle->since_ns = now_ns;
 	if (idle->empty_rounds < IDLE_YIELDS || left < IDLE_SLEEP_MIN_NS) {
 		idle->empty_rounds++;
 		sched_yield();
 		return;
 	}
-	struct timespec step = { .tv_nsec = (long)min_u64(left, IDLE_SLEEP_NS) };
+	uint64_t sleep_ns = (now_ns - idle->since_ns) / IDLE_SLEEP_SHARE;
+
+	sleep_ns = min_u64(max_u64(sleep_ns, IDLE_SLEEP_NS), IDLE_SLEEP_MAX_NS);
+	struct timespec step = { .tv_nsec = (long)min_u64(left, sleep_ns) };
 
 	idle->sleeps++;
 	nanosleep(&step, NULL);
