@@ -17,7 +17,7 @@
 	MUTANT(7, one_ack_missing, sim, "an update commits with one acknowledgement missing")      \
 	MUTANT(8, ack_any_op, sim, "an ACK counts for whatever the op slot now holds")             \
 	MUTANT(9, incarnation_constant, sim, "timestamps carry incarnation 1 for ever")            \
-	MUTANT(10, stale_incarnation, replay, "frames of and for dead incarnations are accepted")     \
+	MUTANT(10, stale_incarnation, replay, "frames of and for dead incarnations are taken") \
 	MUTANT(11, no_dedup, sim, "a request that arrives twice is executed twice")                \
 	MUTANT(12, write_by_one, sim, "a blind write advances the version by 1, like an RMW")      \
 	MUTANT(13, trans_validates, sim, "completing from Trans validates the key and sends VAL")  \

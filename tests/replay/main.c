@@ -286,7 +286,7 @@ int main(int argc, char **argv)
 #ifdef CAIRN_MUTANTS
 	const char *mutant = getenv("CAIRN_MUTANT");
 
-	mutant_active = mutant ? atoi(mutant) : 0;
+	mutant_active = mutant ? (int)strtol(mutant, NULL, 10) : 0;
 #endif
 	if (argc < (rewrite ? 3 : 2)) {
 		fputs("usage: cairn-replay [--rewrite] SCRIPT...\n", stderr);

@@ -266,7 +266,9 @@ static void on_completion(struct sim *s, const struct client_completion *done)
 	struct check_op *o = &s->op[done->tag];
 	struct sim_op *more = &s->op_more[done->tag];
 	struct sim_client *c = &s->client[more->client];
-	bool repeat = c->slot_final[more->slot] != SIM_NONE && !is_definite(done->status);
+	/* A full log is an honest answer too: nothing trims it at this stage. */
+	bool repeat = c->slot_final[more->slot] != SIM_NONE && !is_definite(done->status) &&
+		      !(o->kind == CHECK_PUT && done->status == STATUS_NO_SPACE);
 
 	o->outcome = (uint8_t)done->status;
 	o->version = done->ts.version;
