@@ -17,7 +17,7 @@ int mutant_active;
 #endif
 
 struct options {
-	uint64_t from, count;
+	uint64_t from, count, ops_min;
 	uint32_t nodes, jobs;
 	bool trace, digest_only, one;
 	const char *history;
@@ -32,11 +32,13 @@ struct job {
 static void usage(FILE *out)
 {
 	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 3..7] [--jobs J] [--digest-only]\n"
+	      "                 [--ops-min N]: fail with fewer operations checked\n"
 	      "       cairn-sim --seed S [--nodes 3..7] [--trace] [--history FILE]\n"
 #ifdef CAIRN_MUTANTS
 	      "       --mutant N: with this deliberate fault (tests/mutants.h)\n"
 #endif
-	      "A whole cluster in virtual time. Exit: 0 clean, 1 violation, 2 wrong usage.\n",
+	      "A whole cluster in virtual time. Exit: 0 clean, 1 violation or too little done, "
+	      "2 wrong usage.\n",
 	      out);
 }
 
@@ -64,6 +66,8 @@ static void parse_one(struct options *o, int code, const char *name)
 		o->count = number(name, optarg, 1, 1000000000);
 	} else if (code == 'f') {
 		o->from = number(name, optarg, 0, UINT64_MAX / 2);
+	} else if (code == 'o') {
+		o->ops_min = number(name, optarg, 0, UINT64_MAX);
 	} else if (code == 'n') {
 		o->nodes = (uint32_t)number(name, optarg, 3, NODES_MAX);
 	} else if (code == 'j') {
@@ -91,6 +95,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "seeds", required_argument, NULL, 'c' },
 		{ "from", required_argument, NULL, 'f' },
 		{ "nodes", required_argument, NULL, 'n' },
+		{ "ops-min", required_argument, NULL, 'o' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "digest-only", no_argument, NULL, 'd' },
@@ -241,6 +246,17 @@ static void report(const struct options *o, const struct sim_totals *t, uint64_t
 	       (unsigned long long)t->digest);
 }
 
+/* A run that did less than it was asked to has shown nothing. */
+static bool enough(const struct options *o, const struct sim_totals *t)
+{
+	if (t->seeds >= o->count && t->ops >= o->ops_min)
+		return true;
+	fprintf(stderr, "cairn-sim: %llu of %llu seeds, %llu of at least %llu operations checked\n",
+		(unsigned long long)t->seeds, (unsigned long long)o->count,
+		(unsigned long long)t->ops, (unsigned long long)o->ops_min);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -261,5 +277,5 @@ int main(int argc, char **argv)
 		fork_jobs(&o, jobs);
 	totals = sum(&o, jobs);
 	report(&o, &totals, wall_ns() - start_ns);
-	return totals.violations == 0 ? 0 : 1;
+	return totals.violations == 0 && enough(&o, &totals) ? 0 : 1;
 }
