@@ -61,7 +61,8 @@ void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns)
 
 	if (idle->empty_rounds == 0)
 		idle->since_ns = now_ns;
-	if (idle->empty_rounds < IDLE_YIELDS || left < IDLE_SLEEP_MIN_NS) {
+	if (idle->empty_rounds < IDLE_YIELDS || now_ns - idle->since_ns < IDLE_HOT_NS ||
+	    left < IDLE_SLEEP_MIN_NS) {
 		idle->empty_rounds++;
 		sched_yield();
 		return;

@@ -5,7 +5,7 @@
  *
  *   spin      never gives the core away: for a core of its own. More spinners than cores cost a
  *             scheduler tick (4 ms) a step.
- *   adaptive  after work stay hot with sched_yield for a while, then sleep: a sixteenth of the time
+ *   adaptive  after work stay hot with sched_yield for about one durable write, then sleep: a sixteenth of the time
  *             it has been idle, so that waking late costs a sixteenth at most, and a node nobody
  *             uses costs little; never past the next deadline.
  */
@@ -21,6 +21,7 @@ enum idle_policy {
 
 /* One constant set: measured on two shared cores, see docs/architecture.md. */
 #define IDLE_YIELDS	  64u	 /* empty rounds that only yield */
+#define IDLE_HOT_NS	  200000u /* yield for this long at least: about one durable write */
 #define IDLE_SLEEP_NS	  15000u /* the shortest sleep */
 #define IDLE_SLEEP_MAX_NS 250000u /* the longest */
 #define IDLE_SLEEP_SHARE  16u	 /* sleep this part of the idle time so far */

@@ -15,7 +15,7 @@
 #include "storage/wal.h"
 
 #define STATS_MAGIC 0x54415453524e4143ull
-#define STATS_FORMAT 1u
+#define STATS_FORMAT 2u
 
 /* dataplane_state: the life of the process, written by its main thread or its worker. */
 enum dataplane_state {
@@ -68,6 +68,8 @@ struct stats_region {
 	uint8_t node, node_count;
 	uint8_t memory_huge;	/* 1: buffers and workers' memory are on huge pages */
 	uint8_t idle_spin;	/* 1: workers spin; 0: adaptive */
+	uint8_t disk_uring;	/* 1: io_uring writes every log; 0: pwritev2 at least one */
+	uint8_t disk_direct;	/* 1: direct I/O on every log; 0: the page cache is in between */
 	struct worker_stats worker[WORKERS_MAX];
 };
 

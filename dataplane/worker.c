@@ -11,7 +11,8 @@
 #include "replication/slot.h"
 
 #define CLIENT_FRAMES 8u	       /* replies to as many clients are gathered at once */
-#define ARP_INTERVAL_NS 50000000ull    /* between requests for an unknown peer address */
+#define ARP_INTERVAL_NS 5000000ull     /* between requests for an unknown peer address */
+#define FRAME_MESSAGES_MAX (FRAME_PAYLOAD_MAX / WIRE_MESSAGE_BYTES)
 #define NO_SHARD UINT16_MAX
 
 /* tx_frame: a frame being filled; bytes counts its payload. */
@@ -39,6 +40,7 @@ struct worker {
 	uint64_t now_ns;
 	uint64_t housekeeping_ns; /* next one due */
 	uint64_t arp_ns;
+	uint64_t low_wal, low_blob, low_keys; /* less left than this: SPACE_LOW */
 	uint64_t durable_told[SHARDS_MAX]; /* by index in shards[] */
 	uint64_t stalled; /* bitmap of shards with more to say than the log had room for */
 	bool failed;
@@ -315,47 +317,57 @@ static void step_stalled(struct worker *w)
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
+/* rx_message: a message of the frame at hand, its key hashed and on its way into the cache. */
+struct rx_message {
+	struct wire_message m;
+	uint64_t hash;
+};
+
 /* entry_with_room: the key's entry, with room for a value; made when missing and `make`. */
-static struct entry *entry_with_room(struct worker *w, const struct wire_message *m,
+static struct entry *entry_with_room(struct worker *w, const struct rx_message *rx,
 				     uint32_t value_bytes, bool make)
 {
-	uint64_t hash = store_hash(w->store, m->key, m->key_bytes);
-	struct entry *e = store_find(w->store, hash, m->key, m->key_bytes);
+	const struct wire_message *m = &rx->m;
+	struct entry *e = store_find(w->store, rx->hash, m->key, m->key_bytes);
 
 	if (e)
 		return store_reserve(w->store, e, value_bytes) ? e : NULL;
-	return make ? store_insert(w->store, hash, m->key, m->key_bytes, value_bytes) : NULL;
+	return make ? store_insert(w->store, rx->hash, m->key, m->key_bytes, value_bytes) : NULL;
 }
 
-static struct entry *entry_of(struct worker *w, const struct wire_message *m)
+static struct entry *entry_of(struct worker *w, const struct rx_message *rx)
 {
-	uint64_t hash = store_hash(w->store, m->key, m->key_bytes);
+	return store_find(w->store, rx->hash, rx->m.key, rx->m.key_bytes);
+}
 
-	return store_find(w->store, hash, m->key, m->key_bytes);
+static void set_space_limits(struct worker *w)
+{
+	const struct store_config *store = &w->config.store;
+	uint64_t low = w->config.space_low_permille;
+
+	w->low_wal = max_u64(w->sb.device_bytes / 1000 * low, 8ull * w->config.wal.batch_bytes_max);
+	w->low_blob = max_u64(store->blob_bytes / 1000 * low, 1);
+	w->low_keys = max_u64(store->keys_max * low / 1000, 1);
 }
 
 static enum space space_of(const struct worker *w)
 {
 	struct store_usage u = store_usage(w->store);
-	uint64_t low = w->config.space_low_permille;
-	uint64_t wal_left = wal_remaining_bytes(w->wal);
-	uint64_t wal_low = max_u64(w->sb.device_bytes / 1000 * low,
-				   8ull * w->config.wal.batch_bytes_max);
-	uint64_t blob_left = u.blob_bytes - u.blob_used;
-	uint64_t keys_left = u.keys_max - u.keys;
-	uint64_t blob_low = max_u64(u.blob_bytes / 1000 * low, 1);
-	uint64_t keys_low = max_u64(u.keys_max * low / 1000, 1);
+	uint64_t wal = wal_remaining_bytes(w->wal);
+	uint64_t blob = u.blob_bytes - u.blob_used;
+	uint64_t keys = u.keys_max - u.keys;
 
-	if (wal_left < wal_low / 2 || blob_left < blob_low / 2 || keys_left < keys_low / 2)
+	if (wal >= w->low_wal && blob >= w->low_blob && keys >= w->low_keys)
+		return SPACE_OK;
+	if (wal < w->low_wal / 2 || blob < w->low_blob / 2 || keys < w->low_keys / 2)
 		return SPACE_FULL;
-	if (wal_left < wal_low || blob_left < blob_low || keys_left < keys_low)
-		return SPACE_LOW;
-	return SPACE_OK;
+	return SPACE_LOW;
 }
 
 static void on_peer_message(struct worker *w, const struct wire_header *h,
-			    const struct wire_message *m)
+			    const struct rx_message *rx)
 {
+	const struct wire_message *m = &rx->m;
 	struct event ev = { .kind = EVENT_PEER, .header = h, .message = m };
 
 	if (m->type == WIRE_INV) {
@@ -365,21 +377,22 @@ static void on_peer_message(struct worker *w, const struct wire_header *h,
 			w->count.drop_no_room++;
 			return;
 		}
-		ev.entry = entry_with_room(w, m, m->value_bytes, true);
+		ev.entry = entry_with_room(w, rx, m->value_bytes, true);
 		if (!ev.entry) {
 			w->count.drop_no_room++;
 			return;
 		}
 	} else if (m->type == WIRE_VAL) {
-		ev.entry = entry_of(w, m);
+		ev.entry = entry_of(w, rx);
 	}
 	/* A message that finds no room is lost, as on the wire; its sender sends it again. */
 	w->count.drop_no_room += !step(w, h->shard, &ev);
 }
 
 static void on_request_message(struct worker *w, const struct frame_info *info,
-			       const struct wire_header *h, const struct wire_message *m)
+			       const struct wire_header *h, const struct rx_message *rx)
 {
+	const struct wire_message *m = &rx->m;
 	struct event ev = { .kind = EVENT_REQUEST, .header = h, .message = m };
 	struct replica *r = w->replica[h->shard];
 
@@ -392,11 +405,11 @@ static void on_request_message(struct worker *w, const struct frame_info *info,
 		return;
 	}
 	if (m->type == WIRE_GET || m->type == WIRE_DEL) {
-		ev.entry = entry_of(w, m);
+		ev.entry = entry_of(w, rx);
 	} else if (m->type != WIRE_OPEN && replica_session_known(r, h)) {
 		uint32_t room = m->type == WIRE_INCR ? INCR_BYTES_MAX : m->value_bytes;
 
-		ev.entry = entry_with_room(w, m, room, w->count.space == SPACE_OK);
+		ev.entry = entry_with_room(w, rx, room, w->count.space == SPACE_OK);
 	}
 	w->count.drop_no_room += !step(w, h->shard, &ev);
 }
@@ -419,28 +432,52 @@ static bool accept_header(struct worker *w, const struct frame_info *info,
 	return true;
 }
 
+/* decode: the frame's messages, up to the first bad one, which condemns the rest. */
+static uint32_t decode(struct worker *w, const struct frame_info *info, enum wire_kind kind,
+		       struct rx_message *rx)
+{
+	uint32_t offset = WIRE_HEADER_BYTES;
+	uint32_t count = 0;
+
+	while (offset < info->payload_bytes) {
+		struct wire_message *m = &rx[count].m;
+		enum wire_verdict verdict = wire_message_decode(info->payload, info->payload_bytes,
+								kind, &offset, m);
+
+		if (verdict != WIRE_OK) {
+			w->count.drop_wire[verdict]++;
+			break;
+		}
+		if (m->key_bytes) {
+			rx[count].hash = store_hash(w->store, m->key, m->key_bytes);
+			store_prefetch(w->store, rx[count].hash);
+		}
+		count++;
+	}
+	return count;
+}
+
 static void on_udp(struct worker *w, const struct frame_info *info)
 {
+	struct rx_message rx[FRAME_MESSAGES_MAX];
 	struct wire_header h;
-	struct wire_message m;
-	uint32_t offset = WIRE_HEADER_BYTES;
 	enum wire_verdict verdict = wire_header_decode(info->payload, info->payload_bytes, &h);
+	uint32_t count;
 
-	if (verdict == WIRE_OK && !accept_header(w, info, &h))
-		return;
-	while (verdict == WIRE_OK && offset < info->payload_bytes) {
-		verdict = wire_message_decode(info->payload, info->payload_bytes, h.kind, &offset,
-					      &m);
-		if (verdict != WIRE_OK)
-			break;
-		w->count.rx_messages++;
-		if (h.kind == WIRE_PEER)
-			on_peer_message(w, &h, &m);
-		else
-			on_request_message(w, info, &h, &m);
-	}
-	if (verdict != WIRE_OK)
+	if (verdict != WIRE_OK) {
 		w->count.drop_wire[verdict]++;
+		return;
+	}
+	if (!accept_header(w, info, &h))
+		return;
+	count = decode(w, info, h.kind, rx);
+	w->count.rx_messages += count;
+	for (uint32_t i = 0; i < count; i++) {
+		if (h.kind == WIRE_PEER)
+			on_peer_message(w, &h, &rx[i]);
+		else
+			on_request_message(w, info, &h, &rx[i]);
+	}
 }
 
 static void learn_peer(struct worker *w, const struct frame_addr *source)
@@ -733,6 +770,7 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 		w->shards[w->shard_count++] = s;
 		p += round_up(replica_size(&rc), 64);
 	}
+	set_space_limits(w);
 	memcpy(w->self.mac, netdev_mac(net), sizeof(w->self.mac));
 	w->self.ip = config->ip[sb->node];
 	for (uint8_t n = 0; n < sb->node_count; n++)

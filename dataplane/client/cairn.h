@@ -9,7 +9,13 @@
  * Outcomes are honest. Every operation ends with exactly one result, and its status says one of:
  *   - it took effect, or found what it was asked for (CAIRN_OK, CAIRN_NOT_FOUND);
  *   - it certainly changed nothing (every other status but one);
- *   - CAIRN_UNKNOWN: an update may or may not have been applied. Read the key: its version tells.
+ *   - CAIRN_UNKNOWN: an update may have been applied, may never be, or may still take effect later,
+ *     even after a newer write. Reading the key tells only whether it has so far. Where a late
+ *     write would do harm use compare-and-set: one that comes late finds another version and
+ *     changes nothing.
+ *
+ * Operations that are open at once may take effect in any order, also those on one key: wait for
+ * the result of the first where the order matters.
  *
  * Keys are 1..CAIRN_KEY_BYTES_MAX bytes, values 0..CAIRN_VALUE_BYTES_MAX bytes, both any bytes.
  *
@@ -21,6 +27,13 @@
  * A handle belongs to one thread at a time: nothing here locks. Several handles are independent.
  * Memory is allocated in cairn_connect only. The library makes no threads, installs no signal
  * handlers and prints nothing. Times are in nanoseconds of CLOCK_MONOTONIC.
+ *
+ * After fork() only one of the two processes may go on with a handle, and the other may not even
+ * close it: both would speak with one session and socket. Connect after the fork instead.
+ *
+ * Initialise struct cairn_options and struct cairn_op with zeros before setting fields: fields may
+ * be added, and 0 is the default of each. Note the exception: server 0 is node 0, so an operation
+ * for any node says CAIRN_ANY_SERVER.
  */
 #ifndef CAIRN_H
 #define CAIRN_H
@@ -53,7 +66,7 @@ enum cairn_status {
 	CAIRN_NOT_SERVING = 5,	 /* no node could answer in time, or it said it cannot now */
 	CAIRN_TOO_LARGE = 6,	 /* key or value over its limit */
 	CAIRN_DENIED = 7,	 /* not allowed */
-	CAIRN_UNKNOWN = 8,	 /* sent, no answer: may or may not have been applied */
+	CAIRN_UNKNOWN = 8,	 /* sent, no answer: may or may not take effect, even later */
 	/* 9 is internal: a server that forgot the session; the library opens a new one */
 	CAIRN_NOT_A_NUMBER = 10, /* incr: the value is no decimal number of 64 bits */
 	CAIRN_OVERFLOW = 11,	 /* incr: the sum would leave the range of int64_t */
@@ -100,10 +113,13 @@ static inline struct cairn_bytes cairn_text(const char *text)
 	return b;
 }
 
-/* An operation to submit. Fields its kind does not use are ignored. Copied before return. */
+/*
+ * An operation to submit: initialise with zeros. Fields its kind does not use are ignored. Copied
+ * before return.
+ */
 struct cairn_op {
 	enum cairn_kind kind;
-	uint32_t server;     /* node number, or CAIRN_ANY_SERVER; see cairn_submit */
+	uint32_t server;     /* node number (0: node 0), or CAIRN_ANY_SERVER; see cairn_submit */
 	struct cairn_bytes key;
 	struct cairn_bytes value; /* PUT, CAS */
 	struct cairn_version expected; /* CAS: see cairn_cas */
@@ -124,6 +140,7 @@ struct cairn_result {
 	uint8_t value[CAIRN_VALUE_BYTES_MAX];
 };
 
+/* Options of a handle: initialise with zeros. */
 struct cairn_options {
 	/*
 	 * Where the nodes are: one entry per node, in node order, separated by commas; an empty
@@ -155,7 +172,7 @@ int cairn_connect(const struct cairn_options *options, struct cairn **ret);
 
 /*
  * cairn_close: frees the handle. Operations still open are abandoned without a result: updates
- * among them may or may not take effect. NULL is allowed.
+ * among them may or may not take effect, also later. NULL is allowed.
  */
 void cairn_close(struct cairn *c);
 
