@@ -2,7 +2,9 @@
 /*
  * mutants.h: the deliberate faults behind mutant(n), and the rig that must catch each. A test suite
  * that lets one of these live is not worth its time. tests/sim/mutants.py reads this table: one
- * MUTANT(number, name, rig, what) per line, in this form.
+ * MUTANT(number, name, rig, what) per line, in this form. It fails when a number is here or in the
+ * sources only. Rigs: sim (the simulator), replay (tests/replay), wal, store, client_core (the unit
+ * test of that name).
  */
 #ifndef CAIRN_TESTS_MUTANTS_H
 #define CAIRN_TESTS_MUTANTS_H
@@ -26,6 +28,14 @@
 	MUTANT(16, no_retransmit, sim, "lost INVs are not sent again")                             \
 	MUTANT(17, replay_new_ts, sim, "a replay makes up a new timestamp")                        \
 	MUTANT(18, rival_validated, sim, "a write is validated although somebody holds a newer")   \
-	MUTANT(19, acks_outlive_restart, replay, "ACKs of before a restart count after it")
+	MUTANT(19, acks_outlive_restart, replay, "ACKs of before a restart count after it")        \
+	MUTANT(40, durable_submitted, sim, "what was handed to the device counts as durable")      \
+	MUTANT(41, chain_unchecked, wal, "recovery takes a batch with another predecessor")        \
+	MUTANT(42, rot_is_torn, wal, "a damaged durable batch is cut off like a torn tail")        \
+	MUTANT(43, merge_any_ts, store, "recovery keeps the last record of a key, not the newest") \
+	MUTANT(44, durable_gap, sim, "a batch counts as durable before the one in front of it")    \
+	MUTANT(45, body_unchecked, sim, "recovery takes a batch whose body is damaged")            \
+	MUTANT(50, resend_elsewhere, sim, "updates of a lost session are sent in the next one")    \
+	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place")
 
 #endif
