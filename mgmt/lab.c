@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/lab.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <signal.h>
@@ -44,13 +45,17 @@ static int choose(const struct ctl_call *call, const char *name, const char *con
 		  const char **ret_word)
 {
 	const char *text = ctl_args_option(call, name);
+	char list[96] = "";
+	size_t n = 0;
 
 	*ret_word = text ? text : words[0];
 	for (size_t i = 0; words[i]; i++)
 		if (strcmp(words[i], *ret_word) == 0)
 			return CTL_EXIT_OK;
-	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0706", NULL, "--%s '%s': use %s or %s", name,
-			       text, words[0], words[1]);
+	for (size_t i = 0; words[i] && n < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", words[i]);
+	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0706", NULL, "--%s '%s': use one of %s", name,
+			       text, list);
 }
 
 static int read_numbers(const struct ctl_call *call, struct lab *lab)
@@ -169,16 +174,25 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 {
 	(void)st;
 	(void)type;
-	(void)ftw;
-	return remove(path);
+	return ftw->level == 0 ? 0 : remove(path);
 }
 
-static int remove_folder(const char *dir)
+static int remove_contents(const char *dir)
 {
 	if (nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0)
 		return CTL_EXIT_OK;
 	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0503", "remove it by hand",
 			       "cannot remove '%s' wholly: %s", dir, strerror(errno));
+}
+
+static int remove_folder(const char *dir)
+{
+	int rc = remove_contents(dir);
+
+	if (rc || rmdir(dir) == 0)
+		return rc;
+	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0503", "remove it by hand",
+			       "cannot remove '%s': %s", dir, strerror(errno));
 }
 
 /* Only a folder that lab_state_make_run can have made: the name comes from a file. */
@@ -196,17 +210,35 @@ static void remove_run(const struct lab *lab)
 
 static bool folder_empty(const char *dir)
 {
-	/* rmdir tells, and an empty folder is made anew at once. */
-	return rmdir(dir) == 0 || errno == ENOENT;
+	DIR *d = opendir(dir);
+	struct dirent *e = NULL;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			break;
+	bool empty = d && !e;
+	if (d)
+		closedir(d);
+	return empty;
 }
 
-/* Makes room for a new lab: no folder, an empty one, or what a failed `lab up` left. */
+/*
+ * Makes room for a new lab: no folder, an empty one, or what a failed `lab up` left. The folder is
+ * locked before anything in it is looked at.
+ */
 static int prepare_folder(const char *dir)
 {
 	struct lab_processes found;
 	struct lab old;
-	int rc = CTL_EXIT_OK;
+	int rc;
 
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return ctl_output_fail(errno == EACCES ? CTL_EXIT_DENIED : CTL_EXIT_FAILED,
+				       "CAIRN-0503", "use another --dir", "cannot make '%s': %s",
+				       dir, strerror(errno));
+	rc = lab_state_lock(dir);
+	if (rc)
+		return rc;
 	if (lab_state_exists(dir)) {
 		lab_process_find(dir, &found);
 		lab_process_release(&found);
@@ -219,19 +251,18 @@ static int prepare_folder(const char *dir)
 		if (!rc) {
 			lab_links_down(&old);
 			remove_run(&old);
-			rc = remove_folder(dir);
+			rc = remove_contents(dir);
 		}
-		if (rc)
-			return rc;
-	} else if (!folder_empty(dir)) {
+		return rc;
+	}
+	if (!folder_empty(dir))
 		return ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0507",
 				       "use an empty or a new folder",
-				       "'%s' is not empty and not a lab: %s", dir, strerror(errno));
-	}
-	if (mkdir(dir, 0700) == 0)
+				       "'%s' is not empty and not a lab", dir);
+	if (chmod(dir, 0700) == 0)
 		return CTL_EXIT_OK;
-	return ctl_output_fail(errno == EACCES ? CTL_EXIT_DENIED : CTL_EXIT_FAILED, "CAIRN-0503",
-			       "use another --dir", "cannot make '%s': %s", dir, strerror(errno));
+	return ctl_output_fail(CTL_EXIT_DENIED, "CAIRN-0503", "use another --dir",
+			       "cannot make '%s' private: %s", dir, strerror(errno));
 }
 
 static int bring_up(const struct ctl_call *call, struct lab *lab)
@@ -288,8 +319,6 @@ int lab_up(const struct ctl_call *call)
 		rc = lab_links_check();
 	if (!rc)
 		rc = prepare_folder(dir);
-	if (!rc)
-		rc = lab_state_lock(dir);
 	if (rc)
 		return rc;
 	memcpy(lab.dir, dir, sizeof(lab.dir));
@@ -347,7 +376,9 @@ static int load_locked(const struct ctl_call *call, struct lab *lab)
 
 	if (!rc)
 		rc = lab_state_load(dir, false, lab);
-	return rc ? rc : lab_state_lock(dir);
+	if (!rc)
+		rc = lab_state_lock(dir);
+	return rc ? rc : lab_state_load(dir, false, lab); /* as it is now, under the lock */
 }
 
 /* The nodes that NODE|all means, as a bit set. */

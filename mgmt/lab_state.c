@@ -260,16 +260,16 @@ int lab_state_load(const char *dir, bool quiet, struct lab *ret_lab)
 
 int lab_state_lock(const char *dir)
 {
-	char path[LAB_PATH_BYTES];
-	int fd;
+	struct stat held, named;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "%s/lab.lock", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ctl_output_fail(errno == EACCES ? CTL_EXIT_DENIED : CTL_EXIT_FAILED,
-				       "CAIRN-0503", "make the folder writable for this user",
-				       "cannot write '%s': %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+				       "CAIRN-0503", "use a folder that is this user's own",
+				       "cannot open '%s': %s", dir, strerror(errno));
+	/* It may have been removed, and made anew, while we were on the way to its lock. */
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 && stat(dir, &named) == 0 &&
+	    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
 		return CTL_EXIT_OK; /* held, on purpose, until this process ends */
 	close(fd);
 	return ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0506", "wait for it to end",

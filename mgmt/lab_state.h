@@ -5,7 +5,7 @@
  * whatever came of it, and is what makes a folder a lab: nothing is ever removed from a folder
  * without one.
  *
- *   DIR/lab.json  lab.lock  switch.log  switch.sock
+ *   DIR/lab.json  switch.log  switch.sock
  *   DIR/node<i>/node.toml  cairnd.log  data/
  *   RUN/node<i>/cairnd.sock  stats  ...
  *
@@ -74,8 +74,9 @@ int lab_state_save(const struct lab *lab);
 json_t *lab_state_json(const struct lab *lab);
 
 /*
- * lab_state_lock: takes the lab's lock for a command that changes it; the folder must exist. The
- * lock ends with the process. CTL_EXIT_OK, or CTL_EXIT_CONFLICT when another command holds it.
+ * lab_state_lock: locks the folder itself for a command that changes the lab; it must exist. The
+ * lock ends with the process. CTL_EXIT_OK; CTL_EXIT_CONFLICT when another command holds it or has
+ * just removed the folder; CTL_EXIT_DENIED or CTL_EXIT_FAILED when it cannot be opened.
  */
 int lab_state_lock(const char *dir);
 
