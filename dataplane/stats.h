@@ -69,7 +69,7 @@ struct stats_region {
 	uint8_t memory_huge;	/* 1: buffers and workers' memory are on huge pages */
 	uint8_t idle_spin;	/* 1: workers spin; 0: adaptive */
 	uint8_t disk_uring;	/* 1: io_uring writes every log; 0: pwritev2 at least one */
-	uint8_t disk_direct;	/* 1: direct I/O on every log; 0: the page cache is in between */
+	uint8_t disk_direct;	/* 1: direct I/O on every log; 0: through the page cache */
 	struct worker_stats worker[WORKERS_MAX];
 };
 

@@ -12,7 +12,9 @@
 
 #define EXACT_MAX	   (1ull << 53) /* above it a JSON number loses bits in most readers */
 #define STALLED_NS	   2000000000ull
-#define SPACE_LOW_PERMILLE 50u
+/* Warn in time: a node refuses updates at half of these. */
+#define SPACE_LOW_PERMILLE 100u
+#define LOG_LOW_BYTES	   (4ull << 20)
 
 static const char *const state_names[] = { CTL_STATE_STARTING,	  CTL_STATE_RECOVERING,
 					   CTL_STATE_WAITING,	  CTL_STATE_SERVING,
@@ -64,8 +66,9 @@ static json_t *answer(const char *schema)
 struct totals {
 	uint64_t keys, keys_max, blob_used, blob_bytes, log_remaining, log_bytes, ops_open;
 	uint64_t updated_ns; /* of the worker that is furthest behind */
-	uint32_t linked;     /* peers linked on every shard */
+	uint32_t linked;     /* peers heard lately on every shard */
 	uint32_t space;	     /* worst */
+	bool store_low, log_low; /* of any worker */
 	struct replica_counters replica;
 };
 
@@ -79,6 +82,11 @@ static void add_replica(struct replica_counters *sum, const struct replica_count
 static uint16_t workers_of(const struct stats_region *r)
 {
 	return r->worker_count < WORKERS_MAX ? r->worker_count : WORKERS_MAX;
+}
+
+static bool is_low(uint64_t free_amount, uint64_t whole)
+{
+	return whole != 0 && free_amount < whole / 1000 * SPACE_LOW_PERMILLE;
 }
 
 static void sum_up(const struct stats_region *r, struct totals *t)
@@ -98,6 +106,11 @@ static void sum_up(const struct stats_region *r, struct totals *t)
 		t->updated_ns = min_u64(t->updated_ns, w->updated_ns);
 		t->linked = linked < t->linked ? linked : t->linked;
 		t->space = w->space > t->space ? w->space : t->space;
+		t->store_low |=
+			is_low(w->store_keys_max - w->store_keys, w->store_keys_max) ||
+			is_low(w->store_blob_bytes - w->store_blob_used, w->store_blob_bytes);
+		t->log_low |= is_low(w->wal_remaining_bytes, w->wal_device_bytes) ||
+			      (w->wal_device_bytes != 0 && w->wal_remaining_bytes < LOG_LOW_BYTES);
 		add_replica(&t->replica, &w->replica);
 	}
 	if (t->linked == UINT32_MAX)
@@ -170,9 +183,20 @@ static void warn_process(const struct api_view *view, json_t *list)
 	}
 }
 
-static bool is_low(uint64_t free_amount, uint64_t whole)
+static void warn_space(const struct totals *t, json_t *list)
 {
-	return whole != 0 && free_amount < whole / 1000 * SPACE_LOW_PERMILLE;
+	const char *now = t->space == SPACE_OK	  ? "updates will soon be refused"
+			  : t->space == SPACE_LOW ? "updates except deletes are refused now"
+						  : "updates are refused now";
+
+	if (t->store_low)
+		warn(list, PROBLEM_STORE_LOW,
+		     "the store holds %llu of %llu keys, %llu of %llu bytes: %s",
+		     (unsigned long long)t->keys, (unsigned long long)t->keys_max,
+		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes, now);
+	if (t->log_low)
+		warn(list, PROBLEM_LOG_LOW, "the log has %llu of %llu bytes left: %s",
+		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes, now);
 }
 
 static void warn_node(const struct api_view *view, const struct totals *t, json_t *list)
@@ -189,21 +213,17 @@ static void warn_node(const struct api_view *view, const struct totals *t, json_
 		warn(list, PROBLEM_DATAPLANE_STALLED, "a worker has made no round for %llu ms",
 		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));
 	if (polling(r) && t->linked < peers)
-		warn(list, PROBLEM_PEERS_NOT_LINKED, "%u of %u peers are linked on every shard",
-		     t->linked, peers);
-	if (is_low(t->keys_max - t->keys, t->keys_max) ||
-	    is_low(t->blob_bytes - t->blob_used, t->blob_bytes))
-		warn(list, PROBLEM_STORE_LOW,
-		     "the store holds %llu of %llu keys, %llu of %llu bytes",
-		     (unsigned long long)t->keys, (unsigned long long)t->keys_max,
-		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes);
-	if (is_low(t->log_remaining, t->log_bytes))
-		warn(list, PROBLEM_LOG_LOW, "the log has %llu of %llu bytes left",
-		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes);
+		warn(list, PROBLEM_PEERS_NOT_LINKED,
+		     "%u of %u peers were heard lately: no update can succeed", t->linked, peers);
+	warn_space(t, list);
 	if (polling(r) && !r->memory_huge &&
 	    view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
 		warn(list, PROBLEM_NO_HUGEPAGES,
 		     "too few huge pages were free: normal pages are used");
+	if (polling(r) && !(r->disk_uring && r->disk_direct))
+		warn(list, PROBLEM_DISK_BACKEND, "the log is written by %s%s: slower",
+		     r->disk_uring ? "io_uring" : "pwritev2",
+		     r->disk_direct ? "" : " through the page cache");
 }
 
 static json_t *warnings(const struct api_view *view)
@@ -227,7 +247,7 @@ static bool healthy(const struct api_view *view)
 	if (strcmp(api_state(view), CTL_STATE_SERVING) != 0)
 		return false;
 	sum_up(view->region, &totals);
-	return !stalled(view, &totals);
+	return !stalled(view, &totals) && totals.linked + 1 >= view->config->node_count;
 }
 
 /* ---- status -----------------------------------------------------------------------------------
@@ -257,11 +277,16 @@ static json_t *status_dataplane(const struct api_view *view)
 	const struct stats_region *r = view->region;
 	uint64_t uptime_ns = r && view->now_ns > r->started_ns ? view->now_ns - r->started_ns : 0;
 
-	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s}", "pid", view->supervisor->pid,
-			 "uptime_ms", number(uptime_ns / 1000000u), "restarts",
-			 (int)view->supervisor->restarts, "workers", (int)view->config->cpu_workers,
-			 "idle", r && r->idle_spin ? "spin" : "adaptive", "hugepages",
-			 r && r->memory_huge, "device", view->config->net_device);
+	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s, s:s, s:b}", "pid",
+			 view->supervisor->pid, "uptime_ms", number(uptime_ns / 1000000u),
+			 "restarts", (int)view->supervisor->restarts, "workers",
+			 (int)view->config->cpu_workers, "idle",
+			 r && r->idle_spin ? "spin" : "adaptive", "hugepages", r && r->memory_huge,
+			 "device", view->config->net_device, "disk",
+			 !r		 ? ""
+			 : r->disk_uring ? "io_uring"
+					 : "pwritev2",
+			 "direct", r && r->disk_direct);
 }
 
 static void status_totals(const struct api_view *view, const struct totals *t, json_t *object)

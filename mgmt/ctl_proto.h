@@ -66,10 +66,12 @@
  *   "node":      {"id", "name", "address", "port", "incarnation": "3"}
  *   "cluster":   {"id": "00c0ffee00c0ffee", "nodes", "engine": "hermes", "durability": "all",
  *                 "epoch"}
- *   "dataplane": {"pid", "uptime_ms", "restarts", "workers", "idle", "hugepages": bool, "device"}
- *                pid 0: not running
+ *   "dataplane": {"pid", "uptime_ms", "restarts", "workers", "idle", "hugepages": bool, "device",
+ *                 "disk": "io_uring"|"pwritev2", "direct": bool}
+ *                pid 0: not running; disk: how the logs are written, "" while not running;
+ *                direct: past the page cache
  *   "daemon":    {"pid", "version", "uptime_ms"}
- *   "peers":     {"count", "linked"}        other nodes; linked: on every shard
+ *   "peers":     {"count", "linked"}        other nodes; linked: heard lately on every shard
  *   "shards":    {"count"}
  *   "store":     {"keys", "keys_max", "bytes", "bytes_max", "space": "OK"|"LOW"|"FULL"}
  *   "log":       {"bytes", "bytes_max"}     used and size, over all streams

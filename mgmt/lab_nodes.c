@@ -230,8 +230,10 @@ static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool ser
 		return NODE_NOT_YET;
 	word = json_string_value(json_object_get(answer, CTL_FIELD_STATE));
 	snprintf(state, 32, "%s", word ? word : "without a state");
-	if (strcmp(state, CTL_STATE_SERVING) == 0 ||
-	    (!serving && strcmp(state, CTL_STATE_WAITING) == 0))
+	/* Healthy: it has heard every peer lately, so that updates succeed. */
+	if (json_is_true(json_object_get(answer, CTL_FIELD_HEALTHY)) ||
+	    (!serving &&
+	     (strcmp(state, CTL_STATE_WAITING) == 0 || strcmp(state, CTL_STATE_SERVING) == 0)))
 		verdict = NODE_READY;
 	else if (strcmp(state, CTL_STATE_FAILED) == 0 || strcmp(state, CTL_STATE_DISK_FAILED) == 0)
 		verdict = NODE_FAILED;

@@ -217,6 +217,21 @@ static int choose_incarnation(struct node *node, struct problem *p)
 			   INCARNATION_MAX);
 }
 
+/* The superblock has been written by now, so each disk knows how it writes. */
+static void tell_disks(struct node *node)
+{
+	bool uring = true, direct = true;
+
+	for (uint16_t i = 0; i < node->worker_count; i++) {
+		const struct blockdev *disk = node->worker[i].disk;
+
+		uring = uring && strcmp(blockdev_file_backend(disk), "io_uring") == 0;
+		direct = direct && blockdev_file_direct(disk);
+	}
+	node->region->disk_uring = uring;
+	node->region->disk_direct = direct;
+}
+
 static int recover_all(struct node *node, struct problem *p)
 {
 	struct stats_region *r = node->region;
@@ -235,6 +250,7 @@ static int recover_all(struct node *node, struct problem *p)
 	r->shard_count = node->worker[0].sb.shard_count;
 	r->memory_huge = node->memory_huge;
 	r->idle_spin = node->idle == IDLE_SPIN;
+	tell_disks(node);
 	return 0;
 }
 
@@ -325,14 +341,14 @@ void node_summary(const struct node *node, char *out, size_t bytes)
 
 	snprintf(out, bytes,
 		 "node=%s id=%u cluster=%016llx incarnation=%u shards=%u workers=%u device=%s"
-		 " address=%s port=%u idle=%s memory=%s worker_mib=%llu recovered=%llu "
-		 "torn_bytes=%llu"
-		 " recovery_ms=%llu",
+		 " address=%s port=%u idle=%s memory=%s worker_mib=%llu disk=%s direct=%s"
+		 " recovered=%llu torn_bytes=%llu recovery_ms=%llu",
 		 c->node_name, (unsigned)c->node_id, (unsigned long long)c->cluster_id,
 		 r->incarnation, r->shard_count, r->worker_count, c->net_device,
 		 config_ip_text(c->net_address.ip, ip), (unsigned)c->net_port,
 		 idle_policy_name(node->idle), node->memory_huge ? "huge" : "normal",
 		 (unsigned long long)(node->worker[0].mem_bytes >> 20),
+		 r->disk_uring ? "io_uring" : "pwritev2", r->disk_direct ? "yes" : "no",
 		 (unsigned long long)r->recovered_records,
 		 (unsigned long long)r->recovered_torn_bytes,
 		 (unsigned long long)(r->recovery_ns / 1000000u));

@@ -31,8 +31,8 @@
 			     " with [memory] hugepages = \"never\"")                               \
 	X(PEERS_NOT_LINKED, 102, "start the missing nodes; check [[peer]] addresses and the link") \
 	X(STORE_LOW, 103, "delete keys, or restart with larger [memory] keys_max, value_bytes")    \
-	X(LOG_LOW, 104, "the log cannot be trimmed at this stage: move the data to a node with"    \
-			" larger [storage] wal_bytes")                                             \
+	X(LOG_LOW, 104, "the log only grows at this stage: export the data, format with larger"    \
+			" [storage] wal_bytes (a lab: a new one with --wal-bytes), import")        \
 	X(DISK_FAILED, 105, "check the disk and its kernel messages, then restart the dataplane")  \
 	X(DATAPLANE_RESTARTED, 106, "look for the reason in the log of cairnd")                    \
 	X(DATAPLANE_FAILED, 107, "cure the reason given, then: cairnctl or POST"                   \
@@ -40,6 +40,8 @@
 	X(DATAPLANE_STOPPED, 108, "POST /v1/dataplane/start")                                      \
 	X(DATAPLANE_STALLED, 109, "its polling thread makes no progress: look at CPU load and"     \
 				  " core pinning; POST /v1/dataplane/restart")                     \
+	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"        \
+			     " container), and put the data on a file system with O_DIRECT")       \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \

@@ -44,6 +44,7 @@ static int make_node(void **state)
 	region.shard_count = 4;
 	region.worker_count = 2;
 	region.memory_huge = 1;
+	region.disk_uring = region.disk_direct = 1;
 	region.started_ns = 1000000000;
 	for (int i = 0; i < 2; i++) {
 		struct worker_stats *w = &region.worker[i];
@@ -52,7 +53,7 @@ static int make_node(void **state)
 		w->linked_peers = 4;
 		w->store_keys_max = 1000;
 		w->store_blob_bytes = 1 << 20;
-		w->wal_device_bytes = w->wal_remaining_bytes = 1 << 20;
+		w->wal_device_bytes = w->wal_remaining_bytes = 8 << 20;
 		w->replica.reads = 10;
 	}
 	view = (struct api_view) { &config, &supervisor, &region, 9000000000, 4000000000, 78 };
@@ -153,18 +154,49 @@ static void warnings_have_their_reasons(void **state)
 	region.memory_huge = 0;
 	region.worker[1].linked_peers = 3;
 	region.worker[0].store_keys = region.worker[1].store_keys = 990;
-	region.worker[0].wal_remaining_bytes = region.worker[1].wal_remaining_bytes = 1000;
+	region.worker[0].wal_remaining_bytes = region.worker[1].wal_remaining_bytes = (4 << 20) - 1;
 	h = api_health(&view);
 	expect_text(h, "schema", "cairn.health/1");
-	assert_true(json_is_true(at(h, "healthy")));
+	assert_true(json_is_false(at(h, "healthy"))); /* no update can succeed */
 	expect_warnings(at(h, "reasons"), "CAIRN-0102 CAIRN-0103 CAIRN-0104 CAIRN-0101");
 	json_decref(h);
+	region.worker[1].linked_peers = 4;
+	region.worker[1].store_keys = 0;
+	region.worker[1].wal_remaining_bytes = 8 << 20;
+	h = api_health(&view);
+	assert_true(json_is_true(at(h, "healthy")));
+	expect_warnings(at(h, "reasons"),
+			"CAIRN-0103 CAIRN-0104 CAIRN-0101"); /* one worker is enough */
+	json_decref(h);
+	region.worker[1].linked_peers = 3;
 	config.memory_hugepages = CONFIG_HUGEPAGES_NEVER;
 	region.worker[1].updated_ns = 1;
 	h = api_health(&view);
 	assert_true(json_is_false(at(h, "healthy")));
 	expect_warnings(at(h, "reasons"), "CAIRN-0109 CAIRN-0102 CAIRN-0103 CAIRN-0104");
 	json_decref(h);
+}
+
+static void the_disk_backend_is_told(void **state)
+{
+	json_t *s = api_status(&view);
+
+	(void)state;
+	expect_text(s, "dataplane.disk", "io_uring");
+	assert_true(json_is_true(at(s, "dataplane.direct")));
+	json_decref(s);
+	region.disk_direct = 0;
+	s = api_status(&view);
+	assert_true(json_is_false(at(s, "dataplane.direct")));
+	expect_warnings(at(s, "warnings"), "CAIRN-0110");
+	json_decref(s);
+	region.disk_direct = 1;
+	region.disk_uring = 0;
+	s = api_status(&view);
+	expect_text(s, "dataplane.disk", "pwritev2");
+	assert_true(json_is_true(at(s, "healthy")));
+	expect_warnings(at(s, "warnings"), "CAIRN-0110");
+	json_decref(s);
 }
 
 static void a_failed_disk_is_named(void **state)
@@ -300,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup(status_of_a_healthy_node, make_node),
 		cmocka_unit_test_setup(large_numbers_are_strings, make_node),
 		cmocka_unit_test_setup(warnings_have_their_reasons, make_node),
+		cmocka_unit_test_setup(the_disk_backend_is_told, make_node),
 		cmocka_unit_test_setup(a_failed_disk_is_named, make_node),
 		cmocka_unit_test_setup(a_node_without_dataplane, make_node),
 		cmocka_unit_test_setup(counters_are_summed, make_node),
