@@ -65,9 +65,11 @@ static struct reason reason_of(enum cairn_status status)
 	case CAIRN_DENIED:
 		return (struct reason) { "CAIRN-0407", "not allowed", NULL };
 	case CAIRN_UNKNOWN:
-		return (struct reason) { "CAIRN-0408",
-					 "sent, but no answer: it may or may not have been applied",
-					 "read the key: its version tells" };
+		return (struct reason) {
+			"CAIRN-0408", "sent, but no answer: it may or may not take effect",
+			"read the key: its version tells whether it has so far; it may still"
+			" take effect later, even after a newer write"
+		};
 	case CAIRN_NOT_A_NUMBER:
 		return (struct reason) { "CAIRN-0409", "the value is no decimal number of 64 bits",
 					 "put a number first" };

@@ -20,6 +20,7 @@ struct export
 	uint64_t lines, found, missing, failed, large;
 	enum cairn_status worst;
 	bool with_version, json;
+	int read_error; /* errno that ended reading; 0: none */
 };
 
 /* The key of a line: up to the first tab, so that an imported file also serves as key list. */
@@ -29,7 +30,7 @@ static bool export_next(void *user, struct kv_record *record)
 	ssize_t bytes;
 	const char *tab;
 
-	while ((bytes = getline(&ex->text, &ex->text_bytes, ex->in)) >= 0) {
+	while (kv_read_line(ex->in, &ex->text, &ex->text_bytes, &bytes, &ex->read_error)) {
 		ex->lines++;
 		if (bytes > 0 && ex->text[bytes - 1] == '\n')
 			bytes--;
@@ -105,6 +106,8 @@ static int verdict(const struct ctl_call *call, const struct export *ex)
 	ctl_output_note("%" PRIu64 " found, %" PRIu64 " not found, %" PRIu64
 			" not answered, %" PRIu64 " too large",
 			ex->found, ex->missing, ex->failed, ex->large);
+	if (ex->read_error)
+		return kv_fail_read(ctl_args_option(call, "keys"), ex->lines, ex->read_error);
 	if (ex->failed)
 		return ctl_output_fail(ex->found ? CTL_EXIT_FAILED : kv_exit(ex->worst),
 				       "CAIRN-0423", "cairnctl health; then export again",

@@ -23,6 +23,7 @@ struct import {
 	uint64_t lines, records, acknowledged, unknown, failed, large, malformed;
 	enum cairn_status worst; /* last status of a failed record */
 	bool no_space, acked_broken;
+	int read_error; /* errno that ended reading; 0: none */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -105,7 +106,8 @@ static bool import_next(void *user, struct kv_record *record)
 	struct import *im = user;
 	ssize_t bytes;
 
-	while (!interrupted && (bytes = getline(&im->text, &im->text_bytes, im->in)) >= 0) {
+	while (!interrupted &&
+	       kv_read_line(im->in, &im->text, &im->text_bytes, &bytes, &im->read_error)) {
 		im->lines++;
 		if (bytes > 0 && im->text[bytes - 1] == '\n')
 			im->text[--bytes] = '\0';
@@ -184,6 +186,8 @@ static int verdict(const struct ctl_call *call, const struct import *im)
 				       "import the same file again; --retry does so by itself",
 				       "%" PRIu64 " records may or may not have been stored",
 				       im->unknown);
+	if (im->read_error && !interrupted)
+		return kv_fail_read(call->argument[0], im->lines, im->read_error);
 	if (interrupted)
 		return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0425", "import the same file again",
 				       "interrupted by a signal after line %" PRIu64, im->lines);

@@ -2,7 +2,10 @@
 #include "mgmt/kv_pipe.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define RESULTS_MAX    64u
@@ -170,4 +173,23 @@ int kv_pipe_run(struct kv_pipe *pipe)
 	}
 	free(r.slots);
 	return 0;
+}
+
+bool kv_read_line(FILE *in, char **text, size_t *text_bytes, ssize_t *ret_bytes, int *ret_error)
+{
+	errno = 0;
+	*ret_bytes = getline(text, text_bytes, in);
+	if (*ret_bytes >= 0 && !ferror(in))
+		return true;
+	if (!feof(in) || ferror(in))
+		*ret_error = errno ? errno : EIO;
+	return false;
+}
+
+int kv_fail_read(const char *name, uint64_t lines, int error)
+{
+	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0414",
+			       "name a readable file; what was read before has been done",
+			       "'%s': reading failed after line %" PRIu64 ": %s", name, lines,
+			       strerror(error));
 }

@@ -7,6 +7,8 @@
 #ifndef CAIRN_MGMT_KV_PIPE_H
 #define CAIRN_MGMT_KV_PIPE_H
 
+#include <sys/types.h>
+
 #include "mgmt/kv.h"
 
 #define KV_PIPE_WINDOW_MAX 1024u
@@ -35,5 +37,15 @@ struct kv_pipe {
 
 /* kv_pipe_run: runs until the input has ended and every record is done. 0 or -ENOMEM. */
 int kv_pipe_run(struct kv_pipe *pipe);
+
+/*
+ * kv_read_line: the next line into *text (getline's), its bytes into *ret_bytes, the newline among
+ * them. false: no more; *ret_error is then the errno of a failed read and untouched at the end of
+ * the file. The part of a line before a failed read is not handed out.
+ */
+bool kv_read_line(FILE *in, char **text, size_t *text_bytes, ssize_t *ret_bytes, int *ret_error);
+
+/* kv_fail_read: prints that reading the input ended early, after so many lines; the exit code. */
+int kv_fail_read(const char *name, uint64_t lines, int error);
 
 #endif
