@@ -20,7 +20,7 @@
 #include "storage/superblock.h"
 
 #define WAL_BYTES_DEFAULT (256ull << 20)
-#define WAL_BYTES_MIN	  (64ull << 10)
+#define WAL_BYTES_MIN	  (8ull << 20)
 #define SHARDS_DEFAULT	  4u
 
 struct command {
@@ -49,11 +49,12 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 	abort();
 }
 
-int cairnutil_fail(enum cairnutil_exit code, const char *cure, const char *format, ...)
+int cairnutil_fail(enum cairnutil_exit code, const char *id, const char *cure, const char *format,
+		   ...)
 {
 	va_list args;
 
-	fputs("cairnutil: ", stderr);
+	fprintf(stderr, "cairnutil: error %s: ", id);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -73,7 +74,8 @@ static void usage(FILE *out)
 	      "      --node I        this node, 0-based      --nodes N  nodes, 1..7\n"
 	      "      --shards S      shards of the cluster, 1..64 (4)\n"
 	      "      --streams W     log files, one per worker, 1..16 (1)\n"
-	      "      --wal-bytes N   size of each, with K, M or G (256M); a multiple of 4096\n"
+	      "      --wal-bytes N   size of each, with K, M or G (256M); a multiple of 4096, from "
+	      "8M\n"
 	      "  -o, --output FORM   table or json\n"
 	      "  -h, --help          this text\n"
 	      "Exit: 0 done or clean, 1 failed or damaged, 2 usage, 3 not found, 4 not permitted,\n"
@@ -155,10 +157,10 @@ static int set_number(struct cairnutil_options *o, int id, const char *text)
 			continue;
 		if (!parse_number(text, id == OPTION_CLUSTER ? 16 : 10, table[i].value) ||
 		    *table[i].value < table[i].min || *table[i].value > table[i].max)
-			return cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help lists the ranges",
-					      "--%s \"%s\": not a number from %" PRIu64
-					      " to %" PRIu64,
-					      table[i].name, text, table[i].min, table[i].max);
+			return cairnutil_fail(
+				CAIRNUTIL_USAGE, "CAIRN-0801", "cairnutil --help lists the ranges",
+				"--%s \"%s\": not a number from %" PRIu64 " to %" PRIu64,
+				table[i].name, text, table[i].min, table[i].max);
 		*table[i].has = true;
 	}
 	return 0;
@@ -179,16 +181,18 @@ static int parse(int argc, char **argv, struct cairnutil_options *o)
 		} else if (c == 'o') {
 			o->json = strcmp(optarg, "json") == 0;
 			if (!o->json && strcmp(optarg, "table") != 0)
-				rc = cairnutil_fail(CAIRNUTIL_USAGE, "use table or json",
-						    "-o \"%s\": unknown form", optarg);
+				rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0801",
+						    "use table or json", "-o \"%s\": unknown form",
+						    optarg);
 		} else if (c == '?') {
-			rc = cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help", "see above");
+			rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0802", "cairnutil --help",
+					    "see above");
 		} else {
 			rc = set_number(o, c, optarg);
 		}
 	}
 	if (rc == 0 && optind < argc)
-		rc = cairnutil_fail(CAIRNUTIL_USAGE, "cairnutil --help",
+		rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0802", "cairnutil --help",
 				    "\"%s\": unexpected argument", argv[optind]);
 	return rc;
 }
@@ -205,10 +209,12 @@ static int fill(struct cairnutil_options *o)
 {
 	static struct config c;
 	struct problem p;
+	char code[16];
 
 	if (o->config != NULL) {
 		if (config_load(o->config, &c, &p) < 0)
-			return cairnutil_fail(CAIRNUTIL_USAGE, p.cure, "%s", p.text);
+			return cairnutil_fail(CAIRNUTIL_USAGE, problem_code(p.id, code), p.cure,
+					      "%s", p.text);
 		o->data = o->data != NULL ? o->data : c.node_data;
 		number_from(c.cluster_id, &o->cluster, &o->has_cluster);
 		number_from(c.node_id, &o->node, &o->has_node);
@@ -218,26 +224,28 @@ static int fill(struct cairnutil_options *o)
 		number_from(c.storage_wal_bytes, &o->wal_bytes, &o->has_wal_bytes);
 	}
 	if (o->data == NULL)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "give --data DIR or --config FILE",
-				      "which data folder?");
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803",
+				      "give --data DIR or --config FILE", "which data folder?");
 	return 0;
 }
 
 static int check_format(const struct cairnutil_options *o)
 {
 	if (!o->has_cluster || !o->has_node || !o->has_nodes)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "give --config FILE, or all three",
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803",
+				      "give --config FILE, or all three",
 				      "--cluster, --node and --nodes are needed");
 	if (o->node >= o->nodes)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "nodes are numbered from 0",
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0804", "nodes are numbered from 0",
 				      "--node %" PRIu64 " of --nodes %" PRIu64, o->node, o->nodes);
 	if (o->streams > o->shards)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "lower --streams or raise --shards",
-				      "%" PRIu64 " streams for %" PRIu64 " shards", o->streams,
-				      o->shards);
+		return cairnutil_fail(
+			CAIRNUTIL_USAGE, "CAIRN-0804", "lower --streams or raise --shards",
+			"%" PRIu64 " streams for %" PRIu64 " shards", o->streams, o->shards);
 	if (o->wal_bytes % BLOCK_BYTES != 0 || o->wal_bytes < WAL_BYTES_MIN)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "use a multiple of 4096, at least 64K",
-				      "--wal-bytes %" PRIu64, o->wal_bytes);
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0804",
+				      "use a multiple of 4096, at least 8M", "--wal-bytes %" PRIu64,
+				      o->wal_bytes);
 	return 0;
 }
 
@@ -294,12 +302,15 @@ static int format_stream(const struct cairnutil_options *o, const char *path, ui
 static int fail_format(const char *path, int rc)
 {
 	if (rc == -ENOSPC)
-		return cairnutil_fail(CAIRNUTIL_FAILED, "free space, or give a smaller --wal-bytes",
+		return cairnutil_fail(CAIRNUTIL_FAILED, "CAIRN-0805",
+				      "free space, or give a smaller --wal-bytes",
 				      "%s: no space left for it; nothing was kept", path);
 	if (rc == -EACCES || rc == -EPERM)
-		return cairnutil_fail(CAIRNUTIL_DENIED, "give this user write permission", "%s: %s",
-				      path, strerror(-rc));
+		return cairnutil_fail(CAIRNUTIL_DENIED, "CAIRN-0806",
+				      "give this user write permission", "%s: %s", path,
+				      strerror(-rc));
 	return cairnutil_fail(rc == -EEXIST ? CAIRNUTIL_CONFLICT : CAIRNUTIL_FAILED,
+			      rc == -EEXIST ? "CAIRN-0808" : "CAIRN-0807",
 			      "nothing was kept; look at the folder and its file system", "%s: %s",
 			      path, strerror(-rc));
 }
@@ -318,7 +329,7 @@ int cairnutil_format(const struct cairnutil_options *o)
 		snprintf(path, sizeof(path), "%s/stream-%u.wal", o->data, i);
 		if (access(path, F_OK) == 0)
 			return cairnutil_fail(
-				CAIRNUTIL_CONFLICT,
+				CAIRNUTIL_CONFLICT, "CAIRN-0808",
 				"use it as it is, or move it away first; format never "
 				"overwrites",
 				"%s: exists already", path);
@@ -361,7 +372,8 @@ int main(int argc, char **argv)
 		return rc != 0 ? rc : commands[i].run(&o);
 	}
 	if (argc >= 2)
-		fprintf(stderr, "cairnutil: \"%s\": no such command\n", argv[1]);
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0802", "cairnutil --help",
+				      "\"%s\": no such command", argv[1]);
 	usage(stderr);
 	return CAIRNUTIL_USAGE;
 }

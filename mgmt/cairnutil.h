@@ -26,9 +26,9 @@ struct cairnutil_options {
 	bool has_cluster, has_node, has_nodes, has_shards, has_streams, has_wal_bytes;
 };
 
-/* cairnutil_fail: prints "cairnutil: <text>" and the cure to stderr; returns code. */
-int cairnutil_fail(enum cairnutil_exit code, const char *cure, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* cairnutil_fail: prints id (of docs/operating.md), text and cure to stderr; returns code. */
+int cairnutil_fail(enum cairnutil_exit code, const char *id, const char *cure, const char *format,
+		   ...) __attribute__((format(printf, 4, 5)));
 
 /* cairnutil_format, _inspect, _verify: the commands; return the exit code. */
 int cairnutil_format(const struct cairnutil_options *o);

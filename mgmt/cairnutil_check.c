@@ -119,16 +119,18 @@ static int survey(const struct cairnutil_options *o, struct stream_report *repor
 		snprintf(r->path, sizeof(r->path), "%s/stream-%u.wal", o->data, count);
 		rc = open_patiently(r->path, &dev);
 		if (rc == -EBUSY)
-			return cairnutil_fail(CAIRNUTIL_CONFLICT, "stop the node's dataplane first",
+			return cairnutil_fail(CAIRNUTIL_CONFLICT, "CAIRN-0809",
+					      "stop the node's dataplane first",
 					      "%s: in use by a running dataplane", r->path);
 		if (rc == -ENOENT && count == 0)
 			return cairnutil_fail(
-				CAIRNUTIL_NOT_FOUND,
+				CAIRNUTIL_NOT_FOUND, "CAIRN-0810",
 				"name the node's data folder; cairnutil format makes it",
 				"%s: no such file: not formatted", r->path);
 		if (rc == -EACCES || rc == -EPERM)
-			return cairnutil_fail(CAIRNUTIL_DENIED, "run as the user of the node",
-					      "%s: %s", r->path, strerror(-rc));
+			return cairnutil_fail(CAIRNUTIL_DENIED, "CAIRN-0806",
+					      "run as the user of the node", "%s: %s", r->path,
+					      strerror(-rc));
 		if (rc < 0) {
 			judge(r, rc == -ENOENT ? "missing" : "error", strerror(-rc), true);
 			continue;
