@@ -66,7 +66,7 @@ enum cairn_status {
 	CAIRN_NOT_SERVING = 5,	 /* no node could answer in time, or it said it cannot now */
 	CAIRN_TOO_LARGE = 6,	 /* key or value over its limit */
 	CAIRN_DENIED = 7,	 /* not allowed */
-	CAIRN_UNKNOWN = 8,	 /* sent, no answer: may or may not take effect, even later */
+	CAIRN_UNKNOWN = 8,	 /* sent, no answer: may or may not take effect, now or later */
 	/* 9 is internal: a server that forgot the session; the library opens a new one */
 	CAIRN_NOT_A_NUMBER = 10, /* incr: the value is no decimal number of 64 bits */
 	CAIRN_OVERFLOW = 11,	 /* incr: the sum would leave the range of int64_t */
