@@ -20,14 +20,21 @@ MIB = 1 << 20
 
 
 def ids_documented(_lab):
-    """Every error id in the CLI's sources has its line in docs/operating.md."""
+    """Every error id in the sources and in the problem table has its line in docs/operating.md."""
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     with open(os.path.join(root, "docs", "operating.md")) as f:
-        documented = set(re.findall(r"CAIRN-0\d{3}", f.read()))
+        text_of_docs = f.read()
+    documented = set(re.findall(r"CAIRN-0\d{3}", text_of_docs))
     used = set()
     for path in glob.glob(os.path.join(root, "mgmt", "*.c")):
         with open(path) as f:
             used |= set(re.findall(r"CAIRN-0\d{3}", f.read()))
+    with open(os.path.join(root, "mgmt", "problem.h")) as f:
+        table = re.findall(r"\tX\((\w+), (\d+),", text := f.read())
+    expect(len(table) > 35 and len(table) == text.count("\tX("), f"the problem table: {table}")
+    for name, number in table:
+        expect(f"| CAIRN-{int(number):04d} | {name} |" in text_of_docs,
+               f"not documented: {number} {name}")
     expect(len(used) > 40 and used <= documented, f"not documented: {used - documented}")
 
 
@@ -45,7 +52,11 @@ def command_lines(lab):
     for bad in ("0", "8", "-1", "three", "3x", "", "99999999999999999999"):
         lab.error("CAIRN-0706", 2, "lab", "up", f"--nodes={bad}")
     lab.error("CAIRN-0706", 2, "lab", "up", "--wal-bytes", "256Mib")
+    lab.error("CAIRN-0706", 2, "lab", "up", "--wal-bytes", "7MiB")
     lab.error("CAIRN-0706", 2, "lab", "up", "--links", "carrier-pigeon")
+    result = lab.error("CAIRN-0706", 2, "lab", "up", "--idle", "lazy")
+    for choice in ("adaptive", "spin", "auto"):
+        expect(choice in result.err, f"every choice of --idle is named: {result}")
     lab.error("CAIRN-0706", 2, "health", "--wait", "5")
     lab.error("CAIRN-0519", 2, "lab", "up", "--fault", "drop=200%")
     lab.error("CAIRN-0520", 2, "lab", "up", "--workers", 2)
@@ -81,6 +92,45 @@ def keys_and_values(lab):
     expect(lab.ctl("kv", "get", "k", code=3).out == "", "no refused write took effect")
 
 
+def broken_input(lab):
+    """Input that cannot be read, from its start or half way, is no empty input."""
+    lab.error("CAIRN-0414", 1, "kv", "import", lab.tmp)
+    lab.error("CAIRN-0414", 1, "kv", "export", "--keys", lab.tmp)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        # Closed with unread data in it, our end resets the other once its data are read.
+        theirs.send(b"unread")
+        ours.send(b"half/a\t1\nhalf/b\t2\nhalf/c\tcut o")
+        ours.close()
+        done = run(lab, "cairnctl", "kv", "import", "-", "-o", "json", stdin=theirs, env=lab.env)
+    expect(done.returncode == 1 and "CAIRN-0414" in done.stderr and "line 2" in done.stderr and
+           json.loads(done.stdout)["acknowledged"] == 2, f"an error half way: {done}")
+    lab.ctl("kv", "get", "half/b", code=0)
+    lab.ctl("kv", "get", "half/c", code=3)
+
+
+def offline(lab):
+    """cairnutil: ids and exit codes."""
+    def fails(error_id, code, *args):
+        done = run(lab, "cairnutil", *args)
+        expect(done.returncode == code and error_id in done.stderr, f"{error_id}: {done}")
+
+    where = ("--data", lab.path("none"))
+    shape = ("--cluster", "1", "--node", "0", "--nodes", "1")
+    fails("CAIRN-0801", 2, "format", *where, *shape, "--wal-bytes", "7M")
+    fails("CAIRN-0801", 2, "inspect", *where, "-o", "xml")
+    fails("CAIRN-0802", 2, "frobnicate")
+    fails("CAIRN-0802", 2, "format", *where, "more")
+    fails("CAIRN-0803", 2, "inspect")
+    fails("CAIRN-0803", 2, "format", *where)
+    fails("CAIRN-0804", 2, "format", *where, *shape, "--wal-bytes", "8388609")
+    fails("CAIRN-0001", 2, "format", "--config", lab.path("none.toml"))
+    fails("CAIRN-0810", 3, "verify", *where)
+    expect(not os.path.exists(where[1]), "nothing was made")
+    fails("CAIRN-0809", 5, "verify", "--data", os.path.join(lab.dir, "node0", "data"))
+    fails("CAIRN-0808", 5, "format", "--config", os.path.join(lab.dir, "node0", "node.toml"))
+
+
 def taken(lab):
     """Second starts: of a lab, on a gateway's port, on the same data."""
     lab.error("CAIRN-0508", 5, "lab", "up")
@@ -88,7 +138,7 @@ def taken(lab):
     lab.error("CAIRN-0509", 1, "lab", "down", "--dir", lab.tmp)
     port = lab.description()["gateway"][0].split(":")[1]
     result = lab.error("CAIRN-0516", 1, "lab", "up", "--dir", lab.path("two"), "--wal-bytes",
-                       "1MiB", "--gateway-port", port, "--nodes", 1)
+                       "8MiB", "--gateway-port", port, "--nodes", 1)
     expect(port in result.err, f"the port is named: {result}")
     lab.ctl("lab", "down", "--dir", lab.path("two"), code=0)
     config = os.path.join(lab.dir, "node0", "node.toml")
@@ -281,7 +331,8 @@ def test(build, _args):
             note(f"bad_input: {step.__name__}")
             step(lab)
         lab.up()
-        for step in (keys_and_values, taken, malformed_datagrams, machine_lacks):
+        for step in (keys_and_values, broken_input, offline, taken, malformed_datagrams,
+                     machine_lacks):
             note(f"bad_input: {step.__name__}")
             step(lab)
         lab.serving()

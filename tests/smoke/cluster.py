@@ -69,6 +69,8 @@ def shapes(lab):
     for node in status["nodes"]:
         expect(node["state"] == "SERVING" and node["peers"] == {"count": 2, "linked": 2}, node)
         expect(isinstance(node["cluster"]["id"], str), "the cluster's id is a string")
+        expect(node["dataplane"]["disk"] in ("io_uring", "pwritev2") and
+               isinstance(node["dataplane"]["direct"], bool), f"the disk's backend: {node}")
     health = lab.ctl("health", "-o", "json").json()
     expect(health["state"] in ("HEALTHY", "WARNINGS") and len(health["nodes"]) == 3, health)
     description = lab.description()
@@ -81,6 +83,34 @@ def shapes(lab):
         expect(command["summary"] in text, f"help {command['path']}: {text}")
         again = lab.ctl(*command["path"].split(), "--help", code=0).out
         expect(again == text, f"{command['path']} --help is the same text")
+
+
+def example(lab):
+    """The example program of libcairn does what it says, twice."""
+    program = os.path.join(os.path.dirname(lab.bin), "dataplane", "client", "cairn-example")
+    endpoints = ",".join("gw:" + e for e in lab.description()["gateway"])
+    for turn in (1, 2):
+        done = subprocess.run([program, endpoints], capture_output=True, text=True, timeout=60,
+                              check=False)
+        expect(done.returncode == 0 and 'value "hello, world"' in done.stdout and
+               f"number {turn}\n" in done.stdout and "100 of 100 OK" in done.stdout,
+               f"the example: {done}")
+    done = subprocess.run([program, "nonsense"], capture_output=True, text=True, timeout=60,
+                          check=False)
+    expect(done.returncode == 2 and "nonsense" in done.stderr, f"wrong endpoints: {done}")
+
+
+def silent_peer(lab):
+    """Health fails while a peer is silent, updates are refused as certainly not applied."""
+    lab.ctl("lab", "partition", "0,1|2", code=0)
+    until(lambda: lab.ctl("health").code == 1, 20, "health says that a peer is silent")
+    until(lambda: all(n["peers"]["linked"] < 2 for n in lab.nodes()), 20, "every node sees it")
+    lab.error("CAIRN-0405", 6, "kv", "put", "refused", "x", "--node", 0, "--timeout", "500ms")
+    expect("CAIRN-0102" in lab.ctl("health").err, "with the reason")
+    lab.ctl("lab", "partition", "off", code=0)
+    lab.serving()
+    lab.ctl("kv", "get", "refused", code=3)
+    lab.ctl("kv", "put", "refused", "y", "--node", 0, code=0)
 
 
 def lone_daemon(lab):
@@ -151,11 +181,31 @@ def piped(lab):
     expect(done.stdout.strip() == lab.dir, f"the folder's name: {done}")
 
 
+def race(lab):
+    """Several `lab up` and `lab down` of one folder at once: one changes it, the others say so."""
+    where = ("--dir", lab.path("race"))
+    children = [lab.spawn("lab", "up", "--nodes", 1, "--wal-bytes", "8MiB", *where,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
+    errors = [child.communicate(timeout=90)[1].decode() for child in children]
+    codes = sorted(child.returncode for child in children)
+    expect(codes == [0, 5, 5, 5], f"one lab: {codes} {errors}")
+    for child, error in zip(children, errors):
+        expect(child.returncode == 0 or "CAIRN-0506" in error or "CAIRN-0508" in error, error)
+    children = [lab.spawn("lab", *args, *where, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
+                for args in (("down",), ("up", "--nodes", 1), ("down",), ("up", "--nodes", 1))]
+    for child in children:
+        expect(child.wait(90) in (0, 1, 5), f"no half measures: {child.args}: {child.returncode}")
+    lab.ctl("lab", "down", *where, code=0)
+    expect(not os.path.exists(lab.path("race")), "the folder is gone")
+
+
 def test(build, _args):
     with Lab(build) as lab:
+        race(lab)
         piped(lab)
-        for step in (values, numbers, bytes_through, shapes, lone_daemon, dead_dataplane,
-                     nothing_left):
+        for step in (values, numbers, bytes_through, shapes, example, silent_peer, lone_daemon,
+                     dead_dataplane, nothing_left):
             note(f"cluster: {step.__name__}")
             step(lab)
 

@@ -151,7 +151,12 @@ class Lab:
         return self.ctl("status", "-o", "json").json()["nodes"]
 
     def serving(self, seconds=30):
-        until(lambda: self.ctl("health").code in (0, 8), seconds, "all nodes healthy")
+        """Waits until every node is healthy and has heard every other lately."""
+        def linked():
+            return (self.ctl("health").code in (0, 8) and
+                    all(n["peers"]["linked"] == n["peers"]["count"] for n in self.nodes()))
+
+        until(linked, seconds, "all nodes healthy and linked")
 
     def export(self, node, keys, *args, code=0):
         """{key: (value, version)} as one replica answers."""
