@@ -40,7 +40,7 @@
 	X(DATAPLANE_STOPPED, 108, "POST /v1/dataplane/start")                                      \
 	X(DATAPLANE_STALLED, 109, "its polling thread makes no progress: look at CPU load and"     \
 				  " core pinning; POST /v1/dataplane/restart")                     \
-	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"        \
+	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"       \
 			     " container), and put the data on a file system with O_DIRECT")       \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
