@@ -54,6 +54,36 @@ static void least_recently_used_goes(void **state)
 	assert_null(session_open(&table, 6, 10, &evicted));
 }
 
+/*
+ * A copy of an OPEN that the network kept for long: while the session lives it is just named again,
+ * with all it remembers. Once it has given way the copy opens another one: requests of the first
+ * must never be taken for this one's, which remembers none of their outcomes.
+ */
+static void open_arrives_late(void **state)
+{
+	struct session_outcome out = { .request = 1, .status = STATUS_OK };
+	const struct session_outcome *o = NULL;
+	bool evicted;
+	struct session *s = session_open(&table, 1, 1, &evicted);
+	uint64_t id = s->id;
+
+	(void)state;
+	session_begin(s, 1);
+	session_finish(s, &out);
+	assert_ptr_equal(session_open(&table, 1, 2, &evicted), s);
+	assert_int_equal(session_check(s, 1, &o), SESSION_DONE);
+	for (uint64_t nonce = 2; nonce <= 5; nonce++)
+		session_open(&table, nonce, nonce + 1, &evicted);
+	assert_true(evicted);
+	assert_null(session_find(&table, id));
+	s = session_open(&table, 1, 9, &evicted);
+	assert_true(evicted);
+	assert_true(s->id != id);
+	assert_null(session_find(&table, id));
+	assert_ptr_equal(session_find(&table, s->id), s);
+	assert_int_equal(session_check(s, 1, &o), SESSION_NEW);
+}
+
 static void one_outcome_each(void **state)
 {
 	const struct session_outcome *o = NULL;
@@ -80,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(open_is_idempotent, fresh),
 		cmocka_unit_test_setup(least_recently_used_goes, fresh),
+		cmocka_unit_test_setup(open_arrives_late, fresh),
 		cmocka_unit_test_setup(one_outcome_each, fresh),
 	};
 
