@@ -54,8 +54,11 @@ static struct reason reason_of(enum cairn_status status)
 		return (struct reason) { "CAIRN-0403", "the node has no room for it at the moment",
 					 "try again" };
 	case CAIRN_NO_SPACE:
-		return (struct reason) { "CAIRN-0404", "store or log of a node is nearly full",
-					 "delete keys, or give the nodes more memory and log" };
+		return (struct reason) {
+			"CAIRN-0404", "store or log of a node is nearly full",
+			"cairnctl health says which: delete keys where it is the store; a"
+			" log only grows, give it more wal_bytes"
+		};
 	case CAIRN_NOT_SERVING:
 		return (struct reason) { "CAIRN-0405",
 					 "no answer, or the node cannot serve; nothing was changed",

@@ -178,7 +178,7 @@ static int verdict(const struct ctl_call *call, const struct import *im)
 	if (im->no_space)
 		return ctl_output_fail(
 			CTL_EXIT_FAILED, "CAIRN-0404",
-			"give the nodes more memory and log, or import less",
+			"cairnctl health says which; give the nodes more, or import less",
 			"store or log of a node is nearly full; stopped at line %" PRIu64,
 			im->lines);
 	if (im->unknown)
