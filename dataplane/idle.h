@@ -5,9 +5,9 @@
  *
  *   spin      never gives the core away: for a core of its own. More spinners than cores cost a
  *             scheduler tick (4 ms) a step.
- *   adaptive  after work stay hot with sched_yield for about one durable write, then sleep: a sixteenth of the time
- *             it has been idle, so that waking late costs a sixteenth at most, and a node nobody
- *             uses costs little; never past the next deadline.
+ *   adaptive  after work stay hot with sched_yield for as long as a durable write may take, then
+ *             sleep: a sixteenth of the time it has been idle, so that waking late costs a
+ *             sixteenth at most and a node nobody uses costs little; never past the next deadline.
  */
 #ifndef CAIRN_DATAPLANE_IDLE_H
 #define CAIRN_DATAPLANE_IDLE_H
@@ -21,7 +21,7 @@ enum idle_policy {
 
 /* One constant set: measured on two shared cores, see docs/architecture.md. */
 #define IDLE_YIELDS	  64u	 /* empty rounds that only yield */
-#define IDLE_HOT_NS	  200000u /* yield for this long at least: about one durable write */
+#define IDLE_HOT_NS	  500000u /* yield for this long at least: some durable writes */
 #define IDLE_SLEEP_NS	  15000u /* the shortest sleep */
 #define IDLE_SLEEP_MAX_NS 250000u /* the longest */
 #define IDLE_SLEEP_SHARE  16u	 /* sleep this part of the idle time so far */

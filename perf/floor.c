@@ -101,6 +101,13 @@ void floor_stop(struct floor *f)
 }
 
 /* The process that has ended, or 0: all are alive. */
+void floor_pause(struct floor *f, bool pause)
+{
+	for (uint32_t i = 0; i < FLOOR_PROCESSES; i++)
+		if (f->pid[i] > 0)
+			kill(f->pid[i], pause ? SIGSTOP : SIGCONT);
+}
+
 static pid_t dead_process(struct floor *f)
 {
 	for (uint32_t i = 0; i < FLOOR_PROCESSES; i++) {

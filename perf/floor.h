@@ -47,6 +47,9 @@ int floor_connect(struct floor *f);
 /* floor_run: one request after the other for secs seconds, recorded in *h. As above. */
 int floor_run(struct floor *f, double secs, struct histogram *h);
 
+/* floor_pause: stops the processes, so that they cost nothing, or lets them go on. */
+void floor_pause(struct floor *f, bool pause);
+
 /* floor_stop: ends the processes and removes what is left of their files. Safe after any failure.
  */
 void floor_stop(struct floor *f);
