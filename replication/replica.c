@@ -497,8 +497,11 @@ uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node)
 static void on_open(struct replica *r, const struct event *ev, struct actions *a)
 {
 	uint8_t *value = r->opened;
+	bool foreign = ev->header->cluster != 0 && ev->header->cluster != r->config.cluster;
 	bool evicted;
-	struct session *s = session_open(&r->sessions, ev->message->id, r->now_ns, &evicted);
+	struct session *s = foreign ? NULL :
+				      session_open(&r->sessions, ev->message->id, r->now_ns,
+						   &evicted);
 	struct wire_message m = {
 		.type = WIRE_OPENED, .id = ev->message->id, .value = value,
 		.value_bytes = WIRE_OPEN_BYTES,
@@ -506,9 +509,10 @@ static void on_open(struct replica *r, const struct event *ev, struct actions *a
 
 	memset(value, 0, WIRE_OPEN_BYTES);
 	if (!s) {
-		m.status = STATUS_BUSY;
+		m.status = foreign ? STATUS_NOT_SERVING : STATUS_BUSY;
 		reply(a, 0, &ev->from, &m);
-		r->counters.busy++;
+		r->counters.foreign_cluster += foreign;
+		r->counters.busy += !foreign;
 		return;
 	}
 	r->counters.sessions_opened++;

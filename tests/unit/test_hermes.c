@@ -781,6 +781,22 @@ static void an_unknown_session_is_told_so(void **state)
 	holds(0, HERMES_VALID, 0, "");
 }
 
+static void a_client_of_another_cluster_gets_no_session(void **state)
+{
+	static uint8_t zero[WIRE_OPEN_BYTES];
+	struct wire_header h = { .kind = WIRE_REQUEST, .cluster = 78, .from = 0xff, .to = 0 };
+	struct wire_message m = { .type = WIRE_OPEN, .id = 5, .value = zero,
+		.value_bytes = WIRE_OPEN_BYTES };
+	struct event ev = { .kind = EVENT_REQUEST, .header = &h, .message = &m };
+	uint64_t session = nodes[0].session;
+
+	(void)state;
+	step(0, &ev);
+	assert_int_equal(nodes[0].session, 0); /* the answer names none */
+	assert_int_equal(replica_counters(nodes[0].r)->foreign_cluster, 1);
+	nodes[0].session = session;
+}
+
 static void a_silent_peer_fails_updates_fast(void **state)
 {
 	(void)state;
@@ -883,6 +899,7 @@ int main(void)
 		CASE(acks_to_a_dead_incarnation_are_not_sent),
 		CASE(a_retried_update_takes_effect_once),
 		CASE(an_unknown_session_is_told_so),
+		CASE(a_client_of_another_cluster_gets_no_session),
 		CASE(a_silent_peer_fails_updates_fast),
 		CASE(low_space_keeps_deletes_and_reads),
 		CASE(a_failed_disk_makes_no_promises),
