@@ -340,6 +340,22 @@ static void enqueue(struct replica *r, struct entry *e, struct op *op)
 	e->wait_last = index;
 }
 
+/* waits_already: this read is in the queue; a copy of its request would only lengthen it. */
+static bool waits_already(const struct replica *r, const struct entry *e, const struct op *read)
+{
+	uint32_t index = e->op == OP_NONE ? e->wait_first : e->op;
+
+	while (index != OP_NONE) {
+		const struct op *op = &r->ops[index];
+
+		if (op->type == WIRE_GET && op->session == read->session &&
+		    op->request == read->request)
+			return true;
+		index = index == e->op ? e->wait_first : op->next;
+	}
+	return false;
+}
+
 static void dequeue_to_front(struct replica *r, struct entry *e)
 {
 	uint32_t index = e->wait_first;
@@ -411,6 +427,11 @@ void hermes_submit(struct replica *r, const struct event *ev, struct op *op, str
 	}
 	if (mutant(5) && op->type == WIRE_GET) {
 		reply_read(r, op, e, a);
+		replica_op_free(r, op);
+		return;
+	}
+	if (op->type == WIRE_GET && waits_already(r, e, op)) {
+		r->counters.duplicate_requests++;
 		replica_op_free(r, op);
 		return;
 	}

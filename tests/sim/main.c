@@ -31,9 +31,9 @@ struct job {
 
 static void usage(FILE *out)
 {
-	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 3..7] [--jobs J] [--digest-only]\n"
+	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 1..7] [--jobs J] [--digest-only]\n"
 	      "                 [--ops-min N]: fail with fewer operations checked\n"
-	      "       cairn-sim --seed S [--nodes 3..7] [--trace] [--history FILE]\n"
+	      "       cairn-sim --seed S [--nodes 1..7] [--trace] [--history FILE]\n"
 #ifdef CAIRN_MUTANTS
 	      "       --mutant N: with this deliberate fault (tests/mutants.h)\n"
 #endif
@@ -69,7 +69,7 @@ static void parse_one(struct options *o, int code, const char *name)
 	} else if (code == 'o') {
 		o->ops_min = number(name, optarg, 0, UINT64_MAX);
 	} else if (code == 'n') {
-		o->nodes = (uint32_t)number(name, optarg, 3, NODES_MAX);
+		o->nodes = (uint32_t)number(name, optarg, 1, NODES_MAX);
 	} else if (code == 'j') {
 		o->jobs = (uint32_t)number(name, optarg, 1, JOBS_MAX);
 	} else if (code == 't') {
