@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -28,9 +29,14 @@ static size_t answer_append(char *data, size_t size, size_t count, void *user)
 	return bytes;
 }
 
-/* curl says only "could not connect"; the errno of our own connect says why. */
-static int probe(const char *socket_path)
+/*
+ * curl says only "could not connect"; the errno of our own connect says why. It waits while the
+ * daemon's backlog is full, so it has a limit too.
+ */
+static int probe(const char *socket_path, uint64_t timeout_ms)
 {
+	struct timeval limit = { .tv_sec = (time_t)(timeout_ms / 1000),
+				 .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, rc = 0;
 
@@ -40,8 +46,9 @@ static int probe(const char *socket_path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		rc = -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		rc = errno == EAGAIN || errno == EINPROGRESS ? -ETIMEDOUT : -errno;
 	close(fd);
 	return rc;
 }
@@ -75,7 +82,7 @@ int ctl_http_request(const char *socket_path, const char *path, bool post, uint6
 	static struct answer answer;
 	char url[128];
 	CURL *curl;
-	int rc = probe(socket_path);
+	int rc = probe(socket_path, timeout_ms);
 
 	if (rc) {
 		snprintf(error, CTL_HTTP_ERROR_BYTES, "%s", strerror(-rc));
@@ -92,6 +99,7 @@ int ctl_http_request(const char *socket_path, const char *path, bool post, uint6
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, answer_append);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);

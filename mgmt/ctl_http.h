@@ -16,7 +16,7 @@
  * *ret_body (the caller's reference), its HTTP status in *ret_status. Otherwise a negative errno
  * and the reason in error: -ENOENT no such socket, -ECONNREFUSED nobody listens, -EACCES not
  * allowed, -ETIMEDOUT, -ENAMETOOLONG, -EPROTO for an answer that is no JSON object or too long,
- * -EIO else.
+ * -EIO else. timeout_ms bounds waiting for a place in the daemon's backlog, and then the request.
  */
 int ctl_http_request(const char *socket_path, const char *path, bool post, uint64_t timeout_ms,
 		     long *ret_status, json_t **ret_body, char error[CTL_HTTP_ERROR_BYTES]);

@@ -152,13 +152,9 @@ static int wait_ms(const struct daemon_state *d)
 {
 	int http_ms = http_timeout_ms(d->http);
 	uint64_t now = now_ns(), deadline = d->supervisor.deadline_ns;
-
-	if (deadline == UINT64_MAX)
-		return http_ms;
 	uint64_t ms = deadline > now ? (deadline - now) / 1000000u + 1 : 0;
-	if (http_ms >= 0 && (uint64_t)http_ms < ms)
-		return http_ms;
-	return ms > 60000 ? 60000 : (int)ms;
+
+	return (uint64_t)http_ms < ms ? http_ms : (int)ms;
 }
 
 static void loop(struct daemon_state *d, int signals)

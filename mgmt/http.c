@@ -14,6 +14,7 @@
 #define HTTP_CONNECTIONS_MAX 32u
 #define HTTP_MEMORY_BYTES    16384u /* of one connection: request line and headers */
 #define HTTP_TIMEOUT_S	     5u
+#define HTTP_WAIT_MS_MAX     500
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -167,9 +168,13 @@ int http_timeout_ms(const struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG timeout;
 
-	if (MHD_get_timeout(http->daemon, &timeout) != MHD_YES)
-		return -1;
-	return timeout > 60000 ? 60000 : (int)timeout;
+	/*
+	 * At its limit of connections the library stops watching the listening socket and starts
+	 * again only in a later run, which no event announces and no timeout asks for.
+	 */
+	if (MHD_get_timeout(http->daemon, &timeout) != MHD_YES || timeout > HTTP_WAIT_MS_MAX)
+		return HTTP_WAIT_MS_MAX;
+	return (int)timeout;
 }
 
 void http_run(struct http *http)

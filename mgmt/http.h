@@ -27,7 +27,10 @@ typedef unsigned http_handler(void *context, const char *method, const char *pat
 int http_start(const char *path, unsigned mode, http_handler *handler, void *context,
 	       struct http **ret_http, struct problem *p);
 
-/* http_fd: readable when http_run has something to do. http_timeout_ms: latest time for it; -1. */
+/*
+ * http_fd: readable when http_run has something to do. http_timeout_ms: call it after this time at
+ * the latest in any case, 0..500 ms.
+ */
 int http_fd(const struct http *http);
 int http_timeout_ms(const struct http *http);
 void http_run(struct http *http);
