@@ -49,13 +49,18 @@ static int program_of(const char *pid)
 	return -1;
 }
 
-/* An argument inside dir: true, and the node it names ("DIR/node<i>/...") in *node. */
+/*
+ * An argument inside dir: true, and the node it names ("DIR/node<i>/...") in *node. The path is the
+ * whole argument, or what follows "=": dir in the middle of a path belongs to another lab.
+ */
 static bool argument_inside(const char *argument, const char *dir, int *node)
 {
-	const char *at = strstr(argument, dir);
+	const char *at = *argument == '/' ? argument : strchr(argument, '=');
 	size_t n = strlen(dir);
 
-	if (!at || at[n] != '/')
+	if (at && *at == '=')
+		at++;
+	if (!at || strncmp(at, dir, n) != 0 || at[n] != '/')
 		return false;
 	if (strncmp(at + n, "/node", 5) == 0 && at[n + 5] >= '0' && at[n + 5] <= '9')
 		*node = (int)strtol(at + n + 5, NULL, 10);
