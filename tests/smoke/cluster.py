@@ -5,6 +5,7 @@ daemon's death does not disturb its dataplane, and a new one takes it over."""
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 
@@ -113,6 +114,24 @@ def silent_peer(lab):
     lab.ctl("kv", "put", "refused", "y", "--node", 0, code=0)
 
 
+def crowd(lab):
+    """More connections at once than a daemon serves: it answers again when they are gone."""
+    path = lab.nodes()[0]["socket"]
+    crowd = []
+    for _ in range(80):
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        one.setblocking(False)
+        crowd.append(one)
+        try:
+            one.connect(path)
+            one.send(b"GET /v1")
+        except BlockingIOError:  # its backlog is full: a crowd indeed
+            pass
+    for one in crowd:
+        one.close()
+    until(lambda: lab.ctl("health", timeout=20).code in (0, 8), 20, "it answers after a crowd")
+
+
 def lone_daemon(lab):
     """SIGKILL of a daemon: its dataplane keeps serving, without a gap; the next one takes over."""
     dataplane, daemon = lab.pid("cairn-dataplane", 1), lab.pid("cairnd", 1)
@@ -200,12 +219,48 @@ def race(lab):
     expect(not os.path.exists(lab.path("race")), "the folder is gone")
 
 
+def late_race(lab):
+    """A second `lab up` while the first one is at work: it is told so, and harms nothing."""
+    where = ("--dir", lab.path("late"))
+    up = ("lab", "up", "--nodes", 2, "--wal-bytes", "8MiB", *where)
+    first = lab.spawn(*up, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until(lambda: first.poll() is not None or os.path.exists(lab.path("late", "lab.json")), 30,
+          "the first one has begun")
+    second = lab.ctl(*up)
+    error = first.communicate(timeout=90)[1].decode()
+    expect(first.returncode == 0, f"the first one wins: {error}")
+    expect(second.code == 5 and ("CAIRN-0506" in second.err or "CAIRN-0508" in second.err), second)
+    lab.error("CAIRN-0508", 5, *up)
+    lab.ctl("kv", "put", "a", "b", *where, code=0)
+    expect(len(lab.ctl("lab", "status", "-o", "json", *where, code=0).json()["processes"]) == 5,
+           "a switch, two daemons, two dataplanes")
+    lab.ctl("lab", "down", *where, code=0)
+
+
+def namesakes(lab):
+    """A lab whose path has another lab's whole path in it is another lab."""
+    short = lab.path("a")
+    long = lab.path("s") + short
+    os.makedirs(os.path.dirname(long))
+    up = ("lab", "up", "--nodes", 1, "--wal-bytes", "8MiB")
+    lab.ctl(*up, "--dir", short, code=0)
+    lab.ctl(*up, "--dir", long, code=0)
+    lab.ctl("kv", "put", "a", "b", "--dir", long, code=0)
+    lab.ctl("lab", "down", "--dir", short, code=0)
+    expect(lab.ctl("kv", "get", "a", "--dir", long, code=0).out == "b\n", "the other one serves")
+    lab.ctl("health", "--dir", long, code=0)
+    lab.ctl("lab", "down", "--dir", long, code=0)
+    expect(not os.path.exists(long), "and goes when told")
+
+
 def test(build, _args):
     with Lab(build) as lab:
         race(lab)
+        late_race(lab)
+        namesakes(lab)
         piped(lab)
-        for step in (values, numbers, bytes_through, shapes, example, silent_peer, lone_daemon,
-                     dead_dataplane, nothing_left):
+        for step in (values, numbers, bytes_through, shapes, example, silent_peer, crowd,
+                     lone_daemon, dead_dataplane, nothing_left):
             note(f"cluster: {step.__name__}")
             step(lab)
 
