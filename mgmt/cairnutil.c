@@ -266,7 +266,9 @@ static int make_folders(const char *path)
 	return mkdir(part, 0750) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* format_stream: the superblock comes last, so that a file cut short by a crash stays unformatted.
+/*
+ * format_stream: under another name until it is whole and durable, so that a crash leaves nothing
+ * that looks like a log; what it does leave, the next format removes.
  */
 static int format_stream(const struct cairnutil_options *o, const char *path, uint16_t stream)
 {
@@ -280,22 +282,30 @@ static int format_stream(const struct cairnutil_options *o, const char *path, ui
 		.node = (uint8_t)o->node,
 		.node_count = (uint8_t)o->nodes,
 	};
+	char next[PATH_MAX];
 	struct blockdev *dev;
 	int rc;
+
+	if (snprintf(next, sizeof(next), "%s.tmp", path) >= (int)sizeof(next))
+		return -ENAMETOOLONG;
+	if (unlink(next) < 0 && errno != ENOENT)
+		return -errno;
 
 	sb.fingerprint = superblock_fingerprint(sb.cluster, sb.node_count, sb.shard_count);
 	if (getrandom(&sb.device_id, sizeof(sb.device_id), 0) != sizeof(sb.device_id))
 		return -EIO;
-	rc = blockdev_file_create(path, o->wal_bytes);
+	rc = blockdev_file_create(next, o->wal_bytes);
 	if (rc < 0)
 		return rc;
-	rc = blockdev_file_open(path, NULL, &dev);
+	rc = blockdev_file_open(next, NULL, &dev);
 	if (rc == 0) {
 		rc = superblock_format(dev, scratch, &sb);
 		blockdev_file_close(dev);
 	}
+	if (rc == 0)
+		rc = blockdev_file_rename(next, path);
 	if (rc < 0)
-		unlink(path);
+		unlink(next);
 	return rc;
 }
 

@@ -81,7 +81,7 @@ static void read_stream(struct stream_report *r, struct blockdev *dev, uint16_t 
 	else if (rc == -EPROTONOSUPPORT)
 		judge(r, "newer", "written by a newer release", true);
 	else if (rc == -ENXIO)
-		judge(r, "short", "the file is shorter than at format", true);
+		judge(r, "short", "the file is shorter than at format: it was cut", true);
 	else if (rc < 0)
 		judge(r, "error", strerror(-rc), true);
 	else if (sb->stream != index ||
@@ -131,6 +131,13 @@ static int survey(const struct cairnutil_options *o, struct stream_report *repor
 			return cairnutil_fail(CAIRNUTIL_DENIED, "CAIRN-0806",
 					      "run as the user of the node", "%s: %s", r->path,
 					      strerror(-rc));
+		if (rc == -ENXIO || rc == -EISDIR || rc == -ENOTBLK) {
+			judge(r, rc == -ENXIO ? "short" : "error",
+			      rc == -ENXIO ? "its size is not that of a log: it was cut"
+					   : "not a regular file or block device",
+			      true);
+			continue;
+		}
 		if (rc < 0) {
 			judge(r, rc == -ENOENT ? "missing" : "error", strerror(-rc), true);
 			continue;

@@ -147,6 +147,21 @@ static int not_formatted(struct node_worker *w, const char *path, const char *wh
 			    w->node->config->file);
 }
 
+/* A log file only ever has the size it was formatted with, so waiting cures nothing. */
+static int cut(struct node_worker *w, const char *path)
+{
+	struct stat st = { 0 };
+
+	(void)stat(path, &st);
+	if (w->sb.device_bytes == 0)
+		return problem_set(&w->problem, PROBLEM_LOG_ROT,
+				   "%s: the file is %lld bytes, which no log is: it was cut", path,
+				   (long long)st.st_size);
+	return problem_set(&w->problem, PROBLEM_LOG_ROT,
+			   "%s: the file is %lld bytes, formatted for %llu: it was cut", path,
+			   (long long)st.st_size, (unsigned long long)w->sb.device_bytes);
+}
+
 int node_log_problem(struct node_worker *w, int error, const char *doing)
 {
 	char path[CONFIG_PATH_BYTES + 32];
@@ -158,6 +173,8 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 		return not_formatted(w, path, "there is no such file: not formatted");
 	case -ENODATA:
 		return not_formatted(w, path, "not formatted");
+	case -ENXIO:
+		return cut(w, path);
 	case -EBADMSG:
 		id = PROBLEM_LOG_ROT;
 		break;
@@ -167,6 +184,10 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 	case -EOVERFLOW:
 		id = PROBLEM_INCARNATIONS_USED;
 		break;
+	case -EISDIR:
+	case -ENOTBLK:
+		return problem_set(&w->problem, PROBLEM_WRONG_DATA,
+				   "%s: not a regular file or block device", path);
 	case -EACCES:
 	case -EPERM:
 	case -EROFS:
@@ -185,7 +206,6 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 	return problem_set(&w->problem, id, "%s: %s: %s", path, doing,
 			   error == -EBADMSG	       ? "damaged"
 			   : error == -EPROTONOSUPPORT ? "written by a newer release"
-			   : error == -ENXIO	       ? "file is shorter than at format"
 						       : strerror(-error));
 }
 

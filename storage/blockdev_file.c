@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -117,6 +118,20 @@ int blockdev_file_create(const char *path, uint64_t bytes)
 	return rc;
 }
 
+int blockdev_file_rename(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0) {
+		/* Some file systems have no such flag. */
+		if (errno != EINVAL && errno != ENOSYS)
+			return -errno;
+		if (access(to, F_OK) == 0)
+			return -EEXIST;
+		if (rename(from, to) < 0)
+			return -errno;
+	}
+	return sync_directory(to);
+}
+
 static int find_bytes(struct blockdev *dev)
 {
 	struct stat st;
@@ -130,7 +145,7 @@ static int find_bytes(struct blockdev *dev)
 	if (end < 0)
 		return -errno;
 	if (end == 0 || end % BLOCK_BYTES != 0)
-		return -EINVAL;
+		return -ENXIO;
 	dev->bytes = (uint64_t)end;
 	return 0;
 }
@@ -156,13 +171,17 @@ static int probe_direct(struct blockdev *dev)
 
 static int open_locked(struct blockdev *dev, const char *path)
 {
-	int flags = (dev->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+	/* A FIFO would wait for its other end here; find_bytes refuses it. */
+	int flags = (dev->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
 
 	dev->fd = open(path, flags | O_DIRECT);
 	dev->direct = dev->fd >= 0;
 	if (dev->fd < 0 && errno == EINVAL)
 		dev->fd = open(path, flags);
 	if (dev->fd < 0)
+		return -errno;
+	/* For the open alone: with it io_uring may end transfers with EAGAIN. */
+	if (fcntl(dev->fd, F_SETFL, fcntl(dev->fd, F_GETFL) & ~O_NONBLOCK) < 0)
 		return -errno;
 	if (flock(dev->fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;

@@ -25,12 +25,18 @@ struct blockdev_file_options {
 int blockdev_file_create(const char *path, uint64_t bytes);
 
 /*
+ * blockdev_file_rename: gives a closed file its final name, durably. 0; -EEXIST: something has that
+ * name, untouched; or another negative errno.
+ */
+int blockdev_file_rename(const char *from, const char *to);
+
+/*
  * blockdev_file_open: locks the file (released by close or by the end of the process), and flushes
  * it, so that what a killed process left in a volatile cache is durable before it is believed.
  * options may be NULL. Allocates. -EBUSY: another open holds it (already in use), or its process
  * was killed some milliseconds ago and the kernel still completes its writes: try again for a
- * moment; -EISDIR, -ENOTBLK: neither file nor block device; -EINVAL: size is zero or not a multiple
- * of BLOCK_BYTES; or open's error.
+ * moment; -EISDIR, -ENOTBLK: neither file nor block device; -ENXIO: size is zero or not a multiple
+ * of BLOCK_BYTES, so not what blockdev_file_create made; or open's error.
  */
 int blockdev_file_open(const char *path, const struct blockdev_file_options *options,
 		       struct blockdev **ret_dev);

@@ -164,10 +164,8 @@ int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *r
 		return -EPROTONOSUPPORT;
 	if (best.generation == 0)
 		return verdict[0] == -ENODATA && verdict[1] == -ENODATA ? -ENODATA : -EBADMSG;
-	if (best.device_bytes > blockdev_bytes(dev))
-		return -ENXIO;
 	*ret_sb = best;
-	return 0;
+	return best.device_bytes > blockdev_bytes(dev) ? -ENXIO : 0;
 }
 
 int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb)

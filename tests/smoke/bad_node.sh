@@ -111,7 +111,33 @@ expect "damaged superblock" 1 CAIRN-0204 "$bin/cairn-dataplane" -c "$work/torn.t
 settings short
 "$bin/cairnutil" format --config "$work/short.toml" >/dev/null
 truncate -s 512K "$work/short/stream-0.wal"
-expect "short file" 1 'shorter than at format' "$bin/cairn-dataplane" -c "$work/short.toml"
+expect "short file" 1 'CAIRN-0204.*is 524288 bytes, formatted for 8388608' \
+	"$bin/cairn-dataplane" -c "$work/short.toml"
+for size in 4096 8192 5000000 100 0; do
+	truncate -s $size "$work/short/stream-0.wal"
+	expect "file of $size bytes" 1 "CAIRN-0204.*is $size bytes" \
+		"$bin/cairn-dataplane" -c "$work/short.toml"
+	expect "verify, $size bytes" 1 'it was cut' "$bin/cairnutil" verify -d "$work/short"
+done
+rm "$work/short/stream-0.wal"
+mkfifo "$work/short/stream-0.wal"
+expect "a FIFO" 1 CAIRN-0203 "$bin/cairn-dataplane" -c "$work/short.toml"
+expect "verify, a FIFO" 1 'not a regular file' "$bin/cairnutil" verify -d "$work/short"
+rm "$work/short/stream-0.wal"
+for other in /dev/zero "$work"; do
+	ln -sfn "$other" "$work/short/stream-0.wal"
+	expect "verify, $other" 1 'not a regular file' "$bin/cairnutil" verify -d "$work/short"
+done
+
+# A format that was interrupted is done again.
+settings again
+head -c 20000 /dev/urandom >"$work/again/stream-0.wal.tmp"
+expect "format again" 0 formatted "$bin/cairnutil" format --config "$work/again.toml"
+expect "verify it" 0 '0 of 1' "$bin/cairnutil" verify -d "$work/again"
+[ ! -e "$work/again/stream-0.wal.tmp" ] || {
+	echo "FAILED format left its temporary file"
+	failed=$((failed + 1))
+}
 
 settings full
 expect "full disk, format" 1 'no space left' unshare -rm bash -c \
