@@ -90,6 +90,16 @@ static void read_stream(struct stream_report *r, struct blockdev *dev, uint16_t 
 		judge(r, "foreign", "belongs to another stream or cluster shape", true);
 	else
 		read_log(r, dev);
+	if (rc < 0 || r->damaged)
+		return;
+	rc = superblock_damaged_copy(dev, scratch);
+	if (rc >= 0)
+		judge(r, "copy",
+		      rc == 0 ? "superblock copy 0 (offset 0) is damaged; the data are intact, the"
+				" next start writes it anew"
+			      : "superblock copy 1 (offset 4096) is damaged; the data are intact,"
+				" the next start writes it anew",
+		      true);
 }
 
 /* open_patiently: the kernel may hold the lock of a killed process for some milliseconds. */

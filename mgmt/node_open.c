@@ -13,6 +13,7 @@
 #include "dataplane/netdev_dpdk.h"
 #include "mgmt/ctl_proto.h"
 #include "mgmt/lock.h"
+#include "mgmt/log.h"
 #include "mgmt/node_priv.h"
 #include "storage/blockdev_file.h"
 
@@ -270,6 +271,11 @@ int node_disk_open(struct node_worker *w)
 	rc = superblock_read(w->disk, scratch, &w->sb);
 	if (rc < 0)
 		return node_log_problem(w, rc, "cannot read the superblock");
+	rc = superblock_damaged_copy(w->disk, scratch);
+	if (rc >= 0)
+		log_event(LOG_LEVEL_WARNING, "superblock_copy_damaged",
+			  "file=\"%s\" copy=%d data=intact cure=\"this start writes it anew\"", path,
+			  rc);
 	return check_owner(w, path);
 }
 

@@ -168,6 +168,24 @@ int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *r
 	return best.device_bytes > blockdev_bytes(dev) ? -ENXIO : 0;
 }
 
+int superblock_damaged_copy(struct blockdev *dev, uint8_t *scratch)
+{
+	struct superblock copy;
+	int rc;
+
+	for (int i = 0; i < (int)SUPERBLOCK_COPIES; i++) {
+		rc = blockdev_read(dev, (uint64_t)i, scratch, BLOCK_BYTES,
+				   (uint64_t)i * BLOCK_BYTES);
+		if (rc == 0)
+			rc = finish(dev);
+		if (rc < 0)
+			return rc;
+		if (!superblock_decode(scratch, &copy))
+			return i;
+	}
+	return -ENOENT;
+}
+
 int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb)
 {
 	struct superblock next = *sb;

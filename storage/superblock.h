@@ -61,6 +61,12 @@ int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct super
 int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *ret_sb);
 
 /*
+ * superblock_damaged_copy: after a superblock_read that gave 0: the copy, 0 or 1, that is not
+ * intact, which superblock_advance will write anew; -ENOENT: both are; or the device's error.
+ */
+int superblock_damaged_copy(struct blockdev *dev, uint8_t *scratch);
+
+/*
  * superblock_advance: makes sb->incarnation + 1 durable in both copies (generation + 1, then
  * generation + 2; the older copy is overwritten first) and updates *sb. -EOVERFLOW when
  * incarnations are used up. Blocks.

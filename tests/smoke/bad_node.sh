@@ -106,6 +106,11 @@ done
 settings torn
 "$bin/cairnutil" format --config "$work/torn.toml" >/dev/null
 printf 'rot' | dd of="$work/torn/stream-0.wal" bs=1 seek=40 conv=notrunc status=none
+expect "one damaged copy" 1 'superblock copy 0.*data are intact' \
+	"$bin/cairnutil" verify -d "$work/torn"
+sed -i 's/^id = "bad1"/id = "bad2"/' "$work/torn.toml"
+expect "one damaged copy, a node" 1 'superblock_copy_damaged.*copy=0' \
+	"$bin/cairn-dataplane" -c "$work/torn.toml"
 printf 'rot' | dd of="$work/torn/stream-0.wal" bs=1 seek=4136 conv=notrunc status=none
 expect "damaged superblock" 1 CAIRN-0204 "$bin/cairn-dataplane" -c "$work/torn.toml"
 settings short
