@@ -21,7 +21,7 @@ enum idle_policy {
 
 /* One constant set: measured on two shared cores, see docs/architecture.md. */
 #define IDLE_YIELDS	  64u	 /* empty rounds that only yield */
-#define IDLE_HOT_NS	  500000u /* yield for this long at least: some durable writes */
+#define IDLE_HOT_NS	  300000u /* yield for this long at least: a slow durable write */
 #define IDLE_SLEEP_NS	  15000u /* the shortest sleep */
 #define IDLE_SLEEP_MAX_NS 250000u /* the longest */
 #define IDLE_SLEEP_SHARE  16u	 /* sleep this part of the idle time so far */
