@@ -274,7 +274,7 @@ int node_disk_open(struct node_worker *w)
 	rc = superblock_damaged_copy(w->disk, scratch);
 	if (rc >= 0)
 		log_event(LOG_LEVEL_WARNING, "superblock_copy_damaged",
-			  "file=\"%s\" copy=%d data=intact cure=\"this start writes it anew\"", path,
+			  "file=\"%s\" copy=%d data=intact cure=\"this start rewrites it\"", path,
 			  rc);
 	return check_owner(w, path);
 }

@@ -55,8 +55,8 @@ int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct super
 /*
  * superblock_read: the newest valid copy. -ENODATA: both copies are blank (never formatted);
  * -EBADMSG: no valid copy, and not blank; -EPROTONOSUPPORT: a format newer than ours;
- * -ENXIO: the device is smaller than it was at format (*ret_sb is filled if a copy was left to read,
- * device_bytes says how large it was); or the device's error. Blocks.
+ * -ENXIO: the device is smaller than it was at format (*ret_sb is filled if a copy was left to
+ * read, device_bytes says how large it was); or the device's error. Blocks.
  */
 int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *ret_sb);
 
