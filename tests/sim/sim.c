@@ -7,7 +7,7 @@
 
 #define EVENTS_MAX 30000000ull	       /* of one seed; more is a livelock */
 #define VERIFY_EVENTS 64u	       /* between two looks at the invariants */
-#define PHASE_BOUND_NS 10000000000ull  /* when healthy, all ends within this: hot keys queue */
+#define PHASE_BOUND_NS 1000000000ull   /* when healthy, all ends within this */
 #define QUIET_LOOK_NS 500000ull
 
 static struct sim *running; /* for must_failed */
