@@ -61,6 +61,15 @@ void check_value(struct check_op *op, const void *value, uint32_t value_bytes)
 	op->is_number = 0;
 }
 
+void check_expect(struct check_op *op, const void *value, uint32_t value_bytes)
+{
+	struct check_op expected;
+
+	check_value(&expected, value, value_bytes);
+	op->base = expected.value;
+	op->base_is_number = expected.is_number;
+}
+
 /* ---- which version an operation mentions ---- */
 
 enum effect {
