@@ -23,6 +23,11 @@ uint64_t blockdev_bytes(const struct blockdev *dev)
 	return dev->bytes;
 }
 
+uint64_t blockdev_blank_from(const struct blockdev *dev)
+{
+	return blockdev_bytes(dev);
+}
+
 int blockdev_write(struct blockdev *dev, uint64_t token, const void *data, uint32_t bytes,
 		   uint64_t offset)
 {

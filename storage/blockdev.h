@@ -30,6 +30,9 @@ struct blockdev_completion {
 /* blockdev_bytes: size of the device, a multiple of BLOCK_BYTES, constant while open. */
 uint64_t blockdev_bytes(const struct blockdev *dev);
 
+/* blockdev_blank_from: from here on it reads as zeros; blockdev_bytes() if it cannot tell. */
+uint64_t blockdev_blank_from(const struct blockdev *dev);
+
 /*
  * blockdev_write, blockdev_read: start one transfer. data, bytes and offset are multiples of
  * BLOCK_BYTES, bytes in (0, BLOCKDEV_TRANSFER_MAX], inside the device; data stays untouched until

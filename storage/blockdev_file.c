@@ -251,6 +251,11 @@ uint64_t blockdev_bytes(const struct blockdev *dev)
 	return dev->bytes;
 }
 
+uint64_t blockdev_blank_from(const struct blockdev *dev)
+{
+	return blockdev_bytes(dev);
+}
+
 /*
  * With TASKRUN_FLAG the kernel says in shared memory that completions wait to be collected, so that
  * polling makes a system call only then.

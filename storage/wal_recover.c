@@ -53,12 +53,21 @@ static int settle(struct wal *w)
 	return 0;
 }
 
+/* scan_end: where looking may end: all after it is blank, and one such block is before it. */
+static uint64_t scan_end(const struct wal *w)
+{
+	uint64_t blank = round_up(blockdev_blank_from(w->dev), BLOCK_BYTES);
+
+	return min_u64(w->device_bytes, max_u64(blank, w->offset_next) + BLOCK_BYTES);
+}
+
 /* read_on: starts the next read if the device goes on and the window has room. */
 static int read_on(struct wal *w)
 {
 	struct wal_reader *r = &w->recovery.reader;
-	uint64_t from = r->base + r->have;
-	uint32_t bytes = (uint32_t)min_u64(BLOCKDEV_TRANSFER_MAX, w->device_bytes - from);
+	uint64_t from = r->base + r->have, end = scan_end(w);
+	uint64_t left = (from < end ? end : w->device_bytes) - from;
+	uint32_t bytes = (uint32_t)min_u64(BLOCKDEV_TRANSFER_MAX, left);
 	int rc;
 
 	if (bytes == 0 || r->have + bytes > WAL_READ_BYTES)
@@ -98,7 +107,7 @@ static int need(struct wal *w, uint64_t offset, uint32_t bytes, const uint8_t **
 		if (rc < 0)
 			return rc;
 	}
-	if (r->pending_bytes == 0)
+	if (r->pending_bytes == 0 && r->base + r->have < scan_end(w))
 		rc = read_on(w);
 	if (rc < 0)
 		return rc;
@@ -140,12 +149,13 @@ static bool blank(const uint8_t *block)
 static int survey(struct wal *w, bool *ret_proof, uint64_t *ret_end)
 {
 	const uint64_t start = w->offset_next;
+	const uint64_t end = scan_end(w);
 	const uint64_t reach = start + (uint64_t)WAL_DEPTH_MAX * BLOCKDEV_TRANSFER_MAX;
 	struct batch_head head;
 	const uint8_t *block;
 	int rc;
 
-	for (uint64_t at = start; at < w->device_bytes; at += BLOCK_BYTES) {
+	for (uint64_t at = start; at < end; at += BLOCK_BYTES) {
 		rc = need(w, at, BLOCK_BYTES, &block);
 		if (rc < 0)
 			return rc;

@@ -131,6 +131,7 @@ struct sim {
 	struct sim_op op_more[SIM_OPS_MAX];
 	struct ts_map_slot ts_map[TS_MAP_SLOTS]; /* H-UNIQUE-TS */
 	uint32_t ts_map_used;
+	uint64_t verify_turn;
 
 	bool violated;
 	char violation[1536];

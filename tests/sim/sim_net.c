@@ -17,13 +17,17 @@ enum frame_state {
 	FRAME_RING,
 };
 
+/* The bytes lie apart (sim_net.data), so that looking over all frames stays in the cache. */
 struct frame {
-	uint8_t data[NETDEV_FRAME_MAX + 2];
 	uint32_t bytes;
 	uint32_t next_free;
 	uint16_t port; /* owner; on the wire: sender */
 	uint8_t state;
 };
+
+#define FRAME_STRIDE 1536u
+
+_Static_assert(NETDEV_FRAME_MAX <= FRAME_STRIDE, "a frame fits its place");
 
 struct netdev {
 	struct sim_net *net;
@@ -52,13 +56,21 @@ struct sim_net {
 	struct sim_net_counters counters;
 	uint64_t now_ns, order;
 	uint32_t port_count, heap_count, first_free;
+	uint64_t mac[SIM_PORTS_MAX];  /* as mac_number says */
+	uint32_t owned[SIM_PORTS_MAX]; /* frames in FRAME_OWNED */
 	bool cut[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	bool burst[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	uint64_t last_ns[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	struct port port[SIM_PORTS_MAX];
 	struct flight heap[HEAP_MAX];
 	struct frame frame[SIM_NET_FRAMES];
+	uint8_t data[SIM_NET_FRAMES][FRAME_STRIDE];
 };
+
+static uint64_t mac_number(const uint8_t mac[6])
+{
+	return (uint64_t)load_u16(mac + 4) << 32 | load_u32(mac);
+}
 
 struct sim_net *sim_net_create(void)
 {
@@ -89,6 +101,7 @@ uint16_t sim_net_add_port(struct sim_net *net, const uint8_t mac[6], uint16_t qu
 	must(queues >= 1 && queues <= SIM_QUEUES_MAX);
 	p->queues = queues;
 	p->steer_base = steer_base;
+	net->mac[net->port_count] = mac_number(mac);
 	for (uint16_t q = 0; q < queues; q++) {
 		p->queue[q].net = net;
 		p->queue[q].port = (uint16_t)net->port_count;
@@ -120,6 +133,17 @@ void sim_net_heal(struct sim_net *net)
 	memset(net->cut, 0, sizeof(net->cut));
 }
 
+/* frame_set: the only writer of state and port. */
+static void frame_set(struct sim_net *net, uint32_t index, uint16_t port, enum frame_state state)
+{
+	struct frame *f = &net->frame[index];
+
+	net->owned[f->port] -= f->state == FRAME_OWNED;
+	f->state = (uint8_t)state;
+	f->port = port;
+	net->owned[port] += state == FRAME_OWNED;
+}
+
 static uint32_t frame_take(struct sim_net *net, uint16_t port, enum frame_state state)
 {
 	uint32_t index = net->first_free;
@@ -127,29 +151,31 @@ static uint32_t frame_take(struct sim_net *net, uint16_t port, enum frame_state 
 	if (index == FREE_NONE)
 		return FREE_NONE;
 	net->first_free = net->frame[index].next_free;
-	net->frame[index].state = (uint8_t)state;
-	net->frame[index].port = port;
+	frame_set(net, index, port, state);
 	return index;
 }
 
 static void frame_give(struct sim_net *net, uint32_t index)
 {
 	must(net->frame[index].state != FRAME_FREE);
-	net->frame[index].state = FRAME_FREE;
+	frame_set(net, index, 0, FRAME_FREE);
 	net->frame[index].next_free = net->first_free;
 	net->first_free = index;
 }
 
 void sim_net_port_down(struct sim_net *net, uint16_t port)
 {
-	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++) {
-		struct frame *f = &net->frame[i];
+	/* Workers hold no frame between rounds, so almost always only the rings have some. */
+	for (uint16_t q = 0; q < net->port[port].queues; q++) {
+		struct netdev *dev = &net->port[port].queue[q];
 
-		if (f->port == port && (f->state == FRAME_OWNED || f->state == FRAME_RING))
+		while (dev->head != dev->tail)
+			frame_give(net, dev->ring[dev->head++ % RING_FRAMES]);
+	}
+	for (uint32_t i = 0; i < SIM_NET_FRAMES && net->owned[port] != 0; i++) {
+		if (net->frame[i].port == port && net->frame[i].state == FRAME_OWNED)
 			frame_give(net, i);
 	}
-	for (uint16_t q = 0; q < net->port[port].queues; q++)
-		net->port[port].queue[q].head = net->port[port].queue[q].tail;
 }
 
 void sim_net_set_now(struct sim_net *net, uint64_t now_ns)
@@ -199,10 +225,12 @@ static struct flight heap_remove(struct sim_net *net)
 }
 
 /* wire_damage: what happens to the bytes of one copy. */
-static void wire_damage(struct sim_net *net, struct frame *f)
+static void wire_damage(struct sim_net *net, uint32_t frame)
 {
-	bool udp = f->bytes > UDP_FRAME_MIN && f->data[ETHERTYPE_OFFSET] == 8 &&
-		   f->data[ETHERTYPE_OFFSET + 1] == 0;
+	struct frame *f = &net->frame[frame];
+	uint8_t *data = net->data[frame];
+	bool udp = f->bytes > UDP_FRAME_MIN && data[ETHERTYPE_OFFSET] == 8 &&
+		   data[ETHERTYPE_OFFSET + 1] == 0;
 
 	if (udp && rng_chance(&net->rng, net->faults.corrupt_ppm)) {
 		uint64_t flips = rng_range(&net->rng, 1, 8);
@@ -210,7 +238,7 @@ static void wire_damage(struct sim_net *net, struct frame *f)
 		for (uint64_t i = 0; i < flips; i++) {
 			uint64_t bit = rng_below(&net->rng, (uint64_t)f->bytes * 8);
 
-			f->data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+			data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
 		}
 		net->counters.corrupted++;
 	}
@@ -280,8 +308,8 @@ static void wire_copy(struct sim_net *net, uint32_t frame, uint16_t to, uint16_t
 			return;
 		}
 		net->frame[copy].bytes = source->bytes;
-		memcpy(net->frame[copy].data, source->data, source->bytes);
-		wire_damage(net, &net->frame[copy]);
+		memcpy(net->data[copy], net->data[frame], source->bytes);
+		wire_damage(net, copy);
 		heap_insert(net, (struct flight){ .due_ns = wire_arrival(net, from, to),
 						  .order = net->order++,
 						  .frame = copy,
@@ -295,12 +323,12 @@ static void wire_deliver(struct sim_net *net, uint32_t frame, uint16_t to)
 {
 	const struct frame *f = &net->frame[frame];
 	const struct port *p = &net->port[to];
-	bool udp = f->bytes >= UDP_FRAME_MIN && f->data[ETHERTYPE_OFFSET] == 8 &&
-		   f->data[ETHERTYPE_OFFSET + 1] == 0 && f->data[23] == 17;
+	const uint8_t *data = net->data[frame];
+	bool udp = f->bytes >= UDP_FRAME_MIN && data[ETHERTYPE_OFFSET] == 8 &&
+		   data[ETHERTYPE_OFFSET + 1] == 0 && data[23] == 17;
 
 	if (udp) {
-		uint32_t target = (uint32_t)f->data[UDP_PORT_OFFSET] << 8 |
-				  f->data[UDP_PORT_OFFSET + 1];
+		uint32_t target = (uint32_t)data[UDP_PORT_OFFSET] << 8 | data[UDP_PORT_OFFSET + 1];
 
 		wire_copy(net, frame, to, (uint16_t)((target - p->steer_base) % p->queues));
 		return;
@@ -311,14 +339,12 @@ static void wire_deliver(struct sim_net *net, uint32_t frame, uint16_t to)
 
 static void wire_send(struct sim_net *net, uint32_t frame)
 {
-	const struct frame *f = &net->frame[frame];
-	bool broadcast = f->data[0] & 1;
+	bool broadcast = net->data[frame][0] & 1;
+	uint64_t mac = mac_number(net->data[frame]);
 
 	net->counters.sent++;
 	for (uint16_t to = 0; to < net->port_count; to++) {
-		if (to == f->port)
-			continue;
-		if (broadcast || memcmp(f->data, net->port[to].queue[0].mac, 6) == 0)
+		if ((broadcast || net->mac[to] == mac) && to != net->frame[frame].port)
 			wire_deliver(net, frame, to);
 	}
 }
@@ -334,7 +360,7 @@ struct sim_delivery sim_net_pop(struct sim_net *net)
 	struct frame *f = &net->frame[flight.frame];
 
 	return (struct sim_delivery){ .now_ns = flight.due_ns,
-				      .data = f->data,
+				      .data = net->data[flight.frame],
 				      .bytes = f->bytes,
 				      .frame = flight.frame,
 				      .from = f->port,
@@ -353,8 +379,7 @@ void sim_net_push(struct sim_net *net, const struct sim_delivery *delivery)
 		return;
 	}
 	net->counters.delivered++;
-	net->frame[delivery->frame].state = FRAME_RING;
-	net->frame[delivery->frame].port = delivery->to;
+	frame_set(net, delivery->frame, delivery->to, FRAME_RING);
 	dev->ring[dev->tail++ % RING_FRAMES] = delivery->frame;
 }
 
@@ -373,11 +398,7 @@ uint32_t sim_net_waiting(const struct sim_net *net, uint16_t port, uint16_t queu
 
 uint32_t sim_net_held(const struct sim_net *net, uint16_t port)
 {
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++)
-		count += net->frame[i].state == FRAME_OWNED && net->frame[i].port == port;
-	return count;
+	return net->owned[port];
 }
 
 const struct sim_net_counters *sim_net_counters(const struct sim_net *net)
@@ -394,7 +415,7 @@ const uint8_t *netdev_mac(const struct netdev *dev)
 
 static struct netdev_buf buf_of(struct sim_net *net, uint32_t index)
 {
-	return (struct netdev_buf){ .data = net->frame[index].data,
+	return (struct netdev_buf){ .data = net->data[index],
 				    .bytes = net->frame[index].bytes,
 				    .handle = &net->frame[index] };
 }
@@ -418,7 +439,7 @@ uint32_t netdev_receive(struct netdev *dev, struct netdev_buf *bufs, uint32_t ma
 	while (count < max && dev->head != dev->tail) {
 		uint32_t index = dev->ring[dev->head++ % RING_FRAMES];
 
-		dev->net->frame[index].state = FRAME_OWNED;
+		frame_set(dev->net, index, dev->port, FRAME_OWNED);
 		bufs[count] = buf_of(dev->net, index);
 		dev->counters.rx_frames++;
 		dev->counters.rx_bytes += bufs[count].bytes;
@@ -436,7 +457,7 @@ bool netdev_alloc(struct netdev *dev, struct netdev_buf *ret_buf)
 		return false;
 	}
 	/* Whatever the last owner left behind must not decide anything. */
-	memset(dev->net->frame[index].data, 0xa5, 64);
+	memset(dev->net->data[index], 0xa5, 64);
 	dev->net->frame[index].bytes = 0;
 	*ret_buf = buf_of(dev->net, index);
 	return true;
@@ -448,7 +469,7 @@ uint32_t netdev_send(struct netdev *dev, struct netdev_buf *bufs, uint32_t count
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t index = frame_of(dev, &bufs[i]);
 
-		must(bufs[i].data == dev->net->frame[index].data);
+		must(bufs[i].data == dev->net->data[index]);
 		must(bufs[i].bytes > 0 && bufs[i].bytes <= NETDEV_FRAME_MAX);
 		dev->net->frame[index].bytes = bufs[i].bytes;
 		wire_send(dev->net, index);
