@@ -3,8 +3,9 @@
  * entry.h: what one replica knows about one key. The store (storage/) owns the memory and finds
  * entries by key; the protocol (hermes.c) owns every field below "protocol". One cache line.
  *
- * A key that has no entry is a key at timestamp {0, 0}, Valid, absent (CC-13). Entries are never
- * removed at this stage: a delete leaves a tombstone.
+ * A key that has no entry is a key that is Valid and absent (CC-13), at timestamp {0, 0} or, once
+ * tombstones were collected, at replica_floor(). A delete leaves a tombstone, which may be removed
+ * when no frame from before it can arrive any more (replica_can_collect).
  */
 #ifndef CAIRN_REPLICATION_ENTRY_H
 #define CAIRN_REPLICATION_ENTRY_H
@@ -32,9 +33,11 @@ struct entry {
 	uint32_t op; /* index of the op this node runs on the key, or OP_NONE */
 	uint64_t version;
 	uint64_t persist_seq; /* log sequence of its newest record; 0: recovered, durable */
-	uint32_t wait_first;  /* queue of ops waiting for the key, by op index, or OP_NONE */
-	uint32_t wait_last;
-	uint64_t reserved; /* zero; keeps an entry on its own cache line */
+	uint32_t wait;	      /* last op waiting for the key, its `next` the first; or OP_NONE */
+	uint32_t base;	      /* writer of the version the update was made from; 0: unknown */
+	uint32_t origin;      /* where the session table keeps the update's outcome, or 0 */
+	uint32_t acks : 8;    /* O3: replicas known to hold exactly this ts durably, in `view` */
+	uint32_t view : 24;   /* count of views installed when acks began, or it became Valid */
 };
 
 _Static_assert(sizeof(struct entry) == 64, "one cache line");
@@ -47,6 +50,16 @@ static inline struct op_ts entry_ts(const struct entry *e)
 static inline const uint8_t *entry_value(const struct entry *e)
 {
 	return e->blob + e->key_bytes;
+}
+
+/* entry_base: the version the update was made from; {0, 0}: unknown, or none (docs/protocol.md). */
+static inline struct op_ts entry_base(const struct entry *e)
+{
+	uint64_t step = e->flags & ENTRY_RMW ? 1 : 2;
+
+	if (e->base == 0 || e->version <= step)
+		return (struct op_ts){ 0, 0 };
+	return (struct op_ts){ e->version - step, e->base };
 }
 
 /* entry_exists: the key holds a value (it was written, and not by a delete). */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The per-key protocol. Section numbers are those of docs/protocol.md; CC-n are the corner cases
- * named there. Two rules differ from the published table, both explained in docs/protocol.md:
- * updates start only from Valid, and the live coordinator of an RMW does not acknowledge a replay
- * of it, so that "aborted" is never said of an RMW that somebody else has committed.
+ * The per-key protocol. CC-n are the corner cases of docs/protocol.md, where the rules that differ
+ * from the published table are explained, too: updates start only from Valid; nobody validates a
+ * value that has a rival; and the live coordinator of an RMW does not acknowledge a replay of it, so
+ * that "aborted" is never said of an RMW that somebody else has committed.
  */
 #include "replication/hermes.h"
 
@@ -46,140 +46,49 @@ static struct op *front(const struct replica *r, const struct entry *e)
 	return e->op == OP_NONE ? NULL : &r->ops[e->op];
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
-
-/* send_inv: the key's current update, whoever made it: a retransmission is also a replay. */
-static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint64_t id,
-		     struct actions *a)
+/* covers: everybody an update needs has acknowledged. */
+static bool covers(const struct replica *r, uint8_t acks)
 {
-	struct wire_message m = {
-		.type = WIRE_INV,
-		.flags = e->flags | (e->state == HERMES_REPLAY ? WIRE_REPLAY : 0),
-		.key_bytes = e->key_bytes,
-		.value_bytes = e->value_bytes,
-		.ts = entry_ts(e),
-		.id = id,
-		.key = e->blob,
-		.value = entry_value(e),
-	};
-
-	r->counters.inv_sent++;
-	replica_send(r, a, to, &m);
+	return (r->write_set & (uint8_t)~acks) == 0;
 }
 
-static void send_val(struct replica *r, const struct entry *e, struct actions *a)
-{
-	struct wire_message m = {
-		.type = WIRE_VAL,
-		.key_bytes = e->key_bytes,
-		.ts = entry_ts(e),
-		.key = e->blob,
-	};
+/* ---- what clients will be told about an update (S-ONCE) --------------------------------------- */
 
-	r->counters.val_sent++;
-	replica_send(r, a, (uint8_t)(r->all & ~replica_bit(r->config.node)), &m);
+/*
+ * settle: the key's update is overtaken by one made from version `base`; {0,0} with known false:
+ * nobody knows. A blind write took effect just before its successor, or had done so long before. An
+ * RMW took effect if the successor was made from it; a successor from before it, a rival, means that
+ * nobody ever validated the RMW, and never will (docs/protocol.md, Retries).
+ */
+static void settle(struct replica *r, const struct entry *e, bool known, struct op_ts base)
+{
+	struct origin origin;
+	struct session_outcome *o = session_link(&r->sessions, e->origin, &origin);
+
+	if (!o || o->state != OUTCOME_SEEN || op_ts_compare(o->ts, entry_ts(e)) != 0)
+		return;
+	if (!(e->flags & ENTRY_RMW))
+		o->state = OUTCOME_TOOK;
+	else if (!known)
+		o->state = OUTCOME_UNSURE;
+	else if (op_ts_compare(base, entry_ts(e)) == 0)
+		o->state = mutant(34) ? OUTCOME_DEAD : OUTCOME_TOOK;
+	else
+		o->state = mutant(33) ? OUTCOME_TOOK : OUTCOME_DEAD;
 }
 
-static uint64_t op_id(const struct replica *r, const struct op *op)
+/* settle_by: overtaken by the update of this INV, COPY or recovered record. */
+static void settle_by(struct replica *r, const struct entry *e, const struct wire_message *m)
 {
-	return op->seq << 16 | op_index(r, op);
+	uint64_t step = m->flags & WIRE_RMW ? 1 : 2;
+
+	if (e->origin == 0)
+		return;
+	if (m->prior != 0)
+		settle(r, e, true, (struct op_ts){ m->ts.version - step, m->prior });
+	else /* made from nothing, or by somebody who no longer knew */
+		settle(r, e, m->ts.version <= step, (struct op_ts){ 0, 0 });
 }
-
-static void persist(struct replica *r, struct entry *e, struct actions *a)
-{
-	struct action *action = replica_action(a, ACTION_PERSIST);
-
-	e->persist_seq = r->persist_next++;
-	action->entry = e;
-	action->persist_seq = e->persist_seq;
-}
-
-static void arm_backoff(struct replica *r, struct op *op)
-{
-	uint32_t shift = op->attempts < BACKOFF_SHIFT_MAX ? op->attempts : BACKOFF_SHIFT_MAX;
-
-	if (op->attempts < UINT8_MAX)
-		op->attempts++;
-	replica_arm(r, op, r->config.retransmit_ns << shift);
-}
-
-/* count_self: this node's own durable copy counts as an acknowledgement once it is on disk. */
-static void count_self(struct replica *r, struct op *op)
-{
-	const struct entry *e = op->entry;
-
-	if (e->persist_seq <= r->durable_seq || mutant(2))
-		op->acks |= replica_bit(r->config.node);
-	else if (held_room(r))
-		replica_hold_own(r, e->persist_seq, op);
-	/* No room: the next timer tries again. */
-}
-
-/* broadcast: asks every other replica to hold the key's update; acks count for `op`. */
-static void broadcast(struct replica *r, struct op *op, struct actions *a)
-{
-	op->target = entry_ts(op->entry);
-	op->acks = 0;
-	op->newer = false;
-	count_self(r, op);
-	send_inv(r, op->entry, (uint8_t)(r->all & ~replica_bit(r->config.node)), op_id(r, op), a);
-	arm_backoff(r, op);
-}
-
-/* ---- finishing an operation ------------------------------------------------------------------ */
-
-static void reply_status(struct replica *r, struct op *op, enum status status, struct op_ts ts,
-			 struct actions *a)
-{
-	struct wire_message m = {
-		.type = WIRE_RESULT, .status = (uint8_t)status, .ts = ts, .id = op->request,
-	};
-
-	replica_reply(r, a, op, &m);
-}
-
-/* reply_committed: the update of a started op is on every replica's disk. */
-static void reply_committed(struct replica *r, struct op *op, struct actions *a)
-{
-	struct wire_message m = {
-		.type = WIRE_RESULT, .status = STATUS_OK, .ts = op->ts, .id = op->request,
-	};
-
-	if (op->type == WIRE_INCR) {
-		m.value = (const uint8_t *)&op->result;
-		m.value_bytes = sizeof(op->result);
-	}
-	r->counters.commits++;
-	replica_reply(r, a, op, &m);
-}
-
-static void reply_read(struct replica *r, struct op *op, const struct entry *e, struct actions *a)
-{
-	struct wire_message m = { .type = WIRE_RESULT, .id = op->request };
-
-	if (e)
-		m.ts = entry_ts(e);
-	if (e && entry_exists(e)) {
-		m.value = entry_value(e);
-		m.value_bytes = e->value_bytes;
-	} else {
-		m.status = STATUS_NOT_FOUND;
-		r->counters.not_found++;
-	}
-	replica_reply(r, a, op, &m);
-}
-
-/* release_front: the front op is done; the key may take the next one. */
-static void release_front(struct replica *r, struct entry *e)
-{
-	struct op *op = front(r, e);
-
-	replica_disarm(r, op);
-	e->op = OP_NONE;
-	replica_op_free(r, op);
-}
-
-/* ---- starting updates ------------------------------------------------------------------------ */
 
 /* parse_number: a decimal 64-bit number, optional minus, nothing else. */
 static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_number)
@@ -201,6 +110,211 @@ static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_numbe
 	*ret_number = negative ? (int64_t)(0 - n) : (int64_t)n;
 	return true;
 }
+
+/* note_origin: remembers whose update this is. Returns the link for entry->origin. */
+static uint32_t note_origin(struct replica *r, const struct wire_message *m,
+			    enum outcome_state state)
+{
+	struct session_outcome *o;
+	uint32_t link;
+
+	if (m->origin.client == 0)
+		return 0;
+	link = session_seen(&r->sessions, &m->origin, m->ts, state, r->now_ns, &o);
+	if (o)
+		o->noted = true;
+	/* Should it have been an INCR, then this is what its client is to be told. */
+	if (o && (m->flags & WIRE_RMW) && m->value_bytes <= INCR_BYTES_MAX)
+		o->has_number = parse_number(m->value, m->value_bytes, &o->number);
+	return link;
+}
+
+uint32_t replica_recover(struct replica *r, const struct entry *e, const struct wire_message *m)
+{
+	if (e && op_ts_compare(m->ts, entry_ts(e)) > 0)
+		settle_by(r, e, m);
+	return note_origin(r, m, OUTCOME_SEEN);
+}
+
+void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts)
+{
+	struct wire_message m = { .type = WIRE_INV, .ts = ts, .origin = *origin };
+
+	note_origin(r, &m, OUTCOME_TOOK);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+struct origin hermes_origin(const struct replica *r, const struct entry *e)
+{
+	struct origin origin;
+	const struct session_outcome *o = session_link(&r->sessions, e->origin, &origin);
+
+	if (!o || op_ts_compare(o->ts, entry_ts(e)) != 0)
+		return (struct origin){ 0, 0 };
+	return origin;
+}
+
+/* send_inv: the key's current update, whoever made it: a retransmission is also a replay. */
+static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint64_t id,
+		     struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_INV,
+		.flags = e->flags | (e->state == HERMES_REPLAY ? WIRE_REPLAY : 0),
+		.key_bytes = e->key_bytes,
+		.value_bytes = e->value_bytes,
+		.ts = entry_ts(e),
+		.prior = e->base,
+		.id = id,
+		.key = e->blob,
+		.value = entry_value(e),
+	};
+
+	if (mutant(23) && e->state == HERMES_REPLAY)
+		m.flags &= (uint8_t)~WIRE_RMW;
+	m.origin = hermes_origin(r, e);
+	r->counters.inv_sent++;
+	replica_send(r, a, to, &m);
+}
+
+static void send_val(struct replica *r, const struct entry *e, struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_VAL,
+		.key_bytes = e->key_bytes,
+		.ts = entry_ts(e),
+		.key = e->blob,
+	};
+
+	r->counters.val_sent++;
+	replica_send(r, a, replica_others(r), &m);
+}
+
+/* tell_ack: O3: everybody hears that this node holds the key's update durably. */
+static void tell_ack(struct replica *r, const struct entry *e, uint8_t to, struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_ACK,
+		.key_bytes = e->key_bytes,
+		.ts = entry_ts(e),
+		.key = e->blob,
+	};
+
+	replica_send(r, a, to, &m);
+}
+
+static uint64_t op_id(const struct replica *r, const struct op *op)
+{
+	return op->seq << 16 | op_index(r, op);
+}
+
+static void arm_backoff(struct replica *r, struct op *op)
+{
+	uint32_t shift = op->attempts < BACKOFF_SHIFT_MAX ? op->attempts : BACKOFF_SHIFT_MAX;
+
+	if (op->attempts < UINT8_MAX)
+		op->attempts++;
+	replica_arm(r, op, r->config.retransmit_ns << shift);
+}
+
+/* count_self: this node's own durable copy counts as an acknowledgement once it is on disk. */
+static void count_self(struct replica *r, struct op *op, struct actions *a)
+{
+	const struct entry *e = op->entry;
+
+	if (e->persist_seq <= r->durable_seq || mutant(2)) {
+		op->acks |= replica_bit(r->config.node);
+		if (r->config.broadcast_acks)
+			tell_ack(r, e, replica_others(r), a);
+	} else if (held_room(r))
+		replica_hold_own(r, e->persist_seq, op);
+	/* No room: the next timer tries again. */
+}
+
+/* broadcast: asks every other replica to hold the key's update; acks count for `op`. */
+static void broadcast(struct replica *r, struct op *op, struct actions *a)
+{
+	op->target = entry_ts(op->entry);
+	op->acks = 0;
+	op->newer = false;
+	count_self(r, op, a);
+	send_inv(r, op->entry, replica_others(r), op_id(r, op), a);
+	arm_backoff(r, op);
+}
+
+/* ---- finishing an operation ------------------------------------------------------------------ */
+
+static void reply_status(struct replica *r, struct op *op, enum status status, struct op_ts ts,
+			 struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_RESULT, .status = (uint8_t)status, .ts = ts, .id = op->request,
+	};
+
+	request_finish(r, a, op, &m, false);
+}
+
+/* reply_committed: the update of a started op is on every replica's disk. */
+static void reply_committed(struct replica *r, struct op *op, struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_RESULT, .status = STATUS_OK, .ts = op->ts, .id = op->request,
+	};
+
+	if (op->type == WIRE_INCR) {
+		m.value = (const uint8_t *)&op->result;
+		m.value_bytes = sizeof(op->result);
+	}
+	r->counters.commits++;
+	request_finish(r, a, op, &m, false);
+}
+
+/* key_ts: as of which version the key is what it is; without an update: absent as of the floor. */
+static struct op_ts key_ts(const struct replica *r, const struct entry *e)
+{
+	if (e && e->version != 0)
+		return entry_ts(e);
+	return (struct op_ts){ r->floor, 0 };
+}
+
+/* reply_seen: an answer that rests on a look at the key: only under a lease (H-READ-VALID). */
+static void reply_seen(struct replica *r, struct op *op, const struct wire_message *m,
+		       struct actions *a)
+{
+	if (r->now_ns >= r->lease_ns && !mutant(22)) {
+		r->counters.lease_refused++;
+		reply_status(r, op, STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
+		return;
+	}
+	request_finish(r, a, op, m, true);
+}
+
+static void reply_read(struct replica *r, struct op *op, const struct entry *e, struct actions *a)
+{
+	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(r, e) };
+
+	if (e && entry_exists(e)) {
+		m.value = entry_value(e);
+		m.value_bytes = e->value_bytes;
+	} else {
+		m.status = STATUS_NOT_FOUND;
+		r->counters.not_found++;
+	}
+	reply_seen(r, op, &m, a);
+}
+
+/* release_front: the front op is done; the key may take the next one. */
+static void release_front(struct replica *r, struct entry *e)
+{
+	struct op *op = front(r, e);
+
+	replica_disarm(r, op);
+	e->op = OP_NONE;
+	replica_op_free(r, op);
+}
+
+/* ---- starting updates ------------------------------------------------------------------------ */
 
 static uint16_t print_number(uint8_t *out, int64_t number)
 {
@@ -224,21 +338,41 @@ static uint16_t print_number(uint8_t *out, int64_t number)
 static void start_update(struct replica *r, struct entry *e, struct op *op, struct op_ts ts,
 			 struct actions *a)
 {
+	struct origin origin;
+	struct session_outcome *o = session_link(&r->sessions, op->link, &origin);
+
 	must(op_ts_compare(ts, entry_ts(e)) > 0);
+	e->base = e->writer;
 	e->version = ts.version;
 	e->writer = ts.writer;
+	e->origin = op->link;
+	e->acks = 0;
+	e->view = r->view_count & ENTRY_VIEW_MASK;
+	if (o) {
+		must(o->running && o->request == op->request);
+		o->ts = ts;
+		o->state = OUTCOME_SEEN;
+		o->noted = true;
+		o->has_number = op->type == WIRE_INCR;
+		o->number = op->result;
+	}
 	op->ts = ts;
+	op->tried = ts;
 	op->attempts = 0;
 	hermes_move(e, HERMES_WRITE);
-	persist(r, e, a);
+	replica_persist(r, e, a);
 	broadcast(r, op, a);
 }
 
 static struct op_ts next_ts(const struct replica *r, const struct entry *e, uint64_t step)
 {
 	uint32_t incarnation = mutant(9) ? 1 : r->config.incarnation;
+	uint64_t version = key_ts(r, e).version + step;
 
-	return (struct op_ts){ e->version + step, writer_make(r->config.node, incarnation) };
+	must(version <= VERSION_MAX);
+	if (mutant(39))
+		version = (uint32_t)version;
+	return (struct op_ts){ version, writer_make(r->config.node, incarnation) };
 }
 
 static void set_value(struct entry *e, const uint8_t *value, uint16_t value_bytes, uint8_t flags)
@@ -253,17 +387,26 @@ static void set_value(struct entry *e, const uint8_t *value, uint16_t value_byte
 static void start_write(struct replica *r, struct entry *e, struct op *op, const uint8_t *value,
 			struct actions *a)
 {
+	uint8_t rmw = op->retry ? ENTRY_RMW : 0;
+
+	settle(r, e, true, entry_ts(e));
 	if (op->type == WIRE_DEL)
-		set_value(e, NULL, 0, ENTRY_TOMBSTONE);
+		set_value(e, NULL, 0, ENTRY_TOMBSTONE | rmw);
 	else
-		set_value(e, value, op->value_bytes, 0);
-	start_update(r, e, op, next_ts(r, e, mutant(12) ? 1 : 2), a);
+		set_value(e, value, op->value_bytes, rmw);
+	start_update(r, e, op, next_ts(r, e, mutant(12) || rmw ? 1 : 2), a);
 }
 
-/* cas_matches: the expected version is the key's; {0,0} expects that the key does not exist. */
-static bool cas_matches(const struct entry *e, const struct op *op)
+/*
+ * matches: CAS: the expected version is the key's (writer 0: the key must not exist). CASV: the key
+ * has the expected value.
+ */
+static bool matches(const struct entry *e, const struct op *op, const uint8_t *value)
 {
-	if (op->expected.version == 0)
+	if (op->type == WIRE_CASV)
+		return entry_exists(e) && e->value_bytes == op->expected.version &&
+		       memcmp(entry_value(e), value, e->value_bytes) == 0;
+	if (op->expected.writer == 0)
 		return !entry_exists(e);
 	return op_ts_compare(entry_ts(e), op->expected) == 0;
 }
@@ -275,23 +418,73 @@ static bool cas_matches(const struct entry *e, const struct op *op)
 static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 			     const uint8_t *value, struct actions *a)
 {
+	uint16_t skip = op->type == WIRE_CASV ? (uint16_t)op->expected.version : 0;
 	uint8_t text[INCR_BYTES_MAX];
 	int64_t number = 0;
 
-	if (op->type == WIRE_CAS) {
-		if (!cas_matches(e, op))
+	if (op->type != WIRE_INCR) {
+		if (!matches(e, op, value))
 			return STATUS_CONFLICT;
-		set_value(e, value, op->value_bytes, ENTRY_RMW);
+		settle(r, e, true, entry_ts(e));
+		set_value(e, value + skip, (uint16_t)(op->value_bytes - skip), ENTRY_RMW);
 	} else {
 		if (entry_exists(e) && !parse_number(entry_value(e), e->value_bytes, &number))
 			return STATUS_NOT_A_NUMBER;
 		if (__builtin_add_overflow(number, op->delta, &number))
 			return STATUS_OVERFLOW;
 		op->result = number;
+		settle(r, e, true, entry_ts(e));
 		set_value(e, text, print_number(text, number), ENTRY_RMW);
 	}
 	start_update(r, e, op, next_ts(r, e, 1), a);
 	return STATUS_OK;
+}
+
+/*
+ * resolve: a request that another node was asked before, at a key that is Valid. What took effect
+ * then is answered, what may have is UNKNOWN for ever; what has not can be done now. e NULL: the key
+ * has no entry. Returns true when the op is answered.
+ */
+static bool resolve(struct replica *r, const struct entry *e, struct op *op, struct actions *a)
+{
+	struct wire_message m = { .type = WIRE_RESULT, .id = op->request };
+	struct origin origin;
+	struct session_outcome *o = session_link(&r->sessions, op->link, &origin);
+
+	must(o && o->running && o->request == op->request);
+	if (op->tried.version != 0 && op_ts_compare(o->ts, op->tried) == 0)
+		return false; /* this node's own try since, aborted for good */
+	if (mutant(32))
+		return false;
+	if (o->state == OUTCOME_SEEN && e && op_ts_compare(o->ts, entry_ts(e)) == 0)
+		o->state = OUTCOME_TOOK;
+	else if (o->state == OUTCOME_SEEN)
+		o->state = OUTCOME_UNSURE;
+	if (o->state == OUTCOME_NONE || o->state == OUTCOME_DEAD)
+		return false;
+	r->counters.retries_resolved++;
+	m.status = o->state == OUTCOME_TOOK ? STATUS_OK : STATUS_UNKNOWN;
+	m.ts = o->state == OUTCOME_TOOK ? o->ts : (struct op_ts){ 0, 0 };
+	if (op->type == WIRE_INCR && m.status == STATUS_OK) {
+		m.value = (const uint8_t *)&o->number;
+		m.value_bytes = sizeof(o->number);
+	}
+	request_finish(r, a, op, &m, false);
+	return true;
+}
+
+/* obstacle: why an update that could start now must not; STATUS_OK: nothing. */
+static enum status obstacle(struct replica *r, const struct op *op)
+{
+	if (r->failed)
+		return STATUS_NOT_SERVING;
+	if (r->space == SPACE_FULL)
+		return STATUS_NO_SPACE;
+	if (op->expires_ns != 0 && r->now_ns >= op->expires_ns) {
+		r->counters.expired++; /* nobody waits for it: let the next one go */
+		return STATUS_BUSY;
+	}
+	return held_room(r) ? STATUS_OK : STATUS_BUSY;
 }
 
 /*
@@ -301,20 +494,21 @@ static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 static bool execute(struct replica *r, struct entry *e, struct op *op, const uint8_t *value,
 		    struct actions *a)
 {
+	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(r, e) };
 	enum status status;
 
+	if (op->retry && resolve(r, e, op, a))
+		return true;
 	if (op->type == WIRE_GET || (op->type == WIRE_DEL && !entry_exists(e))) {
 		reply_read(r, op, e, a);
 		return true;
 	}
-	if (r->failed || r->space == SPACE_FULL || !held_room(r)) {
-		status = r->failed		    ? STATUS_NOT_SERVING :
-			 r->space == SPACE_FULL ? STATUS_NO_SPACE :
-						  STATUS_BUSY;
+	status = obstacle(r, op);
+	if (status != STATUS_OK) {
 		reply_status(r, op, status, (struct op_ts){ 0, 0 }, a);
 		return true;
 	}
-	if (!op_is_rmw(op)) {
+	if (op->type == WIRE_PUT || op->type == WIRE_DEL) {
 		start_write(r, e, op, value, a);
 		return false;
 	}
@@ -322,7 +516,8 @@ static bool execute(struct replica *r, struct entry *e, struct op *op, const uin
 	if (status == STATUS_OK)
 		return false;
 	r->counters.conflicts += status == STATUS_CONFLICT;
-	reply_status(r, op, status, entry_ts(e), a);
+	m.status = (uint8_t)status;
+	reply_seen(r, op, &m, a);
 	return true;
 }
 
@@ -332,35 +527,45 @@ static void enqueue(struct replica *r, struct entry *e, struct op *op)
 {
 	uint32_t index = op_index(r, op);
 
-	op->next = OP_NONE;
-	if (e->wait_first == OP_NONE)
-		e->wait_first = index;
-	else
-		r->ops[e->wait_last].next = index;
-	e->wait_last = index;
+	if (e->wait == OP_NONE) {
+		op->next = index;
+	} else {
+		op->next = r->ops[e->wait].next;
+		r->ops[e->wait].next = index;
+	}
+	e->wait = index;
+}
+
+static bool is_this_read(const struct op *op, const struct op *read)
+{
+	return op->type == WIRE_GET && op->session == read->session && op->request == read->request;
 }
 
 /* waits_already: this read is in the queue; a copy of its request would only lengthen it. */
 static bool waits_already(const struct replica *r, const struct entry *e, const struct op *read)
 {
-	uint32_t index = e->op == OP_NONE ? e->wait_first : e->op;
+	uint32_t index = e->wait;
 
-	while (index != OP_NONE) {
-		const struct op *op = &r->ops[index];
-
-		if (op->type == WIRE_GET && op->session == read->session &&
-		    op->request == read->request)
+	if (e->op != OP_NONE && is_this_read(&r->ops[e->op], read))
+		return true;
+	if (index == OP_NONE)
+		return false;
+	do {
+		index = r->ops[index].next;
+		if (is_this_read(&r->ops[index], read))
 			return true;
-		index = index == e->op ? e->wait_first : op->next;
-	}
+	} while (index != e->wait);
 	return false;
 }
 
 static void dequeue_to_front(struct replica *r, struct entry *e)
 {
-	uint32_t index = e->wait_first;
+	uint32_t index = r->ops[e->wait].next;
 
-	e->wait_first = r->ops[index].next;
+	if (index == e->wait)
+		e->wait = OP_NONE;
+	else
+		r->ops[e->wait].next = r->ops[index].next;
 	r->ops[index].next = OP_NONE;
 	e->op = index;
 }
@@ -388,7 +593,7 @@ void hermes_run(struct replica *r, struct entry *e, struct actions *a)
 		struct op *op;
 
 		if (e->op == OP_NONE) {
-			if (e->wait_first == OP_NONE)
+			if (e->wait == OP_NONE)
 				return;
 			dequeue_to_front(r, e);
 			if (e->state == HERMES_INVALID)
@@ -414,10 +619,13 @@ void hermes_submit(struct replica *r, const struct event *ev, struct op *op, str
 
 	if (!e) { /* never written: Valid and absent (CC-13) */
 		must(op->type == WIRE_GET || op->type == WIRE_DEL);
-		reply_read(r, op, NULL, a);
+		if (!op->retry || !resolve(r, NULL, op, a))
+			reply_read(r, op, NULL, a);
 		replica_op_free(r, op);
 		return;
 	}
+	if (op->type == WIRE_CASV) /* may run again, and then needs what it expects once more */
+		memcpy(op_value(r, op), ev->message->value, op->value_bytes);
 	op->entry = e;
 	if (e->op == OP_NONE && e->state == HERMES_VALID) {
 		e->op = op_index(r, op);
@@ -450,6 +658,7 @@ static void become_valid(struct replica *r, struct entry *e, bool tell_peers, st
 	struct op *op = front(r, e);
 
 	hermes_move(e, HERMES_VALID);
+	e->view = r->view_count & ENTRY_VIEW_MASK;
 	if (op) {
 		replica_disarm(r, op);
 		if (op_started(op)) {
@@ -485,8 +694,10 @@ static void commit_overtaken(struct replica *r, struct entry *e, struct actions 
 static void try_commit(struct replica *r, struct op *op, struct actions *a)
 {
 	struct entry *e = op->entry;
-	uint8_t missing = r->all & (uint8_t)~op->acks;
+	uint8_t missing = r->write_set & (uint8_t)~op->acks;
 
+	if (mutant(67))
+		missing &= r->view.members;
 	if (missing != 0 && !(mutant(7) && (missing & (missing - 1)) == 0))
 		return;
 	if (e->state == HERMES_TRANS) {
@@ -502,8 +713,8 @@ static void try_commit(struct replica *r, struct op *op, struct actions *a)
 	must(op_ts_compare(op->target, entry_ts(e)) == 0);
 	if (op->newer && !mutant(18))
 		commit_overtaken(r, e, a);
-	else
-		become_valid(r, e, true, a);
+	else /* O3: followers have each other's ACKs; but those of a replay were perhaps not seen */
+		become_valid(r, e, !r->config.broadcast_acks || e->state == HERMES_REPLAY, a);
 }
 
 void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct actions *a)
@@ -511,7 +722,46 @@ void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct
 	if (op->target.version == 0 || op_ts_compare(ts, op->target) < 0)
 		return;
 	op->acks |= replica_bit(r->config.node);
+	if (r->config.broadcast_acks && op_ts_compare(ts, entry_ts(op->entry)) == 0)
+		tell_ack(r, op->entry, replica_others(r), a);
 	try_commit(r, op, a);
+}
+
+/*
+ * count_ack: O3: `from` durably holds exactly the key's update. When everybody does, it is
+ * committed, and the coordinator need not say so. An ACK before its INV is of no use (CC-18).
+ */
+static void count_ack(struct replica *r, struct entry *e, struct op_ts ts, uint8_t from,
+		      struct actions *a)
+{
+	uint8_t acks;
+
+	if (op_ts_compare(ts, entry_ts(e)) != 0 ||
+	    (e->state != HERMES_INVALID && e->state != HERMES_TRANS))
+		return;
+	if (e->view != (r->view_count & ENTRY_VIEW_MASK)) { /* H-ACK-EPOCH */
+		e->view = r->view_count & ENTRY_VIEW_MASK;
+		e->acks = 0;
+	}
+	e->acks |= replica_bit(from);
+	acks = (uint8_t)e->acks;
+	if (mutant(36))
+		acks |= replica_bit(writer_node(ts.writer));
+	if (mutant(37))
+		acks |= replica_bit(r->config.node);
+	if (!covers(r, acks))
+		return;
+	r->counters.ack_validated++;
+	become_valid(r, e, false, a);
+}
+
+void hermes_tell_ack(struct replica *r, struct entry *e, struct op_ts ts, uint8_t except,
+		     struct actions *a)
+{
+	if (op_ts_compare(ts, entry_ts(e)) != 0)
+		return; /* overtaken meanwhile: nobody waits for it */
+	tell_ack(r, e, replica_others(r) & (uint8_t)~replica_bit(except), a);
+	count_ack(r, e, ts, r->config.node, a);
 }
 
 void hermes_on_ack(struct replica *r, const struct event *ev, struct actions *a)
@@ -521,6 +771,11 @@ void hermes_on_ack(struct replica *r, const struct event *ev, struct actions *a)
 	struct op *op = index < r->config.ops_max ? &r->ops[index] : NULL;
 	bool ours = op && op->seq != 0 && op->seq == m->id >> 16;
 
+	if (m->key_bytes != 0) {
+		if (ev->entry && r->config.broadcast_acks)
+			count_ack(r, ev->entry, m->ts, ev->header->from, a);
+		return;
+	}
 	if (mutant(8))
 		ours = op && op->seq != 0 && op->target.version != 0;
 	else if (ours)
@@ -553,8 +808,23 @@ void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a)
 	 * The sender has everybody's durable ACK, ours too; so in Write and Replay our own op is
 	 * committed (CC-4), and in Trans our older one is, since all hold something newer.
 	 */
-	must(e->persist_seq <= r->durable_seq);
+	must(e->persist_seq <= r->durable_seq || !r->member);
 	become_valid(r, e, false, a);
+}
+
+bool hermes_base_validates(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	struct entry *e = ev->entry;
+	struct op_ts base = { m->ts.version - (m->flags & WIRE_RMW ? 1 : 2), m->prior };
+
+	if (m->prior == 0 || e->state == HERMES_VALID || e->version != base.version)
+		return false;
+	if (e->writer != base.writer && !mutant(24))
+		return false;
+	r->counters.base_validated++;
+	become_valid(r, e, false, a);
+	return true;
 }
 
 /* ---- INV ------------------------------------------------------------------------------------- */
@@ -571,7 +841,7 @@ static void abort_rmw(struct replica *r, struct op *op)
 /* save_value: an RMW may have to run again after its value was overwritten; keep what it wrote. */
 static void save_value(struct replica *r, struct op *op)
 {
-	if (op->type != WIRE_CAS)
+	if (op->type != WIRE_CAS && op->type != WIRE_PUT)
 		return;
 	memcpy(op_value(r, op), entry_value(op->entry), op->entry->value_bytes);
 }
@@ -580,7 +850,7 @@ static void save_value(struct replica *r, struct op *op)
  * make_way: what a newer update does to our own op. The answer to an aborted RMW is given only when
  * the newer update is known committed (CC-6), because it runs again from Valid.
  */
-static void make_way(struct replica *r, struct entry *e)
+static void make_way(struct replica *r, struct entry *e, struct actions *a)
 {
 	struct op *op = front(r, e);
 
@@ -596,6 +866,10 @@ static void make_way(struct replica *r, struct entry *e)
 		save_value(r, op);
 		hermes_move(e, HERMES_INVALID);
 		abort_rmw(r, op);
+		if (mutant(62) && op->type == WIRE_CAS) { /* the newer may never commit (CC-6) */
+			reply_status(r, op, STATUS_CONFLICT, entry_ts(e), a);
+			release_front(r, e);
+		}
 		return;
 	case HERMES_REPLAY:
 		if (op_started(op)) { /* a Trans that had begun to replay: still owed (CC-7) */
@@ -613,24 +887,81 @@ static void make_way(struct replica *r, struct entry *e)
 	}
 }
 
+/* same_update: one timestamp, one value (CC-21, H-UNIQUE-TS). */
+static bool same_update(const struct entry *e, const struct wire_message *m)
+{
+	return e->value_bytes == m->value_bytes &&
+	       e->flags == (m->flags & (ENTRY_RMW | ENTRY_TOMBSTONE)) &&
+	       memcmp(entry_value(e), m->value, m->value_bytes) == 0;
+}
+
+/* install: the key's update is this one now. */
+static void install(struct replica *r, struct entry *e, const struct wire_message *m,
+		    struct actions *a)
+{
+	make_way(r, e, a);
+	settle_by(r, e, m);
+	set_value(e, m->value, m->value_bytes, m->flags & (ENTRY_RMW | ENTRY_TOMBSTONE));
+	e->version = m->ts.version;
+	e->writer = m->ts.writer;
+	e->base = m->prior;
+	e->origin = note_origin(r, m, OUTCOME_SEEN);
+	r->sessions.blind |= m->origin.client == 0 && m->type == WIRE_INV;
+	e->acks = 0;
+	e->view = r->view_count & ENTRY_VIEW_MASK;
+	replica_persist(r, e, a);
+}
+
+void hermes_on_copy(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	struct entry *e = ev->entry;
+	int order = op_ts_compare(m->ts, entry_ts(e));
+
+	if (order < 0 && !mutant(26))
+		return; /* something newer came by itself (CC-19, H11) */
+	if (order != 0)
+		install(r, e, m, a);
+	else
+		must(same_update(e, m)); /* CC-21 */
+	/* The donor has it Valid in this very epoch: as good as a VAL. */
+	if ((m->flags & WIRE_VALID) && e->state != HERMES_VALID)
+		become_valid(r, e, false, a);
+}
+
 static void adopt(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
 	struct entry *e = ev->entry;
 
-	make_way(r, e);
-	set_value(e, m->value, m->value_bytes, m->flags & (uint8_t)~WIRE_REPLAY);
-	e->version = m->ts.version;
-	e->writer = m->ts.writer;
-	persist(r, e, a);
-	replica_hold_ack(r, ev, a);
+	install(r, e, m, a);
+	replica_hold_ack(r, ev, e->persist_seq, a);
 }
 
-/* same_update: one timestamp, one value (CC-21, H-UNIQUE-TS). */
-static bool same_update(const struct entry *e, const struct wire_message *m)
+/*
+ * note_stale: a blind write takes effect here without ever being the key's newest. Its client may
+ * ask again one day, even after a restart: remember it, in the log, too. Returns the sequence of
+ * that record, or 0.
+ */
+static uint64_t note_stale(struct replica *r, const struct wire_message *m, struct actions *a)
 {
-	return e->value_bytes == m->value_bytes && e->flags == (m->flags & ~WIRE_REPLAY) &&
-	       memcmp(entry_value(e), m->value, m->value_bytes) == 0;
+	struct session_outcome *o = NULL;
+	struct action *action;
+
+	if (m->origin.client == 0 || mutant(35))
+		return 0;
+	session_seen(&r->sessions, &m->origin, m->ts, OUTCOME_TOOK, r->now_ns, &o);
+	if (!o || o->state != OUTCOME_TOOK || o->has_number)
+		return 0;
+	if (o->noted)
+		return (uint64_t)o->number;
+	action = replica_action(a, ACTION_NOTE);
+	action->origin = m->origin;
+	action->message = *m;
+	action->persist_seq = r->persist_next++;
+	o->noted = true;
+	o->number = (int64_t)action->persist_seq;
+	return action->persist_seq;
 }
 
 void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
@@ -651,13 +982,14 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 		 * Except for our own RMW under way: while we say nothing, only we can commit it,
 		 * and an abort is final.
 		 */
-		if (e->state == HERMES_WRITE && (e->flags & ENTRY_RMW))
+		if (e->state == HERMES_WRITE && (e->flags & ENTRY_RMW) && !mutant(63))
 			return;
-		replica_hold_ack(r, ev, a);
+		replica_hold_ack(r, ev, e->persist_seq, a);
 		return;
 	}
 	r->counters.inv_stale++;
-	if ((m->flags & (WIRE_RMW | WIRE_REPLAY)) && !mutant(6)) {
+	if ((m->flags & (WIRE_RMW | WIRE_REPLAY)) && !mutant(6) &&
+	    !(mutant(65) && !(m->flags & WIRE_RMW))) {
 		/*
 		 * An RMW that lost, or a replay of what is not the newest: tell the sender what
 		 * beat it (the NACK of 3.6 and of 3.11).
@@ -670,7 +1002,7 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	 * Stale: acknowledged because we hold something newer, which the lower write may precede.
 	 * But not before that something is durable, or both could be lost (3.11).
 	 */
-	replica_hold_ack(r, ev, a);
+	replica_hold_ack(r, ev, max_u64(e->persist_seq, note_stale(r, m, a)), a);
 }
 
 void hermes_on_epoch(struct replica *r, struct op *op)
@@ -683,6 +1015,25 @@ void hermes_on_epoch(struct replica *r, struct op *op)
 	replica_arm(r, op, 0);
 }
 
+/* ---- leaving the view ------------------------------------------------------------------------ */
+
+void hermes_dismiss(struct replica *r, struct op *op, struct actions *a)
+{
+	struct entry *e = op->entry;
+	bool tried = op->tried.version != 0;
+
+	/* All ops of the key go, in this step or the next: its queue is empty from here on. */
+	if (e->op == op_index(r, op)) {
+		if (e->state != HERMES_VALID && e->state != HERMES_INVALID)
+			hermes_move(e, HERMES_INVALID);
+		e->op = OP_NONE;
+	}
+	e->wait = OP_NONE;
+	replica_disarm(r, op);
+	reply_status(r, op, tried ? STATUS_UNKNOWN : STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
+	replica_op_free(r, op);
+}
+
 /* ---- timers ---------------------------------------------------------------------------------- */
 
 void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
@@ -693,16 +1044,16 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 	case HERMES_WRITE:
 	case HERMES_REPLAY: {
 		uint8_t self = replica_bit(r->config.node);
-		uint8_t missing = r->all & (uint8_t)~op->acks;
+		uint8_t missing = r->write_set & (uint8_t)~op->acks;
 
 		if (missing & self)
-			count_self(r, op);
+			count_self(r, op, a);
 		if (missing & ~self && !mutant(16)) {
 			r->counters.retransmits++;
 			send_inv(r, e, missing & (uint8_t)~self, op_id(r, op), a);
 		}
 		arm_backoff(r, op);
-		if (op->acks == r->all)
+		if (covers(r, op->acks))
 			try_commit(r, op, a);
 		return;
 	}
@@ -714,7 +1065,7 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 			e->version++;
 		hermes_move(e, HERMES_REPLAY);
 		broadcast(r, op, a);
-		if (op->acks == r->all)
+		if (covers(r, op->acks))
 			try_commit(r, op, a);
 		return;
 	case HERMES_VALID:

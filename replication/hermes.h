@@ -23,6 +23,9 @@
  *      |                 +-------+--> INVALID when own write is acked by all (no VAL: O1)
  *      +--- REPLAY: all acked (sends VAL), or VAL same ts
  *
+ * VAL same ts means also: an INV made from this ts, or (O3) exact ACKs of everybody. A node that
+ * leaves the view lets go of what it runs: to INVALID.
+ *
  * WRITE and REPLAY go to INVALID instead, without VAL, when all acked but somebody holds a newer
  * update: nobody may start from a value that has a rival (docs/protocol.md, rule 2).
  *
@@ -65,13 +68,33 @@ void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a)
  */
 void hermes_submit(struct replica *r, const struct event *ev, struct op *op, struct actions *a);
 
+/*
+ * hermes_base_validates: an INV says which version it was made from. If that is what this replica
+ * holds, it is committed: as if its VAL had come just before (CC-16). True: the key became Valid,
+ * and the INV itself is still to be given.
+ */
+bool hermes_base_validates(struct replica *r, const struct event *ev, struct actions *a);
+
+/* hermes_on_copy: one key as a member has it, for a shadow: the newer one wins (CC-19). */
+void hermes_on_copy(struct replica *r, const struct event *ev, struct actions *a);
+
+/* hermes_origin: whose update the key's newest is; {0, 0} when that was forgotten. */
+struct origin hermes_origin(const struct replica *r, const struct entry *e);
+
+/* hermes_tell_ack: O3: tells all but `except` that ts is durable here, if it is still the newest. */
+void hermes_tell_ack(struct replica *r, struct entry *e, struct op_ts ts, uint8_t except,
+		     struct actions *a);
+
+/* hermes_dismiss: this node stopped being a member: the op is answered and forgotten. */
+void hermes_dismiss(struct replica *r, struct op *op, struct actions *a);
+
 /* hermes_on_timer: the op's deadline passed: resend, or start a replay. HReplay, HSendInv. */
 void hermes_on_timer(struct replica *r, struct op *op, struct actions *a);
 
 /* hermes_on_durable: the record behind a held "count me in" is on disk. */
 void hermes_on_durable(struct replica *r, struct op *op, struct op_ts ts, struct actions *a);
 
-/* hermes_on_epoch: some member restarted: what was acknowledged before does not count (CC-5). */
+/* hermes_on_epoch: another view: what was acknowledged before does not count (CC-5). */
 void hermes_on_epoch(struct replica *r, struct op *op);
 
 /* hermes_run: lets the key's waiting operations go, as far as its state and room in *a allow. */

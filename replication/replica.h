@@ -31,6 +31,9 @@ struct replica_config {
 	uint32_t ops_max;	/* client ops and replays under way or queued, 1..65536 */
 	uint32_t held_max;	/* messages waiting for the disk, a power of two */
 	uint32_t sessions_max;	/* 1..SESSIONS_MAX */
+	uint16_t session_window; /* outcomes kept per session: a power of two, 4..SESSION_WINDOW */
+	bool views;		/* EVENT_VIEW says who takes part; else all nodes, for ever */
+	bool broadcast_acks;	/* O3: followers validate by each other's ACKs; the same everywhere */
 	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
@@ -42,6 +45,9 @@ struct replica_config {
 	X(reads_queued) X(inv_sent) X(inv_received) X(inv_stale) X(inv_refused) X(ack_sent)        \
 	X(ack_received) X(ack_unmatched) X(val_sent) X(val_received) X(val_ignored) X(retransmits) \
 	X(replays) X(rmw_aborts) X(rmw_retries) X(commits) X(acks_held) X(busy) X(no_space)        \
+	X(base_validated) X(ack_validated) X(expired) X(views_installed) X(resets) X(joins)        \
+	X(copies_sent) X(copies_merged) X(lease_refused) X(retries) X(retries_resolved)            \
+	X(retries_waiting) X(evicted_requests) X(collected)                                        \
 	X(stale_epoch) X(stale_incarnation) X(foreign_cluster) X(shape_mismatch) X(not_linked)     \
 	X(sessions_opened) X(sessions_evicted) X(no_session) X(duplicate_requests)                 \
 	X(replies_resent) X(bad_request)
@@ -59,10 +65,10 @@ uint64_t replica_size(const struct replica_config *config);
 struct replica *replica_init(void *mem, const struct replica_config *config);
 
 /*
- * replica_step: one event. Fills *actions (from zero). Returns true when there is more to say: the
- * caller executes the actions and calls again with EVENT_TICK until it returns false.
+ * replica_step: one event. Fills *actions (from zero). The caller executes them, and then does what
+ * the return value says until it is STEP_DONE.
  */
-bool replica_step(struct replica *r, const struct event *event, struct actions *actions);
+enum step_next replica_step(struct replica *r, const struct event *event, struct actions *actions);
 
 /*
  * replica_deadline_ns: when the next EVENT_TICK is useful; UINT64_MAX never. Ticks may come
@@ -86,11 +92,46 @@ bool replica_can_hold(const struct replica *r);
 uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node);
 
 /*
- * replica_epoch: names the incarnations of all members as this node knows them; goes into the
- * header of peer frames. Members count each other's ACKs only while they agree on it, so that an
- * ACK from before some member's restart never meets one from after it (CC-5).
+ * replica_epoch: of the installed view; in a static cluster a checksum of the incarnations of all
+ * nodes as this one knows them. Goes into the header of peer frames. Frames of another epoch are
+ * dropped, so that an ACK from before a change never meets one from after it (CC-5).
  */
 uint32_t replica_epoch(const struct replica *r);
+
+/* replica_view: the view installed; of a static cluster what amounts to it. epoch 0: none yet. */
+const struct view *replica_view(const struct replica *r);
+
+/*
+ * replica_lease_ns: when the lease for the installed view ends (UINT64_MAX: static cluster). A read
+ * reply (action.lease) may leave only when the clock, read after its value was copied, is below
+ * (CC-9, CC-26); otherwise it becomes NOT_SERVING.
+ */
+uint64_t replica_lease_ns(const struct replica *r);
+
+/*
+ * replica_joined: this shadow holds, durably, everything committed (H-LAG-JOIN); the view service
+ * may make it a member.
+ */
+bool replica_joined(const struct replica *r);
+
+/*
+ * Tombstones (CC-13, H12). replica_can_collect: the entry is one that can be forgotten now.
+ * replica_collect: it is; the caller removes the entry next. replica_floor: a key without an entry
+ * is absent as of this version (writer 0); new updates of it get larger ones.
+ */
+bool replica_can_collect(const struct replica *r, const struct entry *e);
+void replica_collect(struct replica *r, const struct entry *e);
+uint64_t replica_floor(const struct replica *r);
+
+/*
+ * Recovery, records in log order, before the first step. replica_recover: this update (message as
+ * an INV would carry it) is about to be merged into e, NULL if the key has none; returns what
+ * entry->origin is to be if it is merged. _note, _reset: for the other kinds of records.
+ */
+uint32_t replica_recover(struct replica *r, const struct entry *e, const struct wire_message *m);
+void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts);
+void replica_recover_reset(struct replica *r);
+
 bool replica_linked(const struct replica *r);
 
 /* replica_peers_heard: peers that spoke recently (within 50 HELLO intervals of the last event). */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replica_priv.h: the inside of a replica, shared by replica.c (door, peers, timers, held messages)
- * and hermes.c (per-key protocol). Nobody else includes it.
+ * replica_priv.h: the inside of a replica, shared by replica.c (door, timers, held promises), view.c
+ * (who takes part), request.c (clients), join.c (bulk copy) and hermes.c (per-key protocol). Nobody
+ * else includes it, except tests that look inside.
  */
 #ifndef CAIRN_REPLICATION_REPLICA_PRIV_H
 #define CAIRN_REPLICATION_REPLICA_PRIV_H
@@ -13,11 +14,16 @@
 #define WHEEL_SLOTS 256u
 #define TICKS_PER_RETRANSMIT 8u
 #define BACKOFF_SHIFT_MAX 4u /* retransmission slows down to 16 times its first interval */
+#define ENTRY_VIEW_MASK 0xffffffu
 
-/* Room one protocol event may need in struct actions: commit, VAL, reply, next update. */
-#define ACTIONS_PER_EVENT 8u
+/* A peer silent for this many HELLO intervals makes updates fail fast instead of hanging. */
+#define SILENT_HELLOS 50u
+
+/* Room one protocol event may need in struct actions: commit, VAL, reply, next update, copies. */
+#define ACTIONS_PER_EVENT 12u
 
 _Static_assert((TICKS_PER_RETRANSMIT << BACKOFF_SHIFT_MAX) < WHEEL_SLOTS, "wheel spans all delays");
+_Static_assert(WALK_MAX + 1 <= ACTIONS_PER_EVENT, "a chunk of copies is one event");
 
 /*
  * op: one client operation under way or waiting; at most one per key is the key's front
@@ -28,22 +34,26 @@ struct op {
 	struct entry *entry;
 	uint64_t seq;	      /* unique within the incarnation; 0 while free */
 	struct op_ts ts;      /* of its own update; {0,0}: not started (or an aborted RMW) */
+	struct op_ts tried;   /* newest ts it ever had: it may exist elsewhere */
 	struct op_ts target;  /* what acks must cover: own ts, or that of the update replayed */
-	struct op_ts expected; /* CAS */
+	struct op_ts expected; /* CAS; CASV: version is the bytes of the expected value */
 	int64_t delta;	      /* INCR */
 	int64_t result;	      /* INCR, started: the new value */
 	uint64_t session;
 	uint64_t request;
+	uint64_t expires_ns; /* its client has given up by then; 0: never */
 	struct client_addr client;
-	enum wire_type type; /* GET .. INCR */
+	enum wire_type type; /* GET .. CASV */
+	uint32_t link;	     /* updates: its outcome in the session table */
 	uint16_t value_bytes; /* of its value in values[], while it waits */
 	uint8_t acks;	      /* bitmap of replicas known to hold >= target durably */
 	uint8_t attempts;
 	bool newer;	      /* somebody acknowledged with a newer ts than target */
+	bool retry;	      /* was sent to another node before: RMW rules (docs/protocol.md) */
 	bool armed;	      /* on the timer wheel */
 	bool ready;	      /* its index is in the ready ring (survives free and alloc) */
 	uint32_t wheel_next, wheel_prev;
-	uint32_t next; /* free list, or the key's queue */
+	uint32_t next; /* free list, or the key's queue (circular) */
 };
 
 /* held: a promise waiting for the disk, in log order. */
@@ -51,17 +61,36 @@ struct held {
 	uint64_t persist_seq;
 	struct op_ts ts;
 	uint64_t id;	      /* ACK: the coordinator's op id; own: the op's seq */
-	uint32_t incarnation; /* ACK: of the node it goes to; own: op index */
+	struct entry *entry;  /* ACK */
+	uint32_t about;	      /* ACK: count of views installed; own: op index */
 	uint8_t to;	      /* ACK: node; own: HELD_OWN */
 };
 
 #define HELD_OWN 0xffu
 
 struct peer {
-	uint32_t incarnation; /* 0: never heard of */
+	uint32_t incarnation; /* static: newest heard of; views: the view's; 0: none */
 	uint64_t heard_ns;
 	uint64_t hello_ns; /* when the next HELLO is due */
 	uint8_t space;	   /* enum space it announced */
+};
+
+/* join: a shadow's pull of everything from a member, chunk by chunk. */
+struct join {
+	bool active, done;
+	bool reset;	 /* what this node holds is void, and must go first */
+	bool sessions;	 /* second half: session tables */
+	uint8_t donor;
+	uint32_t donor_incarnation;
+	uint32_t chunk;	 /* number of the chunk asked for; answers to others are late */
+	uint32_t cursor;
+	uint32_t got;	 /* bitmap of messages of this chunk that are in */
+	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
+	uint32_t silent; /* times asked in vain */
+	bool complete;	 /* the donor's session table is */
+	uint64_t floor;	 /* the donor's */
+	uint64_t persist_seq; /* of the last merge */
+	uint64_t ask_ns; /* when to ask again */
 };
 
 struct replica {
@@ -69,10 +98,15 @@ struct replica {
 	struct replica_counters counters;
 	struct session_table sessions;
 	struct peer peers[NODES_MAX];
-	uint32_t epoch; /* checksum of all members' incarnations */
-	uint8_t all; /* bitmap of all replicas */
+	struct view view;    /* static: epoch is the checksum of all incarnations */
+	uint32_t view_count; /* views installed, modulo ENTRY_VIEW_MASK + 1 */
+	uint8_t write_set;   /* bitmap: who must acknowledge; 0: this node is out */
+	bool member;	     /* this node serves clients */
 	uint8_t space;
 	bool failed;
+	uint64_t lease_ns;
+	uint64_t floor; /* version at which keys without entry are absent */
+	struct join join;
 
 	uint64_t now_ns;
 	uint64_t tick_ns;
@@ -85,6 +119,7 @@ struct replica {
 	uint32_t op_free;
 	uint32_t ops_open;
 	uint64_t op_seq;
+	uint32_t dismiss_next; /* ops below have been dismissed since this node left; or ops_max */
 
 	uint64_t persist_next;
 	uint64_t durable_seq;
@@ -94,6 +129,8 @@ struct replica {
 	/* Bytes that actions point at until they are executed. */
 	uint8_t hello[WIRE_HELLO_BYTES];
 	uint8_t opened[WIRE_OPEN_BYTES];
+	uint8_t copied[WIRE_COPIED_BYTES];
+	uint8_t pack[SESSION_PACK_BYTES];
 
 	uint32_t *ready; /* ring of op indices: fronts whose key can go on */
 	uint64_t ready_head, ready_tail;
@@ -102,6 +139,12 @@ struct replica {
 static inline uint8_t replica_bit(uint8_t node)
 {
 	return (uint8_t)(1u << node);
+}
+
+/* replica_others: everybody an update needs, but this node. */
+static inline uint8_t replica_others(const struct replica *r)
+{
+	return r->write_set & (uint8_t)~replica_bit(r->config.node);
 }
 
 static inline bool op_started(const struct op *op)
@@ -114,9 +157,10 @@ static inline bool op_is_update(const struct op *op)
 	return op->type != WIRE_GET;
 }
 
+/* op_is_rmw: RMW rules: from Valid, version + 1, refused rather than acknowledged when stale. */
 static inline bool op_is_rmw(const struct op *op)
 {
-	return op->type == WIRE_CAS || op->type == WIRE_INCR;
+	return op->type == WIRE_CAS || op->type == WIRE_INCR || op->type == WIRE_CASV || op->retry;
 }
 
 static inline uint32_t op_index(const struct replica *r, const struct op *op)
@@ -139,18 +183,48 @@ static inline bool held_room(const struct replica *r)
 	return r->held_tail - r->held_head < r->config.held_max;
 }
 
-/* replica.c, for hermes.c */
+/* replica.c, for the others */
 struct action *replica_action(struct actions *a, enum action_kind kind);
 void replica_send(struct replica *r, struct actions *a, uint8_t to,
 		  const struct wire_message *message);
-void replica_reply(struct replica *r, struct actions *a, const struct op *op,
-		   const struct wire_message *result);
-void replica_hold_ack(struct replica *r, const struct event *ev, struct actions *a);
+struct action *replica_reply(struct actions *a, uint64_t session, const struct client_addr *client,
+			     const struct wire_message *result);
+void replica_persist(struct replica *r, struct entry *e, struct actions *a);
+void replica_hold_ack(struct replica *r, const struct event *ev, uint64_t persist_seq,
+		      struct actions *a);
 void replica_hold_own(struct replica *r, uint64_t persist_seq, const struct op *op);
 struct op *replica_op_alloc(struct replica *r);
 void replica_op_free(struct replica *r, struct op *op);
 void replica_arm(struct replica *r, struct op *op, uint64_t delay_ns);
 void replica_disarm(struct replica *r, struct op *op);
 void replica_ready(struct replica *r, const struct op *op);
+
+/* request.c: clients */
+void request_on(struct replica *r, const struct event *ev, struct actions *a);
+/* request_finish: answers an op, and keeps the outcome of an update. */
+void request_finish(struct replica *r, struct actions *a, const struct op *op,
+		    const struct wire_message *result, bool lease);
+
+/* view.c: who takes part */
+void view_start(struct replica *r);
+void view_install(struct replica *r, const struct view *v);
+void view_lease(struct replica *r, const struct event *ev);
+/* view_accepts: the frame comes from and goes to whom the view means, in its epoch. Counts. */
+bool view_accepts(struct replica *r, const struct event *ev);
+void view_on_hello(struct replica *r, const struct event *ev);
+void view_send_hellos(struct replica *r, struct actions *a);
+/* view_gone: the node is not in the view any more in this incarnation, and can finish nothing. */
+bool view_gone(const struct replica *r, uint32_t writer);
+bool view_dismissing(const struct replica *r);
+void view_dismiss(struct replica *r, struct actions *a);
+
+/* join.c: bulk copy */
+void join_view(struct replica *r, bool from_nothing);
+void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a);
+void join_on_copy(struct replica *r, const struct event *ev, struct actions *a);
+void join_on_copy_session(struct replica *r, const struct event *ev, struct actions *a);
+void join_on_copied(struct replica *r, const struct event *ev, struct actions *a);
+void join_tick(struct replica *r, struct actions *a);
+uint64_t join_deadline_ns(const struct replica *r);
 
 #endif

@@ -8,6 +8,7 @@
 #define CAIRN_REPLICATION_STEP_H
 
 #include "replication/entry.h"
+#include "replication/view.h"
 #include "replication/wire.h"
 
 /* client_addr: where a session's replies go; opaque here, filled and read by the worker. */
@@ -22,7 +23,13 @@ enum event_kind {
 	EVENT_REQUEST, /* a message of a client frame */
 	EVENT_DURABLE, /* the log is durable up to a sequence */
 	EVENT_TICK,    /* time passed: timers */
+	EVENT_VIEW,    /* a view is installed at this node; only with replica_config.views */
+	EVENT_LEASE,   /* the node's lease for an epoch holds until lease_ns; likewise */
 };
+
+/* Entries of one chunk of the bulk copy to a shadow, at most. */
+#define WALK_MAX 8u
+#define WALK_END UINT32_MAX
 
 struct event {
 	enum event_kind kind;
@@ -30,15 +37,27 @@ struct event {
 	uint64_t persist_seq_next; /* log sequence the next ACTION_PERSIST will get */
 	/*
 	 * PEER and REQUEST: the message, valid during the step, and the entry of its key:
-	 * INV: never NULL, blob with room for the message's value;
-	 * PUT, CAS, INCR: with room for the value (INCR: INCR_BYTES_MAX), NULL when there is none;
-	 * GET, DEL, VAL: NULL when the key has no entry; types without a key: NULL.
+	 * INV, COPY: never NULL, blob with room for the message's value;
+	 * PUT, CAS, CASV, INCR: with room for the value (INCR: INCR_BYTES_MAX; CASV: the larger of
+	 * both values), NULL when there is none;
+	 * GET, DEL, VAL, ACK with a key: NULL when the key has no entry; without a key: NULL.
 	 */
 	const struct wire_header *header;
 	const struct wire_message *message;
 	struct entry *entry;
 	struct client_addr from; /* REQUEST */
 	uint64_t durable_seq;	 /* DURABLE */
+	const struct view *view; /* VIEW, valid during the step */
+	uint64_t lease_ns;	 /* LEASE: this node's clock; 0 gives it up */
+	uint32_t lease_epoch;
+	/*
+	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at store
+	 * index >= cursor, in order, at most WALK_MAX, and the index behind the last, WALK_END when
+	 * there is none left.
+	 */
+	struct entry *const *walk;
+	uint32_t walk_count;
+	uint32_t walk_next;
 };
 
 #define INCR_BYTES_MAX 20u /* "-9223372036854775808" */
@@ -47,19 +66,30 @@ enum action_kind {
 	ACTION_SEND,	/* message to the peers in `to` */
 	ACTION_PERSIST, /* append the entry's current state to the log */
 	ACTION_REPLY,	/* message to a client */
+	ACTION_RESET,	/* drop all entries of the shard, and log that: what came before is void */
+	ACTION_NOTE,	/* append a record without effect on the key: its origin took effect at ts */
 };
 
 struct action {
 	enum action_kind kind;
 	uint8_t to;		 /* SEND: bitmap of nodes */
+	bool lease; /* REPLY: a read; void if the clock, read after encoding, is past the lease */
 	struct entry *entry;	 /* PERSIST */
-	uint64_t persist_seq;	 /* PERSIST: the sequence the log must give it */
-	struct wire_message message; /* SEND, REPLY */
+	uint64_t persist_seq;	 /* PERSIST, RESET, NOTE: the sequence the log must give it */
+	struct origin origin;	 /* PERSIST, NOTE: goes into the record */
+	struct wire_message message; /* SEND, REPLY; NOTE: key, ts, flags (ENTRY_*) */
 	uint64_t session;	 /* REPLY: goes into the frame header */
 	struct client_addr client; /* REPLY */
 };
 
-/* One step's output. A step that has more to say returns true and is called again (replica.h). */
+/* step_next: what the caller does once it has executed the actions. */
+enum step_next {
+	STEP_DONE = 0,
+	STEP_TICK, /* call again with EVENT_TICK: there is more to say */
+	STEP_SAME, /* call again with this very event: its first half is done */
+};
+
+/* One step's output. */
 #define ACTIONS_MAX 64u
 
 struct actions {

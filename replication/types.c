@@ -15,6 +15,8 @@ static const char *const status_names[STATUS_COUNT] = {
 	[STATUS_NOT_A_NUMBER] = "NOT_A_NUMBER",
 	[STATUS_OVERFLOW] = "OVERFLOW",
 	[STATUS_BAD_REQUEST] = "BAD_REQUEST",
+	[STATUS_EVICTED] = "EVICTED",
+	[STATUS_WAIT] = "WAIT",
 };
 
 const char *status_name(enum status status)

@@ -24,27 +24,36 @@ const char *wire_verdict_name(enum wire_verdict verdict)
 struct shape {
 	uint8_t kind;
 	uint8_t flags; /* bits allowed */
+	bool prior;    /* the field may be used */
 	uint16_t key_min, key_max, value_min, value_max;
 };
 
 #define KEY 1, KEY_BYTES_MAX
 #define NO_KEY 0, 0
+#define MAYBE_KEY 0, KEY_BYTES_MAX
 #define VALUE 0, VALUE_BYTES_MAX
 #define EXACTLY(n) n, n
+#define INV_FLAGS (WIRE_RMW | WIRE_TOMBSTONE | WIRE_REPLAY)
+#define COPY_FLAGS (WIRE_RMW | WIRE_TOMBSTONE | WIRE_VALID)
 
 static const struct shape shapes[] = {
-	[WIRE_INV] = { WIRE_PEER, WIRE_RMW | WIRE_TOMBSTONE | WIRE_REPLAY, KEY, VALUE },
-	[WIRE_ACK] = { WIRE_PEER, 0, NO_KEY, EXACTLY(0) },
-	[WIRE_VAL] = { WIRE_PEER, 0, KEY, EXACTLY(0) },
-	[WIRE_HELLO] = { WIRE_PEER, 0, NO_KEY, EXACTLY(WIRE_HELLO_BYTES) },
-	[WIRE_OPEN] = { WIRE_REQUEST, 0, NO_KEY, EXACTLY(WIRE_OPEN_BYTES) },
-	[WIRE_GET] = { WIRE_REQUEST, 0, KEY, EXACTLY(0) },
-	[WIRE_PUT] = { WIRE_REQUEST, 0, KEY, VALUE },
-	[WIRE_DEL] = { WIRE_REQUEST, 0, KEY, EXACTLY(0) },
-	[WIRE_CAS] = { WIRE_REQUEST, 0, KEY, VALUE },
-	[WIRE_INCR] = { WIRE_REQUEST, 0, KEY, EXACTLY(8) },
-	[WIRE_OPENED] = { WIRE_REPLY, 0, NO_KEY, EXACTLY(WIRE_OPEN_BYTES) },
-	[WIRE_RESULT] = { WIRE_REPLY, 0, NO_KEY, VALUE },
+	[WIRE_INV] = { WIRE_PEER, INV_FLAGS, true, KEY, VALUE },
+	[WIRE_ACK] = { WIRE_PEER, 0, false, MAYBE_KEY, EXACTLY(0) },
+	[WIRE_VAL] = { WIRE_PEER, 0, false, KEY, EXACTLY(0) },
+	[WIRE_HELLO] = { WIRE_PEER, 0, false, NO_KEY, EXACTLY(WIRE_HELLO_BYTES) },
+	[WIRE_FETCH] = { WIRE_PEER, 0, false, NO_KEY, EXACTLY(0) },
+	[WIRE_COPY] = { WIRE_PEER, COPY_FLAGS, true, KEY, VALUE },
+	[WIRE_COPY_SESSION] = { WIRE_PEER, 0, false, NO_KEY, VALUE },
+	[WIRE_COPIED] = { WIRE_PEER, 0, false, NO_KEY, EXACTLY(WIRE_COPIED_BYTES) },
+	[WIRE_OPEN] = { WIRE_REQUEST, 0, false, NO_KEY, EXACTLY(WIRE_OPEN_BYTES) },
+	[WIRE_GET] = { WIRE_REQUEST, 0, false, KEY, EXACTLY(0) },
+	[WIRE_PUT] = { WIRE_REQUEST, 0, true, KEY, VALUE },
+	[WIRE_DEL] = { WIRE_REQUEST, 0, true, KEY, EXACTLY(0) },
+	[WIRE_CAS] = { WIRE_REQUEST, 0, true, KEY, VALUE },
+	[WIRE_INCR] = { WIRE_REQUEST, 0, true, KEY, EXACTLY(8) },
+	[WIRE_CASV] = { WIRE_REQUEST, 0, true, KEY, VALUE },
+	[WIRE_OPENED] = { WIRE_REPLY, 0, false, NO_KEY, EXACTLY(WIRE_OPEN_BYTES) },
+	[WIRE_RESULT] = { WIRE_REPLY, 0, false, NO_KEY, VALUE },
 };
 
 void wire_header_encode(uint8_t *payload, const struct wire_header *h)
@@ -133,24 +142,58 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 	return WIRE_OK;
 }
 
+static bool has_origin(enum wire_type type)
+{
+	return type == WIRE_INV || type == WIRE_COPY;
+}
+
 void wire_message_encode(uint8_t *out, const struct wire_message *m)
 {
+	bool request = m->type >= WIRE_OPEN && m->type < WIRE_OPENED;
+	uint32_t head_bytes = WIRE_MESSAGE_BYTES;
+
 	must_dbg(m->key_bytes <= KEY_BYTES_MAX);
 	must_dbg(m->value_bytes <= VALUE_BYTES_MAX);
 	out[0] = (uint8_t)m->type;
 	out[1] = m->flags;
 	store_u16(out + 2, m->key_bytes);
 	store_u16(out + 4, m->value_bytes);
-	out[6] = m->status;
-	out[7] = m->durability;
+	out[6] = request ? (uint8_t)m->patience_ms : m->status;
+	out[7] = request ? (uint8_t)(m->patience_ms >> 8) : m->durability;
 	store_u64(out + 8, m->ts.version);
 	store_u32(out + 16, m->ts.writer);
-	store_u32(out + 20, 0);
+	store_u32(out + 20, m->prior);
 	store_u64(out + 24, m->id);
+	if (has_origin(m->type)) {
+		store_u64(out + 32, m->origin.client);
+		store_u64(out + 40, m->origin.request);
+		head_bytes += WIRE_ORIGIN_BYTES;
+	}
 	if (m->key_bytes)
-		memcpy(out + WIRE_MESSAGE_BYTES, m->key, m->key_bytes);
+		memcpy(out + head_bytes, m->key, m->key_bytes);
 	if (m->value_bytes)
-		memcpy(out + WIRE_MESSAGE_BYTES + m->key_bytes, m->value, m->value_bytes);
+		memcpy(out + head_bytes + m->key_bytes, m->value, m->value_bytes);
+}
+
+/* fields_ok: what means different things in different kinds of messages; fills these fields. */
+static bool fields_ok(const uint8_t *in, enum wire_kind kind, struct wire_message *m)
+{
+	if (kind == WIRE_REQUEST) {
+		m->patience_ms = load_u16(in + 6);
+		return m->type != WIRE_CASV || m->ts.version <= m->value_bytes;
+	}
+	if (kind == WIRE_REPLY) {
+		m->status = in[6];
+		m->durability = in[7];
+		return in[6] < STATUS_COUNT && in[7] <= DURABILITY_ALL;
+	}
+	if (has_origin(m->type)) {
+		m->origin = (struct origin){ load_u64(in + 32), load_u64(in + 40) };
+		/* No update ever gets near the end of 64 bits (H13); nor has any version 0. */
+		if (m->ts.version == 0 || m->ts.version > VERSION_MAX)
+			return false;
+	}
+	return in[6] == 0 && in[7] == 0;
 }
 
 enum wire_verdict wire_message_decode(const uint8_t *payload, uint32_t bytes, enum wire_kind kind,
@@ -158,7 +201,8 @@ enum wire_verdict wire_message_decode(const uint8_t *payload, uint32_t bytes, en
 {
 	const uint8_t *in = payload + *offset;
 	uint32_t left = bytes - *offset;
-	struct wire_message m;
+	uint32_t head_bytes = WIRE_MESSAGE_BYTES;
+	struct wire_message m = { 0 };
 	const struct shape *shape;
 
 	if (left < WIRE_MESSAGE_BYTES)
@@ -172,23 +216,22 @@ enum wire_verdict wire_message_decode(const uint8_t *payload, uint32_t bytes, en
 		return WIRE_BAD_LENGTH;
 	if (m.value_bytes < shape->value_min || m.value_bytes > shape->value_max)
 		return WIRE_BAD_LENGTH;
-	if (left < WIRE_MESSAGE_BYTES + m.key_bytes + m.value_bytes)
+	m.type = (enum wire_type)in[0];
+	if (has_origin(m.type))
+		head_bytes += WIRE_ORIGIN_BYTES;
+	if (left < head_bytes + m.key_bytes + m.value_bytes)
 		return WIRE_SHORT;
-	if ((in[1] & ~shape->flags) != 0 || load_u32(in + 20) != 0)
-		return WIRE_BAD_FIELD;
-	if (kind != WIRE_REPLY && (in[6] != 0 || in[7] != 0))
-		return WIRE_BAD_FIELD;
-	if (in[6] >= STATUS_COUNT || in[7] > DURABILITY_ALL)
+	m.flags = in[1];
+	m.ts = (struct op_ts){ load_u64(in + 8), load_u32(in + 16) };
+	m.prior = load_u32(in + 20);
+	m.id = load_u64(in + 24);
+	if ((in[1] & ~shape->flags) != 0 || (m.prior != 0 && !shape->prior))
 		return WIRE_BAD_FIELD;
 	if ((in[1] & WIRE_TOMBSTONE) && m.value_bytes != 0)
 		return WIRE_BAD_FIELD;
-	m.type = (enum wire_type)in[0];
-	m.flags = in[1];
-	m.status = in[6];
-	m.durability = in[7];
-	m.ts = (struct op_ts){ load_u64(in + 8), load_u32(in + 16) };
-	m.id = load_u64(in + 24);
-	m.key = in + WIRE_MESSAGE_BYTES;
+	if (!fields_ok(in, kind, &m))
+		return WIRE_BAD_FIELD;
+	m.key = in + head_bytes;
 	m.value = m.key + m.key_bytes;
 	*offset += wire_message_bytes(&m);
 	*ret_message = m;

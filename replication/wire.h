@@ -5,10 +5,10 @@
  * docs/wire.md shows the same tables; tests/unit/test_wire.c holds them together.
  *
  * Frame header (32 bytes)
- *   0  u16 magic 0x4e43      2  u8 format (1)         3  u8 kind (enum wire_kind)
+ *   0  u16 magic 0x4e43      2  u8 format (2)         3  u8 kind (enum wire_kind)
  *   4  u32 CRC32C of the whole payload with this field zero
  *   8  u64 cluster id
- *  16  peer frames: u32 epoch (replica_epoch: the incarnations of all members),
+ *  16  peer frames: u32 epoch (replica_epoch),
  *      u32 incarnation of the sender
  *      client frames: u64 session (0 in an OPEN)
  *  24  u32 incarnation of the node addressed (HELLO and OPEN: 0, any); replies: of the sender
@@ -16,10 +16,17 @@
  *
  * Message head (32 bytes)
  *   0  u8 type (enum wire_type)   1  u8 flags   2  u16 key bytes   4  u16 value bytes
- *   6  u8 status (replies)   7  u8 durability (replies)
- *   8  u64 version   16  u32 writer   20  u32 zero
- *  24  u64 id: INV, ACK: the coordinator's op id, echoed; requests, replies: request id
- *  32  key, then value
+ *   6  replies: u8 status, u8 durability; requests: u16 patience in ms, 0: no limit
+ *   8  u64 version   16  u32 writer   20  u32 prior
+ *  24  u64 id: INV, ACK: the coordinator's op id, echoed; requests, replies: request id;
+ *      FETCH, COPY, COPIED: see there
+ *  32  INV, COPY: u64 client, u64 request (struct origin)
+ *  then key, then value
+ *
+ * prior. INV, COPY: writer of the version the update was made from, 0 unknown; that version is the
+ * message's less 1 (RMW) or 2, and an INV that names it says that it is committed, like a VAL.
+ * Updates from clients: 0, or the writer word (node, incarnation) of the node this request was sent
+ * to before, which may have executed it.
  */
 #ifndef CAIRN_REPLICATION_WIRE_H
 #define CAIRN_REPLICATION_WIRE_H
@@ -27,9 +34,10 @@
 #include "replication/types.h"
 
 #define WIRE_MAGIC 0x4e43u
-#define WIRE_FORMAT 1u
+#define WIRE_FORMAT 2u
 #define WIRE_HEADER_BYTES 32u
 #define WIRE_MESSAGE_BYTES 32u
+#define WIRE_ORIGIN_BYTES 16u
 #define WIRE_NODE_CLIENT 0xffu
 
 enum wire_kind {
@@ -44,6 +52,10 @@ enum wire_type {
 	WIRE_ACK = 2,	/* ts, op id: I durably hold this ts, which is >= the INV's */
 	WIRE_VAL = 3,	/* key, ts: every replica holds this update */
 	WIRE_HELLO = 4, /* "I am here, in this incarnation"; value: HELLO_BYTES below */
+	WIRE_FETCH = 5, /* shadow to donor: id: chunk number << 32 | cursor; ts.version: cursor kind */
+	WIRE_COPY = 6,	/* answer: one key as the donor has it; id: chunk number << 32 | index */
+	WIRE_COPY_SESSION = 7, /* answer: outcomes of one session; id likewise; value: session.h */
+	WIRE_COPIED = 8, /* answer: id: chunk number << 32 | next cursor; value: WIRE_COPIED_BYTES */
 	/* client to node */
 	WIRE_OPEN = 16, /* id: client nonce; value: WIRE_OPEN_BYTES zero bytes of padding */
 	WIRE_GET = 17,	/* key */
@@ -51,6 +63,7 @@ enum wire_type {
 	WIRE_DEL = 19,	/* key */
 	WIRE_CAS = 20,	/* key, value, version+writer expected ({0,0}: the key must not exist) */
 	WIRE_INCR = 21, /* key, value: i64 delta (8 bytes); the stored value is a decimal number */
+	WIRE_CASV = 22, /* key, value: expected value, then the new one; version: bytes expected */
 	/* node to client */
 	WIRE_OPENED = 32, /* id: nonce; value: WIRE_OPEN_BYTES, see below */
 	WIRE_RESULT = 33, /* id: request id; status, version; value: GET's, INCR's result */
@@ -64,14 +77,21 @@ enum wire_type {
 /*
  * WIRE_OPENED value: u64 session, u32 incarnation, u16 shards, u8 nodes, u8 node, u16 window,
  * u16 key bytes max, u16 value bytes max, u16 zero, 8 zero bytes.
- * WIRE_OPEN carries as many zero bytes, so that its answer is never larger than the question.
+ * WIRE_OPEN carries as many, so that its answer is never larger than the question: u64 the first
+ * request id this client has not used yet (> 0), then zero bytes. Its id is the client's number.
  */
 #define WIRE_OPEN_BYTES 32u
+/*
+ * WIRE_COPIED value: u64 floor (replica_floor), u32 messages of this chunk, u8 the donor's session
+ * table is complete, 3 zero bytes.
+ */
+#define WIRE_COPIED_BYTES 16u
 
-/* Message flags of INV (the same bits as ENTRY_*). */
+/* Message flags of INV and COPY (the same bits as ENTRY_*). */
 #define WIRE_RMW 0x01u
 #define WIRE_TOMBSTONE 0x02u
-#define WIRE_REPLAY 0x04u /* not kept; whoever holds something newer answers with that */
+#define WIRE_REPLAY 0x04u /* INV, not kept; whoever holds something newer answers with that */
+#define WIRE_VALID 0x08u  /* COPY: the donor has it Valid */
 
 /* Why a payload was refused; each is counted under this name and the frame dropped. */
 enum wire_verdict {
@@ -106,10 +126,13 @@ struct wire_message {
 	uint8_t flags;
 	uint8_t status;
 	uint8_t durability;
+	uint16_t patience_ms; /* requests; shares its place with status and durability */
 	uint16_t key_bytes;
 	uint16_t value_bytes;
 	struct op_ts ts;
+	uint32_t prior;
 	uint64_t id;
+	struct origin origin; /* INV, COPY */
 	const uint8_t *key;
 	const uint8_t *value;
 };
@@ -130,7 +153,10 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 /* wire_message_bytes: encoded size of m. */
 static inline uint32_t wire_message_bytes(const struct wire_message *m)
 {
-	return WIRE_MESSAGE_BYTES + m->key_bytes + m->value_bytes;
+	bool origin = m->type == WIRE_INV || m->type == WIRE_COPY;
+
+	return WIRE_MESSAGE_BYTES + (origin ? WIRE_ORIGIN_BYTES : 0u) + m->key_bytes +
+	       m->value_bytes;
 }
 
 /* wire_message_encode: writes wire_message_bytes(m) bytes at out. Lengths must be within limits. */

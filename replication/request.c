@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients at the door: sessions, requests that come twice, requests that were elsewhere before. */
+#include "replication/replica_priv.h"
+
+static void refuse(struct actions *a, const struct event *ev, enum status status)
+{
+	struct wire_message m = {
+		.type = WIRE_RESULT, .status = (uint8_t)status, .id = ev->message->id,
+	};
+
+	replica_reply(a, ev->header->session, &ev->from, &m);
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+static struct session *open_session(struct replica *r, const struct event *ev)
+{
+	uint64_t first = load_u64(ev->message->value);
+	bool evicted;
+	struct session *s = session_open(&r->sessions, ev->message->id, max_u64(first, 1),
+					 r->now_ns, &evicted);
+
+	r->counters.sessions_evicted += evicted;
+	r->counters.sessions_opened += s != NULL;
+	if (s)
+		s->addr = ev->from;
+	return s;
+}
+
+static void on_open(struct replica *r, const struct event *ev, struct actions *a)
+{
+	uint8_t *value = r->opened;
+	bool foreign = ev->header->cluster != 0 && ev->header->cluster != r->config.cluster;
+	bool serving = !foreign && (r->member || !r->config.views) && ev->message->id != 0;
+	struct session *s = serving ? open_session(r, ev) : NULL;
+	struct wire_message m = {
+		.type = WIRE_OPENED, .id = ev->message->id, .value = value,
+		.value_bytes = WIRE_OPEN_BYTES,
+	};
+
+	memset(value, 0, WIRE_OPEN_BYTES);
+	if (!s) {
+		m.status = serving ? STATUS_BUSY : STATUS_NOT_SERVING;
+		replica_reply(a, 0, &ev->from, &m);
+		r->counters.foreign_cluster += foreign;
+		r->counters.busy += serving;
+		return;
+	}
+	store_u64(value, s->id);
+	store_u32(value + 8, r->config.incarnation);
+	store_u16(value + 12, r->config.shard_count);
+	value[14] = r->config.node_count;
+	value[15] = r->config.node;
+	store_u16(value + 16, r->config.session_window);
+	store_u16(value + 18, KEY_BYTES_MAX);
+	store_u16(value + 20, VALUE_BYTES_MAX);
+	replica_reply(a, s->id, &ev->from, &m);
+}
+
+/* ---- outcomes -------------------------------------------------------------------------------- */
+
+void request_finish(struct replica *r, struct actions *a, const struct op *op,
+		    const struct wire_message *result, bool lease)
+{
+	struct session *s = op_is_update(op) ? session_find(&r->sessions, op->session) : NULL;
+	struct origin origin;
+	struct session_outcome *o = s ? session_link(&r->sessions, op->link, &origin) : NULL;
+
+	if (o && o->running && o->request == op->request) {
+		session_stop(s, o);
+		/* UNKNOWN: another node, or this one as it comes back, can still find out. */
+		if (result->status != STATUS_UNKNOWN) {
+			o->state = OUTCOME_DONE;
+			o->status = result->status;
+			o->ts = result->ts;
+			o->lease = lease;
+			o->has_number = result->value_bytes == 8 && op->type == WIRE_INCR;
+			o->number = r->view_count;
+		}
+		if (o->has_number && o->state == OUTCOME_DONE)
+			o->number = (int64_t)load_u64(result->value);
+	}
+	r->counters.busy += result->status == STATUS_BUSY;
+	r->counters.no_space += result->status == STATUS_NO_SPACE;
+	replica_reply(a, op->session, &op->client, result)->lease = lease;
+}
+
+/*
+ * resend: the recorded outcome once more. A refusal that rested on a look at the key stands only if
+ * the lease of then is known to have held: the view is the same, and there is a lease for it now.
+ */
+static void resend(struct replica *r, const struct session *s, const struct session_outcome *o,
+		   struct actions *a)
+{
+	bool stands = !o->lease ||
+		      ((uint64_t)o->number == r->view_count && r->now_ns < r->lease_ns);
+	struct wire_message m = {
+		.type = WIRE_RESULT, .status = stands ? o->status : STATUS_NOT_SERVING,
+		.ts = stands ? o->ts : (struct op_ts){ 0, 0 }, .id = o->request,
+	};
+
+	if (o->has_number) {
+		m.value = (const uint8_t *)&o->number;
+		m.value_bytes = 8;
+	}
+	r->counters.replies_resent++;
+	replica_reply(a, s->id, &s->addr, &m)->lease = o->lease;
+}
+
+/* ---- execution ------------------------------------------------------------------------------- */
+
+/* refusal: why this node cannot take the request now; STATUS_OK: it can. */
+static enum status refusal(const struct replica *r, const struct event *ev)
+{
+	enum wire_type type = ev->message->type;
+	uint8_t space = r->space;
+
+	if (r->failed || !replica_linked(r))
+		return STATUS_NOT_SERVING;
+	if (type == WIRE_GET)
+		return STATUS_OK;
+	if (replica_peers_heard(r) < (uint32_t)__builtin_popcount(replica_others(r)))
+		return STATUS_NOT_SERVING;
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		if ((r->write_set & replica_bit(n)) && r->peers[n].space > space)
+			space = r->peers[n].space;
+	if (space == SPACE_FULL || (space == SPACE_LOW && type != WIRE_DEL))
+		return STATUS_NO_SPACE;
+	if (!ev->entry && type != WIRE_DEL)
+		return STATUS_NO_SPACE;
+	return STATUS_OK;
+}
+
+static void count_request(struct replica *r, enum wire_type type)
+{
+	r->counters.reads += type == WIRE_GET;
+	r->counters.writes += type == WIRE_PUT;
+	r->counters.deletes += type == WIRE_DEL;
+	r->counters.cas += type == WIRE_CAS || type == WIRE_CASV;
+	r->counters.incrs += type == WIRE_INCR;
+}
+
+static void fill_op(const struct replica *r, struct op *op, const struct event *ev)
+{
+	const struct wire_message *m = ev->message;
+
+	op->type = m->type;
+	op->session = ev->header->session;
+	op->request = m->id;
+	op->client = ev->from;
+	op->expected = m->ts;
+	op->value_bytes = m->value_bytes;
+	if (m->patience_ms != 0)
+		op->expires_ns = r->now_ns + m->patience_ms * 1000000ull;
+	if (m->type == WIRE_INCR)
+		op->delta = (int64_t)load_u64(m->value);
+}
+
+static void execute(struct replica *r, const struct event *ev, uint32_t link, bool retry,
+		    struct actions *a)
+{
+	enum status status = refusal(r, ev);
+	struct op *op = status == STATUS_OK ? replica_op_alloc(r) : NULL;
+
+	count_request(r, ev->message->type);
+	if (!op) {
+		struct op refused = { .link = link };
+		struct wire_message m = {
+			.type = WIRE_RESULT,
+			.status = (uint8_t)(status == STATUS_OK ? STATUS_BUSY : status),
+			.id = ev->message->id,
+		};
+
+		fill_op(r, &refused, ev);
+		r->counters.not_linked += status == STATUS_NOT_SERVING;
+		request_finish(r, a, &refused, &m, false);
+		return;
+	}
+	fill_op(r, op, ev);
+	op->link = link;
+	op->retry = retry;
+	hermes_submit(r, ev, op, a);
+}
+
+/* ---- updates --------------------------------------------------------------------------------- */
+
+/*
+ * may_retry: may this node decide what became of a request that somebody was asked before? Not while
+ * `prior`, whom the client asked, or the coordinator of what was seen of it, may still carry it out:
+ * until both have left this node's view, in that incarnation (H22). And not when this node may
+ * have known, and forgotten (S-EVICT).
+ */
+static bool may_retry(struct replica *r, const struct event *ev, const struct session *s,
+		      uint32_t prior, const struct session_outcome *known, struct actions *a)
+{
+	uint32_t self = writer_make(r->config.node, r->config.incarnation);
+	bool busy = prior != 0 && prior != self && !view_gone(r, prior);
+
+	if (known && known->ts.writer != self)
+		busy |= !view_gone(r, known->ts.writer);
+	if (!replica_linked(r) || r->failed) {
+		refuse(a, ev, STATUS_NOT_SERVING); /* not recorded: no answer to the question */
+		return false;
+	}
+	if (busy && !mutant(30)) {
+		r->counters.retries_waiting++;
+		refuse(a, ev, STATUS_WAIT);
+		return false;
+	}
+	if (!known && (r->sessions.blind || ev->message->id < s->floor)) {
+		r->counters.evicted_requests++;
+		refuse(a, ev, STATUS_EVICTED);
+		return false;
+	}
+	r->counters.retries++;
+	return true;
+}
+
+static void on_update(struct replica *r, const struct event *ev, struct session *s,
+		      struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	struct session_outcome *o;
+	enum session_verdict verdict = session_check(&r->sessions, s, m->id, &o);
+	bool known = verdict == SESSION_KNOWN && o->state != OUTCOME_NONE;
+	bool elsewhere = m->prior != 0 &&
+			 m->prior != writer_make(r->config.node, r->config.incarnation);
+
+	switch (verdict) {
+	case SESSION_NEW:
+	case SESSION_KNOWN:
+		if ((known || elsewhere) &&
+		    !may_retry(r, ev, s, m->prior, known ? o : NULL, a))
+			return;
+		session_begin(&r->sessions, s, m->id);
+		execute(r, ev, session_place(&r->sessions, s, m->id), known || elsewhere, a);
+		return;
+	case SESSION_DONE:
+		r->counters.duplicate_requests++;
+		resend(r, s, o, a);
+		return;
+	case SESSION_RUNNING:
+	case SESSION_OLD:
+	case SESSION_FULL:
+		r->counters.duplicate_requests++;
+		return;
+	}
+}
+
+void request_on(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	struct session *s;
+
+	if (m->type == WIRE_OPEN) {
+		on_open(r, ev, a);
+		return;
+	}
+	if (m->id == 0) {
+		r->counters.bad_request++;
+		return;
+	}
+	s = session_find(&r->sessions, ev->header->session);
+	if (!s || ev->header->to_incarnation != r->config.incarnation) {
+		r->counters.no_session++;
+		refuse(a, ev, STATUS_NO_SESSION);
+		return;
+	}
+	s->used_ns = r->now_ns;
+	s->addr = ev->from;
+	if (m->type == WIRE_GET)
+		execute(r, ev, 0, false, a);
+	else
+		on_update(r, ev, s, a);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who takes part: views as they are installed, or, in a static cluster, what HELLOs tell about
+ * incarnations; leases; and whose frames count.
+ */
+#include "replication/crc.h"
+#include "replication/replica_priv.h"
+
+/* ---- a new epoch ----------------------------------------------------------------------------- */
+
+/* begin_epoch: nothing acknowledged before counts from here on (CC-5, H01). */
+static void begin_epoch(struct replica *r)
+{
+	r->view_count++;
+	for (uint32_t i = 0; i < r->config.ops_max && !mutant(19); i++)
+		if (r->ops[i].seq != 0)
+			hermes_on_epoch(r, &r->ops[i]);
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		r->peers[n].hello_ns = r->now_ns;
+}
+
+/*
+ * name_epoch: in a static cluster the epoch is a checksum of all members' incarnations: no frame of
+ * before a restart is mistaken for one of after it.
+ */
+static void name_epoch(struct replica *r)
+{
+	uint32_t crc = ~0u;
+
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		r->view.incarnation[n] = r->peers[n].incarnation;
+		crc = crc32c_u64(crc, r->peers[n].incarnation);
+	}
+	r->view.epoch = ~crc;
+	begin_epoch(r);
+}
+
+void view_start(struct replica *r)
+{
+	uint8_t all = (uint8_t)((1u << r->config.node_count) - 1);
+
+	r->dismiss_next = r->config.ops_max;
+	if (r->config.views)
+		return; /* no view, no lease: this node is out */
+	r->peers[r->config.node].incarnation = r->config.incarnation;
+	r->view.members = r->write_set = all;
+	r->member = true;
+	r->lease_ns = UINT64_MAX;
+	name_epoch(r);
+}
+
+/* ---- views given to this node ---------------------------------------------------------------- */
+
+static void check_view(const struct replica *r, const struct view *v)
+{
+	uint8_t all = (uint8_t)((1u << r->config.node_count) - 1);
+
+	must(v->epoch != 0 && v->members != 0 && (v->members & v->shadows) == 0);
+	must((view_write_set(v) & ~all) == 0 && (v->recovered & ~v->members) == 0);
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		if (view_write_set(v) & replica_bit(n))
+			must(v->incarnation[n] >= 1 && v->incarnation[n] <= INCARNATION_MAX &&
+			     v->since[n] >= 1 && v->since[n] <= v->epoch);
+}
+
+void view_install(struct replica *r, const struct view *v)
+{
+	uint8_t self = replica_bit(r->config.node);
+	uint32_t last = r->view.epoch;
+	bool in, member, missed;
+
+	must(r->config.views);
+	check_view(r, v);
+	if (v->epoch <= last && !mutant(68))
+		return;
+	in = (view_write_set(v) & self) != 0 &&
+	     v->incarnation[r->config.node] == r->config.incarnation;
+	member = in && (v->members & self) != 0;
+	missed = in && v->since[r->config.node] > last && !(v->recovered & self);
+	/* Whoever missed views must not serve what it holds; it has to come in as a shadow first. */
+	must(!(member && missed));
+	r->counters.views_installed++;
+	r->view = *v;
+	r->write_set = in || mutant(38) ? view_write_set(v) : 0;
+	if (r->member && !member && !mutant(38))
+		r->dismiss_next = 0;
+	r->member = member || (r->member && mutant(38));
+	r->lease_ns = 0;
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		r->peers[n].incarnation = view_write_set(v) & replica_bit(n) ? v->incarnation[n] : 0;
+	begin_epoch(r);
+	join_view(r, missed && !mutant(25));
+}
+
+void view_lease(struct replica *r, const struct event *ev)
+{
+	must(r->config.views);
+	if (r->member && ev->lease_epoch == r->view.epoch)
+		r->lease_ns = ev->lease_ns;
+}
+
+bool view_gone(const struct replica *r, uint32_t writer)
+{
+	uint8_t node = writer_node(writer);
+	uint32_t incarnation = writer_incarnation(writer);
+
+	if (node >= r->config.node_count)
+		return true;
+	if (r->config.views)
+		return !(r->write_set & replica_bit(node)) ||
+		       r->view.incarnation[node] != incarnation;
+	return r->peers[node].incarnation > incarnation;
+}
+
+bool view_dismissing(const struct replica *r)
+{
+	return r->dismiss_next < r->config.ops_max;
+}
+
+void view_dismiss(struct replica *r, struct actions *a)
+{
+	for (; view_dismissing(r) && actions_room(a); r->dismiss_next++)
+		if (r->ops[r->dismiss_next].seq != 0)
+			hermes_dismiss(r, &r->ops[r->dismiss_next], a);
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+bool view_accepts(struct replica *r, const struct event *ev)
+{
+	const struct wire_header *h = ev->header;
+	bool taken = mutant(10) || (mutant(20) && ev->message->type == WIRE_ACK) ||
+		     (mutant(21) && ev->message->type == WIRE_INV);
+	uint32_t incarnation = r->peers[h->from].incarnation;
+
+	/* H-ACK-EPOCH, M-INCARN: both ends speak in the epoch and incarnations they mean. */
+	if (h->epoch != r->view.epoch && !taken) {
+		r->counters.stale_epoch++;
+		return false;
+	}
+	if ((incarnation == 0 || h->from_incarnation != incarnation ||
+	     h->to_incarnation != r->config.incarnation) && !mutant(10)) {
+		r->counters.stale_incarnation++;
+		return false;
+	}
+	if (!(r->write_set & replica_bit(h->from))) {
+		r->counters.stale_epoch++;
+		return false;
+	}
+	return true;
+}
+
+static void send_hello(struct replica *r, uint8_t node, struct actions *a)
+{
+	struct wire_message m = {
+		.type = WIRE_HELLO, .value = r->hello, .value_bytes = WIRE_HELLO_BYTES,
+	};
+
+	memset(r->hello, 0, sizeof(r->hello));
+	store_u64(r->hello, r->config.fingerprint);
+	r->hello[8] = r->space;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		store_u32(r->hello + 16 + 4 * n, r->peers[n].incarnation);
+	replica_send(r, a, replica_bit(node), &m);
+}
+
+void view_send_hellos(struct replica *r, struct actions *a)
+{
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		struct peer *p = &r->peers[n];
+
+		if (n == r->config.node || r->now_ns < p->hello_ns || !actions_room(a))
+			continue;
+		p->hello_ns = r->now_ns + r->config.hello_ns;
+		if (!r->failed) /* a node that promises nothing any more had better look dead */
+			send_hello(r, n, a);
+	}
+}
+
+/* learn_incarnations: the sender's own, and what it has heard of the others. */
+static void learn_incarnations(struct replica *r, const struct event *ev)
+{
+	const struct wire_header *h = ev->header;
+	bool changed = h->from_incarnation > r->peers[h->from].incarnation;
+
+	r->peers[h->from].incarnation = h->from_incarnation;
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		uint32_t heard = load_u32(ev->message->value + 16 + 4 * n);
+
+		if (n == r->config.node || heard <= r->peers[n].incarnation ||
+		    heard > INCARNATION_MAX)
+			continue;
+		r->peers[n].incarnation = heard;
+		changed = true;
+	}
+	if (changed)
+		name_epoch(r);
+}
+
+void view_on_hello(struct replica *r, const struct event *ev)
+{
+	const struct wire_header *h = ev->header;
+	struct peer *p = &r->peers[h->from];
+	bool stale = h->from_incarnation == 0 || h->from_incarnation < p->incarnation;
+
+	if (load_u64(ev->message->value) != r->config.fingerprint) {
+		r->counters.shape_mismatch++;
+		return;
+	}
+	if (stale || (r->config.views && h->from_incarnation != p->incarnation)) {
+		r->counters.stale_incarnation++;
+		return;
+	}
+	if (!r->config.views) {
+		/* Answer at once whoever does not know us yet, or has just come back. */
+		if (h->to_incarnation != r->config.incarnation || h->epoch != r->view.epoch)
+			p->hello_ns = r->now_ns;
+		learn_incarnations(r, ev);
+	}
+	p->heard_ns = r->now_ns;
+	p->space = ev->message->value[8];
+}
+
+/* ---- what others may ask --------------------------------------------------------------------- */
+
+bool replica_linked(const struct replica *r)
+{
+	if (r->config.views)
+		return r->member;
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		if (n != r->config.node && r->peers[n].incarnation == 0)
+			return false;
+	return true;
+}
+
+uint32_t replica_peers_heard(const struct replica *r)
+{
+	uint32_t count = 0;
+
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		const struct peer *p = &r->peers[n];
+
+		if (n != r->config.node && p->incarnation != 0)
+			count += r->now_ns - p->heard_ns < r->config.hello_ns * SILENT_HELLOS;
+	}
+	return count;
+}
+
+uint32_t replica_epoch(const struct replica *r)
+{
+	return r->view.epoch;
+}
+
+const struct view *replica_view(const struct replica *r)
+{
+	return &r->view;
+}
+
+uint64_t replica_lease_ns(const struct replica *r)
+{
+	return r->lease_ns;
+}
+
+uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node)
+{
+	must(node < r->config.node_count);
+	return r->peers[node].incarnation;
+}
+
+/* ---- tombstones ------------------------------------------------------------------------------ */
+
+bool replica_can_collect(const struct replica *r, const struct entry *e)
+{
+	if (!(e->flags & ENTRY_TOMBSTONE) || e->state != HERMES_VALID || e->op != OP_NONE ||
+	    e->wait != OP_NONE || e->persist_seq > r->durable_seq || !r->member)
+		return false;
+	/* Frames from before it was Valid here are of an older epoch: nobody takes them (H12). */
+	return e->view != (r->view_count & ENTRY_VIEW_MASK) || mutant(28);
+}
+
+void replica_collect(struct replica *r, const struct entry *e)
+{
+	must(replica_can_collect(r, e));
+	r->counters.collected++;
+	if (!mutant(29))
+		r->floor = max_u64(r->floor, e->version);
+}
+
+uint64_t replica_floor(const struct replica *r)
+{
+	return r->floor;
+}
