@@ -2,11 +2,12 @@
 /*
  * The per-key protocol. CC-n are the corner cases of docs/protocol.md, where the rules that differ
  * from the published table are explained, too: updates start only from Valid; nobody validates a
- * value that has a rival; and the live coordinator of an RMW does not acknowledge a replay of it, so
- * that "aborted" is never said of an RMW that somebody else has committed.
+ * value that has a rival; and the live coordinator of an RMW does not acknowledge a replay of it,
+ * so that "aborted" is never said of an RMW that somebody else has committed.
  */
 #include "replication/hermes.h"
 
+#include "replication/number.h"
 #include "replication/replica_priv.h"
 
 static const char *const state_names[HERMES_STATE_COUNT] = {
@@ -52,108 +53,7 @@ static bool covers(const struct replica *r, uint8_t acks)
 	return (r->write_set & (uint8_t)~acks) == 0;
 }
 
-/* ---- what clients will be told about an update (S-ONCE) --------------------------------------- */
-
-/*
- * settle: the key's update is overtaken by one made from version `base`; {0,0} with known false:
- * nobody knows. A blind write took effect just before its successor, or had done so long before. An
- * RMW took effect if the successor was made from it; a successor from before it, a rival, means that
- * nobody ever validated the RMW, and never will (docs/protocol.md, Retries).
- */
-static void settle(struct replica *r, const struct entry *e, bool known, struct op_ts base)
-{
-	struct origin origin;
-	struct session_outcome *o = session_link(&r->sessions, e->origin, &origin);
-
-	if (!o || o->state != OUTCOME_SEEN || op_ts_compare(o->ts, entry_ts(e)) != 0)
-		return;
-	if (!(e->flags & ENTRY_RMW))
-		o->state = OUTCOME_TOOK;
-	else if (!known)
-		o->state = OUTCOME_UNSURE;
-	else if (op_ts_compare(base, entry_ts(e)) == 0)
-		o->state = mutant(34) ? OUTCOME_DEAD : OUTCOME_TOOK;
-	else
-		o->state = mutant(33) ? OUTCOME_TOOK : OUTCOME_DEAD;
-}
-
-/* settle_by: overtaken by the update of this INV, COPY or recovered record. */
-static void settle_by(struct replica *r, const struct entry *e, const struct wire_message *m)
-{
-	uint64_t step = m->flags & WIRE_RMW ? 1 : 2;
-
-	if (e->origin == 0)
-		return;
-	if (m->prior != 0)
-		settle(r, e, true, (struct op_ts){ m->ts.version - step, m->prior });
-	else /* made from nothing, or by somebody who no longer knew */
-		settle(r, e, m->ts.version <= step, (struct op_ts){ 0, 0 });
-}
-
-/* parse_number: a decimal 64-bit number, optional minus, nothing else. */
-static bool parse_number(const uint8_t *text, uint32_t bytes, int64_t *ret_number)
-{
-	bool negative = bytes > 0 && text[0] == '-';
-	uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
-	uint64_t n = 0;
-	uint32_t i = negative ? 1 : 0;
-
-	if (i == bytes)
-		return false;
-	for (; i < bytes; i++) {
-		uint64_t digit = (uint64_t)text[i] - '0';
-
-		if (digit > 9 || n > (limit - digit) / 10)
-			return false;
-		n = n * 10 + digit;
-	}
-	*ret_number = negative ? (int64_t)(0 - n) : (int64_t)n;
-	return true;
-}
-
-/* note_origin: remembers whose update this is. Returns the link for entry->origin. */
-static uint32_t note_origin(struct replica *r, const struct wire_message *m,
-			    enum outcome_state state)
-{
-	struct session_outcome *o;
-	uint32_t link;
-
-	if (m->origin.client == 0)
-		return 0;
-	link = session_seen(&r->sessions, &m->origin, m->ts, state, r->now_ns, &o);
-	if (o)
-		o->noted = true;
-	/* Should it have been an INCR, then this is what its client is to be told. */
-	if (o && (m->flags & WIRE_RMW) && m->value_bytes <= INCR_BYTES_MAX)
-		o->has_number = parse_number(m->value, m->value_bytes, &o->number);
-	return link;
-}
-
-uint32_t replica_recover(struct replica *r, const struct entry *e, const struct wire_message *m)
-{
-	if (e && op_ts_compare(m->ts, entry_ts(e)) > 0)
-		settle_by(r, e, m);
-	return note_origin(r, m, OUTCOME_SEEN);
-}
-
-void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts)
-{
-	struct wire_message m = { .type = WIRE_INV, .ts = ts, .origin = *origin };
-
-	note_origin(r, &m, OUTCOME_TOOK);
-}
-
 /* ---- sending --------------------------------------------------------------------------------- */
-
-struct origin hermes_origin(const struct replica *r, const struct entry *e)
-{
-	struct origin origin;
-	const struct session_outcome *o = session_link(&r->sessions, e->origin, &origin);
-
-	if (!o || op_ts_compare(o->ts, entry_ts(e)) != 0)
-		return (struct origin){ 0, 0 };
-	return origin;
-}
 
 /* send_inv: the key's current update, whoever made it: a retransmission is also a replay. */
 static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint64_t id,
@@ -173,7 +73,7 @@ static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint6
 
 	if (mutant(23) && e->state == HERMES_REPLAY)
 		m.flags &= (uint8_t)~WIRE_RMW;
-	m.origin = hermes_origin(r, e);
+	m.origin = origin_of(r, e);
 	r->counters.inv_sent++;
 	replica_send(r, a, to, &m);
 }
@@ -316,24 +216,6 @@ static void release_front(struct replica *r, struct entry *e)
 
 /* ---- starting updates ------------------------------------------------------------------------ */
 
-static uint16_t print_number(uint8_t *out, int64_t number)
-{
-	uint8_t digits[INCR_BYTES_MAX];
-	uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-	uint16_t count = 0;
-	uint16_t bytes = 0;
-
-	do {
-		digits[count++] = (uint8_t)('0' + n % 10);
-		n /= 10;
-	} while (n != 0);
-	if (number < 0)
-		out[bytes++] = '-';
-	while (count > 0)
-		out[bytes++] = digits[--count];
-	return bytes;
-}
-
 /* start_update: installs the new value under a new timestamp and sends it (HWrite, HRMW). */
 static void start_update(struct replica *r, struct entry *e, struct op *op, struct op_ts ts,
 			 struct actions *a)
@@ -351,7 +233,8 @@ static void start_update(struct replica *r, struct entry *e, struct op *op, stru
 	if (o) {
 		must(o->running && o->request == op->request);
 		o->ts = ts;
-		o->state = OUTCOME_SEEN;
+		o->key = e->hash;
+		o->fate = OUTCOME_SEEN;
 		o->noted = true;
 		o->has_number = op->type == WIRE_INCR;
 		o->number = op->result;
@@ -389,7 +272,7 @@ static void start_write(struct replica *r, struct entry *e, struct op *op, const
 {
 	uint8_t rmw = op->retry ? ENTRY_RMW : 0;
 
-	settle(r, e, true, entry_ts(e));
+	origin_settle(r, e, true, entry_ts(e));
 	if (op->type == WIRE_DEL)
 		set_value(e, NULL, 0, ENTRY_TOMBSTONE | rmw);
 	else
@@ -425,16 +308,16 @@ static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 	if (op->type != WIRE_INCR) {
 		if (!matches(e, op, value))
 			return STATUS_CONFLICT;
-		settle(r, e, true, entry_ts(e));
+		origin_settle(r, e, true, entry_ts(e));
 		set_value(e, value + skip, (uint16_t)(op->value_bytes - skip), ENTRY_RMW);
 	} else {
-		if (entry_exists(e) && !parse_number(entry_value(e), e->value_bytes, &number))
+		if (entry_exists(e) && !number_parse(entry_value(e), e->value_bytes, &number))
 			return STATUS_NOT_A_NUMBER;
 		if (__builtin_add_overflow(number, op->delta, &number))
 			return STATUS_OVERFLOW;
 		op->result = number;
-		settle(r, e, true, entry_ts(e));
-		set_value(e, text, print_number(text, number), ENTRY_RMW);
+		origin_settle(r, e, true, entry_ts(e));
+		set_value(e, text, number_print(text, number), ENTRY_RMW);
 	}
 	start_update(r, e, op, next_ts(r, e, 1), a);
 	return STATUS_OK;
@@ -442,8 +325,8 @@ static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 
 /*
  * resolve: a request that another node was asked before, at a key that is Valid. What took effect
- * then is answered, what may have is UNKNOWN for ever; what has not can be done now. e NULL: the key
- * has no entry. Returns true when the op is answered.
+ * then is answered, what may have is UNKNOWN for ever; what has not can be done now. e NULL: the
+ * key has no entry. Returns true when the op is answered.
  */
 static bool resolve(struct replica *r, const struct entry *e, struct op *op, struct actions *a)
 {
@@ -456,15 +339,15 @@ static bool resolve(struct replica *r, const struct entry *e, struct op *op, str
 		return false; /* this node's own try since, aborted for good */
 	if (mutant(32))
 		return false;
-	if (o->state == OUTCOME_SEEN && e && op_ts_compare(o->ts, entry_ts(e)) == 0)
-		o->state = OUTCOME_TOOK;
-	else if (o->state == OUTCOME_SEEN)
-		o->state = OUTCOME_UNSURE;
-	if (o->state == OUTCOME_NONE || o->state == OUTCOME_DEAD)
+	if (o->fate == OUTCOME_SEEN && e && op_ts_compare(o->ts, entry_ts(e)) == 0)
+		o->fate = OUTCOME_TOOK;
+	else if (o->fate == OUTCOME_SEEN)
+		o->fate = OUTCOME_UNSURE;
+	if (o->fate == OUTCOME_NONE || o->fate == OUTCOME_DEAD)
 		return false;
 	r->counters.retries_resolved++;
-	m.status = o->state == OUTCOME_TOOK ? STATUS_OK : STATUS_UNKNOWN;
-	m.ts = o->state == OUTCOME_TOOK ? o->ts : (struct op_ts){ 0, 0 };
+	m.status = o->fate == OUTCOME_TOOK ? STATUS_OK : STATUS_UNKNOWN;
+	m.ts = o->fate == OUTCOME_TOOK ? o->ts : (struct op_ts){ 0, 0 };
 	if (op->type == WIRE_INCR && m.status == STATUS_OK) {
 		m.value = (const uint8_t *)&o->number;
 		m.value_bytes = sizeof(o->number);
@@ -900,12 +783,12 @@ static void install(struct replica *r, struct entry *e, const struct wire_messag
 		    struct actions *a)
 {
 	make_way(r, e, a);
-	settle_by(r, e, m);
+	origin_settle_by(r, e, m);
 	set_value(e, m->value, m->value_bytes, m->flags & (ENTRY_RMW | ENTRY_TOMBSTONE));
 	e->version = m->ts.version;
 	e->writer = m->ts.writer;
 	e->base = m->prior;
-	e->origin = note_origin(r, m, OUTCOME_SEEN);
+	e->origin = origin_note(r, m, e->hash, OUTCOME_SEEN);
 	r->sessions.blind |= m->origin.client == 0 && m->type == WIRE_INV;
 	e->acks = 0;
 	e->view = r->view_count & ENTRY_VIEW_MASK;
@@ -936,32 +819,6 @@ static void adopt(struct replica *r, const struct event *ev, struct actions *a)
 
 	install(r, e, m, a);
 	replica_hold_ack(r, ev, e->persist_seq, a);
-}
-
-/*
- * note_stale: a blind write takes effect here without ever being the key's newest. Its client may
- * ask again one day, even after a restart: remember it, in the log, too. Returns the sequence of
- * that record, or 0.
- */
-static uint64_t note_stale(struct replica *r, const struct wire_message *m, struct actions *a)
-{
-	struct session_outcome *o = NULL;
-	struct action *action;
-
-	if (m->origin.client == 0 || mutant(35))
-		return 0;
-	session_seen(&r->sessions, &m->origin, m->ts, OUTCOME_TOOK, r->now_ns, &o);
-	if (!o || o->state != OUTCOME_TOOK || o->has_number)
-		return 0;
-	if (o->noted)
-		return (uint64_t)o->number;
-	action = replica_action(a, ACTION_NOTE);
-	action->origin = m->origin;
-	action->message = *m;
-	action->persist_seq = r->persist_next++;
-	o->noted = true;
-	o->number = (int64_t)action->persist_seq;
-	return action->persist_seq;
 }
 
 void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
@@ -1002,7 +859,7 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	 * Stale: acknowledged because we hold something newer, which the lower write may precede.
 	 * But not before that something is durable, or both could be lost (3.11).
 	 */
-	replica_hold_ack(r, ev, max_u64(e->persist_seq, note_stale(r, m, a)), a);
+	replica_hold_ack(r, ev, max_u64(e->persist_seq, origin_note_stale(r, m, e->hash, a)), a);
 }
 
 void hermes_on_epoch(struct replica *r, struct op *op)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a shadow comes to hold everything (CC-19, CC-24, H11). It is in the write set, so whatever is
- * new reaches it by itself; the rest it pulls from one member, chunk by chunk: first every key, then
- * the session tables. Pulling needs no state at the donor, and a lost message costs one chunk. What
- * it held before is void when it missed a view: the donor knows, it does not.
+ * new reaches it by itself; the rest it pulls from one member, chunk by chunk: first every key,
+ * then the session tables. Pulling needs no state at the donor, and a lost message costs one chunk.
+ * What it held before is void when it missed a view: the donor knows, it does not.
  */
 #include "replication/replica_priv.h"
 
@@ -229,7 +229,7 @@ static void send_copy(struct replica *r, uint8_t to, const struct entry *e, uint
 		.value_bytes = e->value_bytes,
 		.ts = entry_ts(e),
 		.prior = e->base,
-		.origin = hermes_origin(r, e),
+		.origin = origin_of(r, e),
 		.id = id,
 		.key = e->blob,
 		.value = entry_value(e),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The door: keeps timers and promises held for the disk, and hands on what comes in: views and
- * frames to view.c, clients to request.c, the bulk copy to join.c, everything about keys to hermes.c.
+ * frames to view.c, clients to request.c, the bulk copy to join.c, everything about keys to
+ * hermes.c.
  */
 #include "replication/replica.h"
 
@@ -133,7 +134,7 @@ void replica_persist(struct replica *r, struct entry *e, struct actions *a)
 
 	e->persist_seq = r->persist_next++;
 	action->entry = e;
-	action->origin = hermes_origin(r, e);
+	action->origin = origin_of(r, e);
 	action->persist_seq = e->persist_seq;
 }
 

@@ -126,9 +126,11 @@ uint64_t replica_floor(const struct replica *r);
 /*
  * Recovery, records in log order, before the first step. replica_recover: this update (message as
  * an INV would carry it) is about to be merged into e, NULL if the key has none; returns what
- * entry->origin is to be if it is merged. _note, _reset: for the other kinds of records.
+ * entry->origin is to be if it is merged; hash: the key's, as the store knows it. _note, _reset:
+ * for the other kinds of records; a note without client carries a floor.
  */
-uint32_t replica_recover(struct replica *r, const struct entry *e, const struct wire_message *m);
+uint32_t replica_recover(struct replica *r, const struct entry *e, const struct wire_message *m,
+			 uint64_t hash);
 void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts);
 void replica_recover_reset(struct replica *r);
 

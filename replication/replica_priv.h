@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replica_priv.h: the inside of a replica, shared by replica.c (door, timers, held promises), view.c
- * (who takes part), request.c (clients), join.c (bulk copy) and hermes.c (per-key protocol). Nobody
- * else includes it, except tests that look inside.
+ * replica_priv.h: the inside of a replica, shared by replica.c (door, timers, held promises),
+ * view.c (who takes part), request.c (clients), join.c (bulk copy) and hermes.c (per-key protocol).
+ * Nobody else includes it, except tests that look inside.
  */
 #ifndef CAIRN_REPLICATION_REPLICA_PRIV_H
 #define CAIRN_REPLICATION_REPLICA_PRIV_H
@@ -204,6 +204,21 @@ void request_on(struct replica *r, const struct event *ev, struct actions *a);
 /* request_finish: answers an op, and keeps the outcome of an update. */
 void request_finish(struct replica *r, struct actions *a, const struct op *op,
 		    const struct wire_message *result, bool lease);
+
+/*
+ * origin.c: what became of whose update. origin_settle: the key's update is overtaken by one made
+ * from `base` (known false: nobody knows from which); _by: by that of an INV, COPY or record.
+ */
+void origin_settle(struct replica *r, const struct entry *e, bool known, struct op_ts base);
+void origin_settle_by(struct replica *r, const struct entry *e, const struct wire_message *m);
+/* origin_note: remembers whose update this is; returns the link for entry->origin. */
+uint32_t origin_note(struct replica *r, const struct wire_message *m, uint64_t key,
+		     enum outcome_fate fate);
+/* origin_note_stale: one overtaken before it came; returns the sequence of its record, or 0. */
+uint64_t origin_note_stale(struct replica *r, const struct wire_message *m, uint64_t key,
+			   struct actions *a);
+/* origin_of: whose update the key's newest is; {0, 0} when that was forgotten. */
+struct origin origin_of(const struct replica *r, const struct entry *e);
 
 /* view.c: who takes part */
 void view_start(struct replica *r);

@@ -70,14 +70,14 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 		session_stop(s, o);
 		/* UNKNOWN: another node, or this one as it comes back, can still find out. */
 		if (result->status != STATUS_UNKNOWN) {
-			o->state = OUTCOME_DONE;
+			o->fate = OUTCOME_DONE;
 			o->status = result->status;
 			o->ts = result->ts;
 			o->lease = lease;
 			o->has_number = result->value_bytes == 8 && op->type == WIRE_INCR;
 			o->number = r->view_count;
 		}
-		if (o->has_number && o->state == OUTCOME_DONE)
+		if (o->has_number && o->fate == OUTCOME_DONE)
 			o->number = (int64_t)load_u64(result->value);
 	}
 	r->counters.busy += result->status == STATUS_BUSY;
@@ -185,10 +185,10 @@ static void execute(struct replica *r, const struct event *ev, uint32_t link, bo
 /* ---- updates --------------------------------------------------------------------------------- */
 
 /*
- * may_retry: may this node decide what became of a request that somebody was asked before? Not while
- * `prior`, whom the client asked, or the coordinator of what was seen of it, may still carry it out:
- * until both have left this node's view, in that incarnation (H22). And not when this node may
- * have known, and forgotten (S-EVICT).
+ * may_retry: may this node decide what became of a request that somebody was asked before? Not
+ * while `prior`, whom the client asked, or the coordinator of what was seen of it, may still carry
+ * it out: until both have left this node's view, in that incarnation (H22). And not when this node
+ * may have known, and forgotten (S-EVICT).
  */
 static bool may_retry(struct replica *r, const struct event *ev, const struct session *s,
 		      uint32_t prior, const struct session_outcome *known, struct actions *a)
@@ -222,7 +222,7 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 	const struct wire_message *m = ev->message;
 	struct session_outcome *o;
 	enum session_verdict verdict = session_check(&r->sessions, s, m->id, &o);
-	bool known = verdict == SESSION_KNOWN && o->state != OUTCOME_NONE;
+	bool known = verdict == SESSION_KNOWN && o->fate != OUTCOME_NONE;
 	bool elsewhere = m->prior != 0 &&
 			 m->prior != writer_make(r->config.node, r->config.incarnation);
 

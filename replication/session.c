@@ -193,12 +193,12 @@ enum session_verdict session_check(struct session_table *t, struct session *s, u
 	struct session_outcome *o = place(t, s, request);
 
 	*ret_outcome = o;
-	if (mutant(11) && o->state == OUTCOME_DONE)
+	if (mutant(11) && o->fate == OUTCOME_DONE)
 		return SESSION_NEW;
 	if (o->request == request) {
 		if (o->running)
 			return SESSION_RUNNING;
-		if (o->state == OUTCOME_DONE)
+		if (o->fate == OUTCOME_DONE)
 			return SESSION_DONE;
 		return SESSION_KNOWN;
 	}
@@ -213,7 +213,7 @@ struct session_outcome *session_begin(struct session_table *t, struct session *s
 
 	must(!o->running || mutant(11));
 	must(request >= o->request);
-	if (o->request != request || o->state == OUTCOME_DONE)
+	if (o->request != request || o->fate == OUTCOME_DONE)
 		*o = (struct session_outcome){ .request = request };
 	o->running = true;
 	s->running++;
@@ -227,8 +227,8 @@ void session_stop(struct session *s, struct session_outcome *o)
 	s->running--;
 }
 
-uint32_t session_seen(struct session_table *t, const struct origin *origin, struct op_ts ts,
-		      enum outcome_state state, uint64_t now_ns,
+uint32_t session_seen(struct session_table *t, const struct origin *origin, uint64_t key,
+		      struct op_ts ts, enum outcome_fate fate, uint64_t now_ns,
 		      struct session_outcome **ret_outcome)
 {
 	struct session *s = session_of(t, origin->client);
@@ -252,8 +252,9 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, stru
 	/* The same update once more, perhaps settled, or an older try of it: nothing new. */
 	if (o->ts.version == 0 || op_ts_compare(ts, o->ts) > 0) {
 		o->ts = ts;
-		if (o->state != OUTCOME_DONE)
-			o->state = (uint8_t)state;
+		o->key = key;
+		if (o->fate != OUTCOME_DONE)
+			o->fate = (uint8_t)fate;
 	}
 	*ret_outcome = o;
 	return session_place(t, s, origin->request);
@@ -277,9 +278,9 @@ struct session_outcome *session_link(const struct session_table *t, uint32_t lin
 /* worth_copying: a refusal is not: what was refused did not happen. */
 static bool worth_copying(const struct session_outcome *o)
 {
-	if (o->request == 0 || o->state == OUTCOME_NONE || o->state == OUTCOME_DEAD)
+	if (o->request == 0 || o->fate == OUTCOME_NONE || o->fate == OUTCOME_DEAD)
 		return false;
-	return o->state != OUTCOME_DONE || o->status == STATUS_OK;
+	return o->fate != OUTCOME_DONE || o->status == STATUS_OK;
 }
 
 static void pack_one(uint8_t *out, const struct session_outcome *o)
@@ -287,7 +288,7 @@ static void pack_one(uint8_t *out, const struct session_outcome *o)
 	store_u64(out, o->request);
 	store_u64(out + 8, o->ts.version);
 	store_u32(out + 16, o->ts.writer);
-	out[20] = o->state == OUTCOME_DONE ? OUTCOME_TOOK : o->state;
+	out[20] = o->fate == OUTCOME_DONE ? OUTCOME_TOOK : o->fate;
 	out[21] = o->has_number;
 	store_u16(out + 22, 0);
 	store_u64(out + 24, (uint64_t)o->number);
@@ -326,9 +327,10 @@ static void unpack_one(struct session_table *t, const struct session *s, const u
 	if (o->request > request || (o->request == request && op_ts_compare(o->ts, ts) > 0))
 		return;
 	/* What happened to it here since then is newer than what the donor knew. */
-	if (o->request == request && op_ts_compare(o->ts, ts) == 0 && o->state != OUTCOME_SEEN)
+	if (o->request == request && op_ts_compare(o->ts, ts) == 0 && o->fate != OUTCOME_SEEN)
 		return;
-	*o = (struct session_outcome){ .request = request, .ts = ts, .state = in[20],
+	*o = (struct session_outcome){ .request = request, .key = o->request == request ? o->key : 0,
+				       .ts = ts, .fate = in[20],
 				       .has_number = in[21] != 0,
 				       .number = (int64_t)load_u64(in + 24) };
 }

@@ -3,19 +3,19 @@
  * session.h: what one shard at one node remembers about clients, so that a request that arrives
  * twice, here or elsewhere, takes effect once (S-ONCE, S-CACHE, H22; docs/protocol.md, Clients).
  *
- * A client has a number of its own, the same at every node, and numbers its requests. Where it opened
- * a session it also has a session id, made up by that node: unguessable, it proves that the client
- * receives at the address it claims. Of every update that passes through this node, as coordinator
- * or as replica, the table keeps what is known about it. Sessions are bounded: the least recently
- * used one makes room, and what was forgotten is never executed again (S-EVICT): requests below a
- * session's floor that are not in its window are EVICTED.
+ * A client has a number of its own, the same at every node, and numbers its requests. Where it
+ * opened a session it also has a session id, made up by that node: unguessable, it proves that the
+ * client receives at the address it claims. Of every update that passes through this node, as
+ * coordinator or as replica, the table keeps what is known about it. Sessions are bounded: the
+ * least recently used one makes room, and what was forgotten is never executed again (S-EVICT):
+ * requests below a session's floor that are not in its window are EVICTED.
  */
 #ifndef CAIRN_REPLICATION_SESSION_H
 #define CAIRN_REPLICATION_SESSION_H
 
 #include "replication/step.h"
 
-enum outcome_state {
+enum outcome_fate {
 	OUTCOME_NONE = 0, /* nothing took effect as far as this node knows */
 	OUTCOME_SEEN,	  /* an update with this ts is, or was, the key's newest: fate open */
 	OUTCOME_TOOK,	  /* took effect at ts */
@@ -26,9 +26,10 @@ enum outcome_state {
 
 struct session_outcome {
 	uint64_t request; /* 0: never used */
+	uint64_t key;	  /* entry->hash: a timestamp is unique among those of one key only */
 	struct op_ts ts;
 	int64_t number; /* has_number: INCR's new value; lease: count of views; else: log sequence */
-	uint8_t state;	/* enum outcome_state */
+	uint8_t fate;	/* enum outcome_fate */
 	uint8_t status; /* DONE: enum status */
 	bool has_number;
 	bool running;	/* this node has an op for it */
@@ -76,8 +77,8 @@ void session_table_init(struct session_table *t, void *mem, uint32_t count, uint
 void session_table_clear(struct session_table *t, bool complete);
 
 /*
- * session_open: the session of this client, made if new: `first` is the lowest request id it has not
- * used. The least recently used session that runs nothing makes room (*ret_evicted). NULL when
+ * session_open: the session of this client, made if new: `first` is the lowest request id it has
+ * not used. The least recently used session that runs nothing makes room (*ret_evicted). NULL when
  * every session runs something.
  */
 struct session *session_open(struct session_table *t, uint64_t client, uint64_t first,
@@ -101,16 +102,19 @@ struct session_outcome *session_begin(struct session_table *t, struct session *s
 void session_stop(struct session *s, struct session_outcome *o);
 
 /*
- * session_seen: an update with this origin is the key's newest at this node (state SEEN), or was
+ * session_seen: an update with this origin is the key's newest at this node (fate SEEN), or was
  * overtaken at once (TOOK). Makes the session when there is room. Returns a link for
  * entry->origin, 0 when it could not be kept (then the table is no longer complete).
  * *ret_outcome: the place, NULL without one.
  */
-uint32_t session_seen(struct session_table *t, const struct origin *origin, struct op_ts ts,
-		      enum outcome_state state, uint64_t now_ns,
+uint32_t session_seen(struct session_table *t, const struct origin *origin, uint64_t key,
+		      struct op_ts ts, enum outcome_fate fate, uint64_t now_ns,
 		      struct session_outcome **ret_outcome);
 
-/* session_link: what a link leads to, NULL when it is 0 or its place was given away. */
+/*
+ * session_link: what a link leads to now, NULL when it is 0 or its session is gone. The place may
+ * have been given away: compare request, or key and ts.
+ */
 struct session_outcome *session_link(const struct session_table *t, uint32_t link,
 				     struct origin *ret_origin);
 

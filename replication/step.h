@@ -8,6 +8,7 @@
 #define CAIRN_REPLICATION_STEP_H
 
 #include "replication/entry.h"
+#include "replication/number.h"
 #include "replication/view.h"
 #include "replication/wire.h"
 
@@ -51,16 +52,16 @@ struct event {
 	uint64_t lease_ns;	 /* LEASE: this node's clock; 0 gives it up */
 	uint32_t lease_epoch;
 	/*
-	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at store
-	 * index >= cursor, in order, at most WALK_MAX, and the index behind the last, WALK_END when
-	 * there is none left.
+	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at
+	 * store index >= cursor, in order, at most WALK_MAX, and the index behind the last,
+	 * WALK_END when there is none left.
 	 */
 	struct entry *const *walk;
 	uint32_t walk_count;
 	uint32_t walk_next;
 };
 
-#define INCR_BYTES_MAX 20u /* "-9223372036854775808" */
+#define INCR_BYTES_MAX NUMBER_BYTES_MAX
 
 enum action_kind {
 	ACTION_SEND,	/* message to the peers in `to` */

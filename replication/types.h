@@ -25,8 +25,8 @@
 /*
  * op_ts: the timestamp of an update; it decides every conflict (Hermes 3.2, CC-12, CC-20).
  * writer = node << 24 | incarnation, so a node that lost its memory never reuses a timestamp.
- * Ordered by version, then by lot (op_ts_lot). {0, 0} is the timestamp of a key that was never written.
- * Blind writes advance the version by 2, read-modify-writes by 1.
+ * Ordered by version, then by lot (op_ts_lot). {0, 0} is the timestamp of a key that was never
+ * written. Blind writes advance the version by 2, read-modify-writes by 1.
  */
 struct op_ts {
 	uint64_t version;

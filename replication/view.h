@@ -2,13 +2,13 @@
 /*
  * view.h: who takes part, since when, in which incarnation. Whoever decides on views (the view
  * service; a script in tests) hands each node a sequence of them, epochs growing, some perhaps left
- * out, each node at its own time. An update needs the ACK of every node in the write set, members and
- * shadows; only members serve clients (docs/protocol.md, Views).
+ * out, each node at its own time. An update needs the ACK of every node in the write set, members
+ * and shadows; only members serve clients (docs/protocol.md, Views).
  *
  * The decider promises: a node leaves the write set, or stops being a member, only after its lease
  * has surely expired or its incarnation can surely not answer (M-LEASE-GAP); a shadow becomes a
- * member only after it reported replica_joined() in an epoch from which on it was never left out; all
- * nodes that ever see epoch e see the same view e.
+ * member only after it reported replica_joined() in an epoch from which on it was never left out;
+ * all nodes that ever see epoch e see the same view e.
  */
 #ifndef CAIRN_REPLICATION_VIEW_H
 #define CAIRN_REPLICATION_VIEW_H
@@ -21,9 +21,9 @@ struct view {
 	uint8_t shadows;		  /* bitmap: acknowledge, copy what they lack, serve nobody */
 	uint32_t incarnation[NODES_MAX];  /* of members and shadows */
 	/*
-	 * since: the epoch from which on the node, in this incarnation, has been in every write set.
-	 * A node that did not install a view at or after it has missed something, drops what it
-	 * holds and copies (CC-24); but see recovered.
+	 * since: the epoch from which on the node, in this incarnation, has been in every write
+	 * set. A node that did not install a view at or after it has missed something, drops what
+	 * it holds and copies (CC-24); but see recovered.
 	 */
 	uint32_t since[NODES_MAX];
 	/*
