@@ -346,9 +346,12 @@ static bool resolve(struct replica *r, const struct entry *e, struct op *op, str
 	if (o->fate == OUTCOME_NONE || o->fate == OUTCOME_DEAD)
 		return false;
 	r->counters.retries_resolved++;
-	m.status = o->fate == OUTCOME_TOOK ? STATUS_OK : STATUS_UNKNOWN;
-	m.ts = o->fate == OUTCOME_TOOK ? o->ts : (struct op_ts){ 0, 0 };
-	if (op->type == WIRE_INCR && m.status == STATUS_OK) {
+	if (o->fate != OUTCOME_TOOK || (op->type == WIRE_INCR && !o->has_number)) {
+		reply_status(r, op, STATUS_UNKNOWN, (struct op_ts){ 0, 0 }, a);
+		return true;
+	}
+	m.ts = o->ts;
+	if (op->type == WIRE_INCR) {
 		m.value = (const uint8_t *)&o->number;
 		m.value_bytes = sizeof(o->number);
 	}
@@ -705,6 +708,7 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 		return false;
 	if (e->writer != base.writer && !mutant(24))
 		return false;
+	must(e->persist_seq <= r->durable_seq || !r->member);
 	r->counters.base_validated++;
 	become_valid(r, e, false, a);
 	return true;
@@ -877,7 +881,7 @@ void hermes_on_epoch(struct replica *r, struct op *op)
 void hermes_dismiss(struct replica *r, struct op *op, struct actions *a)
 {
 	struct entry *e = op->entry;
-	bool tried = op->tried.version != 0;
+	bool open = op->tried.version != 0 || op->retry; /* it may take, or have taken, effect */
 
 	/* All ops of the key go, in this step or the next: its queue is empty from here on. */
 	if (e->op == op_index(r, op)) {
@@ -887,7 +891,7 @@ void hermes_dismiss(struct replica *r, struct op *op, struct actions *a)
 	}
 	e->wait = OP_NONE;
 	replica_disarm(r, op);
-	reply_status(r, op, tried ? STATUS_UNKNOWN : STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
+	reply_status(r, op, open ? STATUS_UNKNOWN : STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
 	replica_op_free(r, op);
 }
 

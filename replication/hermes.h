@@ -78,7 +78,7 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 /* hermes_on_copy: one key as a member has it, for a shadow: the newer one wins (CC-19). */
 void hermes_on_copy(struct replica *r, const struct event *ev, struct actions *a);
 
-/* hermes_tell_ack: O3: tells all but `except` that ts is durable here, if it is still the newest. */
+/* hermes_tell_ack: O3: tells all but `except` that ts is durable here, if still the newest. */
 void hermes_tell_ack(struct replica *r, struct entry *e, struct op_ts ts, uint8_t except,
 		     struct actions *a);
 

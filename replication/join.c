@@ -55,16 +55,15 @@ void join_view(struct replica *r, bool from_nothing)
 	bool shadow = (r->write_set & r->view.shadows & replica_bit(r->config.node)) != 0;
 
 	if (!shadow) {
-		j->active = false;
+		j->active = j->reset = false;
 		return;
 	}
-	if (from_nothing)
-		*j = (struct join){ .reset = true, .donor = r->config.node };
-	else if (j->done || (!j->active && r->view.recovered == 0))
-		j->done = true; /* a member made a shadow: it has everything */
-	j->active = !j->done;
-	if (!j->active)
+	if (from_nothing) {
+		*j = (struct join){ .active = true, .reset = true, .donor = r->config.node };
+	} else if (!j->active) {
+		j->done = true; /* it has joined before, or was a member until now */
 		return;
+	}
 	if (!(r->view.members & replica_bit(j->donor)) ||
 	    j->donor_incarnation != r->view.incarnation[j->donor])
 		choose_donor(r);

@@ -7,7 +7,7 @@
 
 #define NUMBER_BYTES_MAX 20u /* "-9223372036854775808" */
 
-/* number_parse: digits with an optional minus and nothing else; false: not a number, or too large. */
+/* number_parse: digits, perhaps a minus, nothing else; false: not a number, or too large. */
 bool number_parse(const uint8_t *text, uint32_t bytes, int64_t *ret_number);
 
 /* number_print: at most NUMBER_BYTES_MAX bytes; returns how many. */

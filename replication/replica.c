@@ -334,34 +334,17 @@ static void turn_wheel(struct replica *r, struct actions *a)
 
 /* ---- peers ----------------------------------------------------------------------------------- */
 
-static void on_message(struct replica *r, const struct event *ev, struct actions *a)
-{
-	switch (ev->message->type) {
-	case WIRE_INV:
-		hermes_on_inv(r, ev, a);
-		return;
-	case WIRE_ACK:
-		hermes_on_ack(r, ev, a);
-		return;
-	case WIRE_VAL:
-		hermes_on_val(r, ev, a);
-		return;
-	case WIRE_FETCH:
-		join_on_fetch(r, ev, a);
-		return;
-	case WIRE_COPY:
-		join_on_copy(r, ev, a);
-		return;
-	case WIRE_COPY_SESSION:
-		join_on_copy_session(r, ev, a);
-		return;
-	case WIRE_COPIED:
-		join_on_copied(r, ev, a);
-		return;
-	default: /* wire_message_decode lets no other through in a peer frame */
-		must(false);
-	}
-}
+typedef void handler(struct replica *r, const struct event *ev, struct actions *a);
+
+static handler *const handlers[] = {
+	[WIRE_INV] = hermes_on_inv,
+	[WIRE_ACK] = hermes_on_ack,
+	[WIRE_VAL] = hermes_on_val,
+	[WIRE_FETCH] = join_on_fetch,
+	[WIRE_COPY] = join_on_copy,
+	[WIRE_COPY_SESSION] = join_on_copy_session,
+	[WIRE_COPIED] = join_on_copied,
+};
 
 static enum step_next on_peer(struct replica *r, const struct event *ev, struct actions *a)
 {
@@ -391,7 +374,9 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 		if (hermes_base_validates(r, ev, a))
 			return STEP_SAME;
 	}
-	on_message(r, ev, a);
+	/* wire_message_decode lets no other type through in a peer frame. */
+	must(ev->message->type < ARRAY_LEN(handlers) && handlers[ev->message->type]);
+	handlers[ev->message->type](r, ev, a);
 	return STEP_DONE;
 }
 

@@ -33,7 +33,7 @@ struct replica_config {
 	uint32_t sessions_max;	/* 1..SESSIONS_MAX */
 	uint16_t session_window; /* outcomes kept per session: a power of two, 4..SESSION_WINDOW */
 	bool views;		/* EVENT_VIEW says who takes part; else all nodes, for ever */
-	bool broadcast_acks;	/* O3: followers validate by each other's ACKs; the same everywhere */
+	bool broadcast_acks;	/* O3: followers validate by ACKs alone; same everywhere */
 	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */

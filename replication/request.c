@@ -68,8 +68,8 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 
 	if (o && o->running && o->request == op->request) {
 		session_stop(s, o);
-		/* UNKNOWN: another node, or this one as it comes back, can still find out. */
-		if (result->status != STATUS_UNKNOWN) {
+		/* UNKNOWN, WAIT: this node, or another one, can still find out. */
+		if (result->status != STATUS_UNKNOWN && result->status != STATUS_WAIT) {
 			o->fate = OUTCOME_DONE;
 			o->status = result->status;
 			o->ts = result->ts;
@@ -171,8 +171,10 @@ static void execute(struct replica *r, const struct event *ev, uint32_t link, bo
 			.id = ev->message->id,
 		};
 
-		fill_op(r, &refused, ev);
 		r->counters.not_linked += status == STATUS_NOT_SERVING;
+		if (retry) /* it may have taken effect before: nothing final can be said now */
+			m.status = STATUS_WAIT;
+		fill_op(r, &refused, ev);
 		request_finish(r, a, &refused, &m, false);
 		return;
 	}

@@ -329,8 +329,8 @@ static void unpack_one(struct session_table *t, const struct session *s, const u
 	/* What happened to it here since then is newer than what the donor knew. */
 	if (o->request == request && op_ts_compare(o->ts, ts) == 0 && o->fate != OUTCOME_SEEN)
 		return;
-	*o = (struct session_outcome){ .request = request, .key = o->request == request ? o->key : 0,
-				       .ts = ts, .fate = in[20],
+	*o = (struct session_outcome){ .request = request, .ts = ts, .fate = in[20],
+				       .key = o->request == request ? o->key : 0,
 				       .has_number = in[21] != 0,
 				       .number = (int64_t)load_u64(in + 24) };
 }

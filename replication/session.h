@@ -28,7 +28,7 @@ struct session_outcome {
 	uint64_t request; /* 0: never used */
 	uint64_t key;	  /* entry->hash: a timestamp is unique among those of one key only */
 	struct op_ts ts;
-	int64_t number; /* has_number: INCR's new value; lease: count of views; else: log sequence */
+	int64_t number; /* has_number: INCR's result; lease: count of views; else: log seq */
 	uint8_t fate;	/* enum outcome_fate */
 	uint8_t status; /* DONE: enum status */
 	bool has_number;
@@ -52,7 +52,7 @@ struct session_table {
 	uint32_t count, window, index_mask;
 	uint32_t dropped; /* sessions since it was cleared that had to make room, or found none */
 	bool complete;	  /* none was ever dropped: a client that is not here was never here */
-	bool blind;	  /* an update came whose origin nobody knew any more: it may be anybody's */
+	bool blind;	  /* an update came whose origin nobody knew any more */
 	struct session *list;
 	uint16_t *index; /* hash of client to slot + 1; open addressing */
 };
@@ -66,7 +66,7 @@ enum session_verdict {
 	SESSION_FULL,	 /* its place belongs to an older update that runs: drop */
 };
 
-/* session_table_size: bytes for count sessions of window outcomes (a power of two, 4..SESSION_WINDOW). */
+/* session_table_size: bytes; window: outcomes per session, a power of two, 4..SESSION_WINDOW. */
 uint64_t session_table_size(uint32_t count, uint32_t window);
 
 /* session_table_init: in mem (8-byte aligned, the caller's), empty and complete. */

@@ -68,7 +68,7 @@ enum action_kind {
 	ACTION_PERSIST, /* append the entry's current state to the log */
 	ACTION_REPLY,	/* message to a client */
 	ACTION_RESET,	/* drop all entries of the shard, and log that: what came before is void */
-	ACTION_NOTE,	/* append a record without effect on the key: its origin took effect at ts */
+	ACTION_NOTE,	/* append a record that changes no key: its origin took effect at ts */
 };
 
 struct action {

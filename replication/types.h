@@ -106,7 +106,7 @@ enum status {
 	STATUS_OVERFLOW = 11,	  /* fetch-add would leave the 64-bit range */
 	STATUS_BAD_REQUEST = 12,  /* malformed or unknown request */
 	STATUS_EVICTED = 13,	  /* sent before, and the node has forgotten: applied or not */
-	STATUS_WAIT = 14,	  /* sent before, and the node asked then may still do it: ask again */
+	STATUS_WAIT = 14,	  /* sent before; the node asked then may still do it: ask again */
 	STATUS_COUNT
 };
 

@@ -77,7 +77,7 @@ void view_install(struct replica *r, const struct view *v)
 	     v->incarnation[r->config.node] == r->config.incarnation;
 	member = in && (v->members & self) != 0;
 	missed = in && v->since[r->config.node] > last && !(v->recovered & self);
-	/* Whoever missed views must not serve what it holds; it has to come in as a shadow first. */
+	/* Whoever missed views must not serve what it holds; it comes in as a shadow first. */
 	must(!(member && missed));
 	r->counters.views_installed++;
 	r->view = *v;
@@ -86,8 +86,11 @@ void view_install(struct replica *r, const struct view *v)
 		r->dismiss_next = 0;
 	r->member = member || (r->member && mutant(38));
 	r->lease_ns = 0;
-	for (uint8_t n = 0; n < r->config.node_count; n++)
-		r->peers[n].incarnation = view_write_set(v) & replica_bit(n) ? v->incarnation[n] : 0;
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		bool takes_part = (view_write_set(v) & replica_bit(n)) != 0;
+
+		r->peers[n].incarnation = takes_part ? v->incarnation[n] : 0;
+	}
 	begin_epoch(r);
 	join_view(r, missed && !mutant(25));
 }
@@ -274,6 +277,8 @@ bool replica_can_collect(const struct replica *r, const struct entry *e)
 	if (!(e->flags & ENTRY_TOMBSTONE) || e->state != HERMES_VALID || e->op != OP_NONE ||
 	    e->wait != OP_NONE || e->persist_seq > r->durable_seq || !r->member)
 		return false;
+	if (r->held_head != r->held_tail) /* held ACKs may name the entry */
+		return false;
 	/* Frames from before it was Valid here are of an older epoch: nobody takes them (H12). */
 	return e->view != (r->view_count & ENTRY_VIEW_MASK) || mutant(28);
 }
@@ -282,6 +287,7 @@ void replica_collect(struct replica *r, const struct entry *e)
 {
 	must(replica_can_collect(r, e));
 	r->counters.collected++;
+	origin_settle(r, e, true, entry_ts(e)); /* as if something had been made from it */
 	if (!mutant(29))
 		r->floor = max_u64(r->floor, e->version);
 }

@@ -18,7 +18,7 @@
 struct view {
 	uint32_t epoch;			  /* > 0 */
 	uint8_t members;		  /* bitmap: coordinate, serve reads, acknowledge */
-	uint8_t shadows;		  /* bitmap: acknowledge, copy what they lack, serve nobody */
+	uint8_t shadows;		  /* bitmap: acknowledge, copy what they lack */
 	uint32_t incarnation[NODES_MAX];  /* of members and shadows */
 	/*
 	 * since: the epoch from which on the node, in this incarnation, has been in every write

@@ -52,10 +52,10 @@ enum wire_type {
 	WIRE_ACK = 2,	/* ts, op id: I durably hold this ts, which is >= the INV's */
 	WIRE_VAL = 3,	/* key, ts: every replica holds this update */
 	WIRE_HELLO = 4, /* "I am here, in this incarnation"; value: HELLO_BYTES below */
-	WIRE_FETCH = 5, /* shadow to donor: id: chunk number << 32 | cursor; ts.version: cursor kind */
+	WIRE_FETCH = 5, /* shadow to donor: id: chunk number << 32 | cursor; ts.version: of what */
 	WIRE_COPY = 6,	/* answer: one key as the donor has it; id: chunk number << 32 | index */
 	WIRE_COPY_SESSION = 7, /* answer: outcomes of one session; id likewise; value: session.h */
-	WIRE_COPIED = 8, /* answer: id: chunk number << 32 | next cursor; value: WIRE_COPIED_BYTES */
+	WIRE_COPIED = 8, /* end of it: id: chunk number << 32 | next cursor; value: below */
 	/* client to node */
 	WIRE_OPEN = 16, /* id: client nonce; value: WIRE_OPEN_BYTES zero bytes of padding */
 	WIRE_GET = 17,	/* key */
