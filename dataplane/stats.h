@@ -15,7 +15,7 @@
 #include "storage/wal.h"
 
 #define STATS_MAGIC 0x54415453524e4143ull
-#define STATS_FORMAT 2u
+#define STATS_FORMAT 3u
 
 /* dataplane_state: the life of the process, written by its main thread or its worker. */
 enum dataplane_state {
@@ -30,7 +30,8 @@ enum dataplane_state {
 /* What the worker itself counts. Names are the counter names users see. */
 #define WORKER_COUNTERS(X)                                                                         \
 	X(polls) X(polls_idle) X(rx_messages) X(tx_messages) X(arp_answered) X(pings_answered)     \
-	X(drop_shard) X(drop_unknown_peer) X(drop_no_room) X(drop_no_mac) X(drop_no_buffer)
+	X(drop_shard) X(drop_unknown_peer) X(drop_no_room) X(drop_no_mac) X(drop_no_buffer)    \
+	X(reads_voided)
 
 struct worker_stats {
 	_Alignas(64) uint64_t updated_ns; /* monotonic time of the last copy-out */

@@ -1,248 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The polling loop: frames in, protocol steps, log and frames out. The loop itself is worker_poll
- * at the end of the file; everything above it is one of its eight calls.
+ * The polling loop: frames in, protocol steps, log and frames out. The loop itself is worker_poll;
+ * everything above it is one of its calls.
  */
-#include "dataplane/worker.h"
-
-#include <errno.h>
-
+#include "dataplane/worker_priv.h"
 #include "replication/hermes.h"
 #include "replication/slot.h"
 
-#define CLIENT_FRAMES 8u	       /* replies to as many clients are gathered at once */
-#define ARP_INTERVAL_NS 5000000ull     /* between requests for an unknown peer address */
-#define FRAME_MESSAGES_MAX (FRAME_PAYLOAD_MAX / WIRE_MESSAGE_BYTES)
-#define NO_SHARD UINT16_MAX
+#define ARP_INTERVAL_NS 5000000ull /* between requests for an unknown peer address */
+#define SWEEP_ENTRIES	16u	   /* looked at by one housekeeping, for old tombstones */
+#define NO_SHARD	UINT16_MAX
 
-/* tx_frame: a frame being filled; bytes counts its payload. */
-struct tx_frame {
-	struct netdev_buf buf;
-	uint32_t bytes; /* 0: not open */
-	uint16_t shard;
-	uint32_t epoch;	      /* peer frames: what its header says */
-	uint64_t session;     /* client frames */
-	struct client_addr client;
-};
-
-struct worker {
-	struct worker_config config;
-	struct superblock sb;
-	struct netdev *net;
-	struct worker_stats *stats;
-	struct store *store;
-	struct wal *wal;
-	struct replica *replica[SHARDS_MAX]; /* by shard; NULL: another worker's */
-	uint16_t shards[SHARDS_MAX];	     /* the owned ones */
-	uint16_t shard_count;
-	struct frame_addr self;
-
-	uint64_t now_ns;
-	uint64_t housekeeping_ns; /* next one due */
-	uint64_t arp_ns;
-	uint64_t low_wal, low_blob, low_keys; /* less left than this: SPACE_LOW */
-	uint64_t durable_told[SHARDS_MAX]; /* by index in shards[] */
-	uint64_t stalled; /* bitmap of shards with more to say than the log had room for */
-	bool failed;
-	bool link_up;
-
-	struct frame_addr peer[NODES_MAX];
-	bool peer_known[NODES_MAX];
-
-	struct tx_frame to_peer[NODES_MAX];
-	struct tx_frame to_client[CLIENT_FRAMES];
-	uint32_t client_turn;
-	struct netdev_buf tx[NETDEV_BURST];
-	uint32_t tx_count;
-	struct actions actions;
-
-	/* Counted here and copied out at housekeeping. */
-	struct worker_stats count;
-};
-
-_Static_assert(SHARDS_MAX <= 64, "stalled is one word");
-
-/* ---- transmit -------------------------------------------------------------------------------- */
-
-static void transmit(struct worker *w)
-{
-	if (w->tx_count > 0)
-		netdev_send(w->net, w->tx, w->tx_count);
-	w->tx_count = 0;
-}
-
-static void transmit_one(struct worker *w, const struct netdev_buf *buf)
-{
-	w->tx[w->tx_count++] = *buf;
-	if (w->tx_count == NETDEV_BURST)
-		transmit(w);
-}
-
-static uint8_t *frame_payload(const struct tx_frame *f)
-{
-	return f->buf.data + FRAME_HEADERS_BYTES;
-}
-
-static void frame_close(struct worker *w, struct tx_frame *f, const struct frame_addr *target)
-{
-	struct frame_addr source = w->self;
-
-	if (f->bytes == 0)
-		return;
-	source.port = (uint16_t)(w->config.port_base + f->shard);
-	wire_seal(frame_payload(f), f->bytes);
-	f->buf.bytes = frame_udp_finish(f->buf.data, f->bytes, &source, target);
-	f->bytes = 0;
-	transmit_one(w, &f->buf);
-}
-
-static bool frame_open(struct worker *w, struct tx_frame *f, const struct wire_header *header)
-{
-	if (!netdev_alloc(w->net, &f->buf)) {
-		w->count.drop_no_buffer++;
-		return false;
-	}
-	wire_header_encode(frame_payload(f), header);
-	f->shard = header->shard;
-	f->bytes = WIRE_HEADER_BYTES;
-	return true;
-}
-
-static void frame_append(struct worker *w, struct tx_frame *f, const struct wire_message *m)
-{
-	wire_message_encode(frame_payload(f) + f->bytes, m);
-	f->bytes += wire_message_bytes(m);
-	w->count.tx_messages++;
-}
-
-static void close_peer(struct worker *w, uint8_t node)
-{
-	struct frame_addr target = w->peer[node];
-
-	target.port = (uint16_t)(w->config.port_base + w->to_peer[node].shard);
-	frame_close(w, &w->to_peer[node], &target);
-}
-
-/*
- * send_peer: the header names the epoch and incarnation the message is meant for, so a frame never
- * mixes messages from before and after some member's restart.
- */
-static void send_peer(struct worker *w, uint16_t shard, uint8_t node, const struct wire_message *m)
-{
-	struct tx_frame *f = &w->to_peer[node];
-	uint32_t epoch = replica_epoch(w->replica[shard]);
-
-	if (!w->peer_known[node]) {
-		w->count.drop_no_mac++;
-		return;
-	}
-	if (f->bytes != 0 && (f->shard != shard || f->epoch != epoch ||
-			      f->bytes + wire_message_bytes(m) > FRAME_PAYLOAD_MAX))
-		close_peer(w, node);
-	if (f->bytes == 0) {
-		struct wire_header header = {
-			.kind = WIRE_PEER,
-			.cluster = w->sb.cluster,
-			.epoch = epoch,
-			.from_incarnation = w->sb.incarnation,
-			.to_incarnation = replica_peer_incarnation(w->replica[shard], node),
-			.from = w->sb.node,
-			.to = node,
-			.shard = shard,
-		};
-
-		if (!frame_open(w, f, &header))
-			return;
-		f->epoch = epoch;
-	}
-	frame_append(w, f, m);
-}
-
-static void close_client(struct worker *w, struct tx_frame *f)
-{
-	struct frame_addr target = { .port = f->client.port, .ip = f->client.ip };
-
-	memcpy(target.mac, f->client.mac, sizeof(target.mac));
-	frame_close(w, f, &target);
-}
-
-static struct tx_frame *client_frame(struct worker *w, uint16_t shard, const struct action *a)
-{
-	struct tx_frame *free_one = NULL;
-
-	for (uint32_t i = 0; i < CLIENT_FRAMES; i++) {
-		struct tx_frame *f = &w->to_client[i];
-
-		if (f->bytes == 0)
-			free_one = f;
-		else if (f->session == a->session && f->shard == shard &&
-			 memcmp(&f->client, &a->client, sizeof(f->client)) == 0)
-			return f;
-	}
-	if (!free_one) {
-		free_one = &w->to_client[w->client_turn++ % CLIENT_FRAMES];
-		close_client(w, free_one);
-	}
-	return free_one;
-}
-
-static void send_client(struct worker *w, uint16_t shard, const struct action *a)
-{
-	struct tx_frame *f = client_frame(w, shard, a);
-
-	if (f->bytes + wire_message_bytes(&a->message) > FRAME_PAYLOAD_MAX)
-		close_client(w, f);
-	if (f->bytes == 0) {
-		struct wire_header header = {
-			.kind = WIRE_REPLY,
-			.cluster = w->sb.cluster,
-			.session = a->session,
-			.to_incarnation = w->sb.incarnation,
-			.from = w->sb.node,
-			.to = WIRE_NODE_CLIENT,
-			.shard = shard,
-		};
-
-		if (!frame_open(w, f, &header))
-			return;
-		f->session = a->session;
-		f->client = a->client;
-	}
-	frame_append(w, f, &a->message);
-}
-
-static void close_frames(struct worker *w)
-{
-	for (uint8_t n = 0; n < w->sb.node_count; n++)
-		close_peer(w, n);
-	for (uint32_t i = 0; i < CLIENT_FRAMES; i++)
-		close_client(w, &w->to_client[i]);
-	transmit(w);
-}
+_Static_assert(STORE_END == WALK_END, "the store's cursor is the protocol's");
 
 /* ---- steps and their actions ----------------------------------------------------------------- */
 
-static void append(struct worker *w, uint16_t shard, const struct action *a)
+/* fail: no more promises; what was promised stands. */
+static void fail(struct worker *w)
+{
+	w->failed = true;
+	for (uint16_t i = 0; i < w->shard_count; i++)
+		replica_fail(w->replica[w->shards[i]]);
+}
+
+static uint32_t record_epoch(const struct worker *w, uint16_t shard)
+{
+	return w->config.views ? replica_view(w->replica[shard])->epoch : EPOCH_STATIC;
+}
+
+static void append_update(struct worker *w, uint16_t shard, const struct action *a)
 {
 	const struct entry *e = a->entry;
 	struct record record = {
 		.key = e->blob,
 		.value = entry_value(e),
 		.ts = entry_ts(e),
-		.epoch = EPOCH_STATIC,
+		.origin = a->origin,
+		.epoch = record_epoch(w, shard),
+		.base = e->base,
 		.key_bytes = e->key_bytes,
 		.value_bytes = e->value_bytes,
 		.shard = shard,
 		.flags = e->flags,
+		.kind = RECORD_UPDATE,
 	};
 
 	must(wal_append(w->wal, &record) == a->persist_seq);
 }
 
+static void append_note(struct worker *w, uint16_t shard, const struct action *a)
+{
+	struct record record = {
+		.key = a->message.key,
+		.ts = a->message.ts,
+		.origin = a->origin,
+		.epoch = record_epoch(w, shard),
+		.key_bytes = a->message.key_bytes,
+		.shard = shard,
+		.flags = a->message.flags & (ENTRY_RMW | ENTRY_TOMBSTONE),
+		.kind = RECORD_NOTE,
+	};
+
+	must(wal_append(w->wal, &record) == a->persist_seq);
+}
+
+/* reset: CC-24: what this shard holds may lack what was committed without it: it begins anew. */
+static void reset(struct worker *w, uint16_t shard, const struct action *a)
+{
+	struct record record = {
+		.epoch = record_epoch(w, shard),
+		.shard = shard,
+		.kind = RECORD_RESET,
+	};
+
+	store_drop_shard(w->store, shard);
+	w->shrink = NULL;
+	/* Even a log near its end has had room for some of these; one that has not is of no use. */
+	if (!w->failed && !wal_can_append(w->wal, 1))
+		fail(w);
+	if (!w->failed)
+		must(wal_append(w->wal, &record) == a->persist_seq);
+}
+
 static void execute(struct worker *w, uint16_t shard)
 {
-	struct entry *shrink = NULL;
-
 	for (uint32_t i = 0; i < w->actions.count; i++) {
 		const struct action *a = &w->actions.list[i];
 
@@ -250,20 +91,31 @@ static void execute(struct worker *w, uint16_t shard)
 		case ACTION_SEND:
 			for (uint8_t n = 0; n < w->sb.node_count; n++)
 				if (a->to & 1u << n)
-					send_peer(w, shard, n, &a->message);
+					worker_tx_peer(w, shard, n, &a->message);
 			break;
 		case ACTION_PERSIST:
-			append(w, shard, a);
-			shrink = a->entry;
+			append_update(w, shard, a);
+			w->shrink = a->entry;
 			break;
 		case ACTION_REPLY:
-			send_client(w, shard, a);
+			worker_tx_client(w, shard, a);
+			break;
+		case ACTION_RESET:
+			reset(w, shard, a);
+			break;
+		case ACTION_NOTE:
+			append_note(w, shard, a);
 			break;
 		}
 	}
-	/* Only now: actions point into the blob. */
-	if (shrink && replica_entry_can_shrink(shrink))
-		store_fit(w->store, shrink);
+}
+
+/* shrink: only once the event is done: actions, and its second half, count on the blob. */
+static void shrink(struct worker *w)
+{
+	if (w->shrink && replica_entry_can_shrink(w->shrink))
+		store_fit(w->store, w->shrink);
+	w->shrink = NULL;
 }
 
 /* log_near_end: the device is used up but for what one more round may need; it stays that way. */
@@ -272,35 +124,69 @@ static bool log_near_end(const struct worker *w)
 	return wal_remaining_bytes(w->wal) < 2ull * w->config.wal.batch_bytes_max;
 }
 
-/* can_step: whatever a step appends will fit the open batch, or it will append nothing. */
+/*
+ * can_step: whatever a step appends will fit the open batch, or it will append nothing, or, near
+ * the end of the log, a RESET.
+ */
 static bool can_step(const struct worker *w)
 {
-	return wal_can_append(w->wal, ACTIONS_MAX) || log_near_end(w) || w->failed;
+	if (wal_can_append(w->wal, ACTIONS_MAX) || w->failed)
+		return true;
+	return log_near_end(w) &&
+	       (wal_can_append(w->wal, 1) || wal_remaining_bytes(w->wal) < 2 * BLOCK_BYTES);
+}
+
+/* adopts: peers' messages that put something into store and log, and promise that it is there. */
+static bool adopts(const struct event *ev)
+{
+	enum wire_type type;
+
+	if (ev->kind != EVENT_PEER)
+		return false;
+	type = ev->message->type;
+	return type == WIRE_INV || type == WIRE_COPY || type == WIRE_COPY_SESSION ||
+	       type == WIRE_COPIED;
+}
+
+/* has_room: the step can be made; what could not be acknowledged must not be adopted. */
+static bool has_room(const struct worker *w, uint16_t shard, const struct event *ev)
+{
+	if (!adopts(ev))
+		return can_step(w);
+	return wal_can_append(w->wal, ACTIONS_MAX) && replica_can_hold(w->replica[shard]);
 }
 
 /*
  * step: one event, then whatever else the replica has to say; what the log has no room for now
- * stays with the replica (stalled). Returns false when the event itself could not be given.
+ * stays with the replica (stalled). Returns false when the event, or its second half, could not be
+ * given.
  */
 static bool step(struct worker *w, uint16_t shard, struct event *ev)
 {
 	struct replica *r = w->replica[shard];
-	enum event_kind kind = ev->kind;
-	bool more;
+	enum step_next next = STEP_TICK;
+	bool begun = ev->kind == EVENT_TICK;
 
-	if (kind != EVENT_TICK && (w->stalled & 1ull << shard || !can_step(w)))
+	if (!begun && w->stalled & 1ull << shard)
 		return false;
 	do {
-		if (!can_step(w)) {
+		if (!has_room(w, shard, ev)) {
+			if (!begun)
+				return false;
 			w->stalled |= 1ull << shard;
-			return true;
+			shrink(w);
+			return next == STEP_TICK;
 		}
+		begun = true;
 		ev->now_ns = w->now_ns;
 		ev->persist_seq_next = wal_seq_next(w->wal);
-		more = replica_step(r, ev, &w->actions);
+		next = replica_step(r, ev, &w->actions);
 		execute(w, shard);
-		ev->kind = EVENT_TICK;
-	} while (more);
+		if (next != STEP_SAME) {
+			shrink(w);
+			ev->kind = EVENT_TICK;
+		}
+	} while (next != STEP_DONE);
 	w->stalled &= ~(1ull << shard);
 	return true;
 }
@@ -340,16 +226,6 @@ static struct entry *entry_of(struct worker *w, const struct rx_message *rx)
 	return store_find(w->store, rx->hash, rx->m.key, rx->m.key_bytes);
 }
 
-static void set_space_limits(struct worker *w)
-{
-	const struct store_config *store = &w->config.store;
-	uint64_t low = w->config.space_low_permille;
-
-	w->low_wal = max_u64(w->sb.device_bytes / 1000 * low, 8ull * w->config.wal.batch_bytes_max);
-	w->low_blob = max_u64(store->blob_bytes / 1000 * low, 1);
-	w->low_keys = max_u64(store->keys_max * low / 1000, 1);
-}
-
 static enum space space_of(const struct worker *w)
 {
 	struct store_usage u = store_usage(w->store);
@@ -364,29 +240,54 @@ static enum space space_of(const struct worker *w)
 	return SPACE_LOW;
 }
 
+/* walk: what a FETCH is answered with. */
+static void walk(struct worker *w, uint16_t shard, struct event *ev)
+{
+	const struct wire_message *m = ev->message;
+
+	ev->walk = w->walk;
+	ev->walk_next = (uint32_t)m->id;
+	if (m->ts.version == 0 && ev->walk_next != WALK_END)
+		ev->walk_count =
+			store_walk(w->store, shard, &ev->walk_next, w->walk, WALK_MAX);
+}
+
 static void on_peer_message(struct worker *w, const struct wire_header *h,
 			    const struct rx_message *rx)
 {
 	const struct wire_message *m = &rx->m;
 	struct event ev = { .kind = EVENT_PEER, .header = h, .message = m };
 
-	if (m->type == WIRE_INV) {
-		/* What we could not acknowledge we must not adopt; it will be sent again. */
-		if (!wal_can_append(w->wal, ACTIONS_MAX) ||
-		    !replica_can_hold(w->replica[h->shard])) {
-			w->count.drop_no_room++;
-			return;
-		}
+	if (adopts(&ev) && !has_room(w, h->shard, &ev)) {
+		w->count.drop_no_room++;
+		return;
+	}
+	if (m->type == WIRE_INV || m->type == WIRE_COPY) {
 		ev.entry = entry_with_room(w, rx, m->value_bytes, true);
 		if (!ev.entry) {
 			w->count.drop_no_room++;
 			return;
 		}
-	} else if (m->type == WIRE_VAL) {
+	} else if (m->type == WIRE_FETCH) {
+		walk(w, h->shard, &ev);
+	} else if (m->key_bytes) {
 		ev.entry = entry_of(w, rx);
 	}
 	/* A message that finds no room is lost, as on the wire; its sender sends it again. */
 	w->count.drop_no_room += !step(w, h->shard, &ev);
+}
+
+/* room_wanted: how large a value may become by this update. */
+static uint32_t room_wanted(const struct wire_message *m)
+{
+	uint32_t expected;
+
+	if (m->type == WIRE_INCR)
+		return INCR_BYTES_MAX;
+	if (m->type != WIRE_CASV)
+		return m->value_bytes;
+	expected = (uint32_t)min_u64(m->ts.version, m->value_bytes);
+	return (uint32_t)max_u64(expected, m->value_bytes - expected);
 }
 
 static void on_request_message(struct worker *w, const struct frame_info *info,
@@ -407,9 +308,9 @@ static void on_request_message(struct worker *w, const struct frame_info *info,
 	if (m->type == WIRE_GET || m->type == WIRE_DEL) {
 		ev.entry = entry_of(w, rx);
 	} else if (m->type != WIRE_OPEN && replica_session_known(r, h)) {
-		uint32_t room = m->type == WIRE_INCR ? INCR_BYTES_MAX : m->value_bytes;
+		bool make = w->count.space == SPACE_OK;
 
-		ev.entry = entry_with_room(w, rx, room, w->count.space == SPACE_OK);
+		ev.entry = entry_with_room(w, rx, room_wanted(m), make);
 	}
 	w->count.drop_no_room += !step(w, h->shard, &ev);
 }
@@ -539,7 +440,7 @@ static uint32_t receive(struct worker *w)
 	count = netdev_receive(w->net, bufs, NETDEV_BURST);
 	for (uint32_t i = 0; i < count; i++) {
 		if (on_frame(w, &bufs[i]))
-			transmit_one(w, &bufs[i]);
+			worker_tx_buf(w, &bufs[i]);
 		else
 			bufs[kept++] = bufs[i];
 	}
@@ -549,13 +450,6 @@ static uint32_t receive(struct worker *w)
 }
 
 /* ---- disk, timers, housekeeping -------------------------------------------------------------- */
-
-static void fail(struct worker *w)
-{
-	w->failed = true;
-	for (uint16_t i = 0; i < w->shard_count; i++)
-		replica_fail(w->replica[w->shards[i]]);
-}
 
 static uint32_t complete(struct worker *w)
 {
@@ -615,7 +509,7 @@ static void find_peers(struct worker *w)
 			return;
 		}
 		buf.bytes = frame_arp_request(buf.data, &w->self, w->config.ip[n]);
-		transmit_one(w, &buf);
+		worker_tx_buf(w, &buf);
 	}
 }
 
@@ -660,15 +554,78 @@ static void copy_out(struct worker *w)
 	*w->stats = *c;
 }
 
+/* forget: a tombstone goes. The log is told, or it would bring back more keys than we have room. */
+static void forget(struct worker *w, uint16_t shard, struct entry *e)
+{
+	struct record record = {
+		.key = e->blob,
+		.ts = entry_ts(e),
+		.epoch = record_epoch(w, shard),
+		.key_bytes = e->key_bytes,
+		.shard = shard,
+		.flags = e->flags,
+		.kind = RECORD_FORGET,
+	};
+
+	wal_append(w->wal, &record);
+	replica_collect(w->replica[shard], e);
+	store_remove(w->store, e);
+}
+
+static bool never_written(const struct entry *e)
+{
+	return e->version == 0 && e->op == OP_NONE && e->wait == OP_NONE &&
+	       e->state == HERMES_VALID;
+}
+
+/*
+ * sweep: removes entries that say nothing: tombstones that nothing older can meet any more (CC-13,
+ * H12), and what was made for an update that then was refused.
+ */
+static void sweep(struct worker *w)
+{
+	uint32_t end = store_usage(w->store).keys_end;
+
+	if (w->stalled != 0 || w->failed || log_near_end(w) ||
+	    !wal_can_append(w->wal, ACTIONS_MAX))
+		return;
+	for (uint32_t i = 0; i < SWEEP_ENTRIES && i < end; i++) {
+		struct entry *e;
+		uint16_t shard;
+
+		if (w->sweep >= end)
+			w->sweep = 0;
+		e = store_entry(w->store, w->sweep++);
+		if (!e || entry_exists(e))
+			continue;
+		if (never_written(e)) {
+			store_remove(w->store, e);
+			continue;
+		}
+		shard = slot_shard_of_key(e->blob, e->key_bytes, w->sb.shard_count);
+		if (w->replica[shard] && replica_can_collect(w->replica[shard], e))
+			forget(w, shard, e);
+	}
+}
+
 static void housekeep(struct worker *w)
 {
 	w->housekeeping_ns = w->now_ns + w->config.housekeeping_ns;
 	w->link_up = netdev_maintain(w->net, w->now_ns);
 	find_peers(w);
+	sweep(w);
 	copy_out(w);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
+
+/* send_and_write: frames first: peers write their logs while we write ours. */
+static void send_and_write(struct worker *w)
+{
+	worker_tx_end(w);
+	if (wal_submit(w->wal, w->now_ns) != 0 && !w->failed)
+		fail(w);
+}
 
 uint32_t worker_poll(struct worker *w, uint64_t now_ns)
 {
@@ -681,10 +638,7 @@ uint32_t worker_poll(struct worker *w, uint64_t now_ns)
 	did += turn_timers(w);
 	if (now_ns >= w->housekeeping_ns)
 		housekeep(w);
-	/* Frames first: peers write their logs while we write ours. */
-	close_frames(w);
-	if (wal_submit(w->wal, now_ns) != 0 && !w->failed)
-		fail(w);
+	send_and_write(w);
 	w->count.polls++;
 	w->count.polls_idle += did == 0;
 	return did;
@@ -704,101 +658,64 @@ bool worker_io_pending(const struct worker *w)
 	return wal_busy(w->wal);
 }
 
-/* ---- start ----------------------------------------------------------------------------------- */
+/* ---- views and leases ------------------------------------------------------------------------ */
 
-static struct replica_config replica_config_of(const struct worker_config *c,
-					       const struct superblock *sb, uint16_t shard)
+bool worker_install_view(struct worker *w, const struct view *view, uint64_t now_ns)
 {
-	return (struct replica_config){
-		.cluster = sb->cluster,
-		.fingerprint = sb->fingerprint,
-		.seed = c->seed + shard,
-		.incarnation = sb->incarnation,
-		.shard = shard,
-		.shard_count = sb->shard_count,
-		.node = sb->node,
-		.node_count = sb->node_count,
-		.ops_max = c->ops_max,
-		.held_max = c->held_max,
-		.sessions_max = c->sessions_max,
-		.retransmit_ns = c->retransmit_ns,
-		.replay_ns = c->replay_ns,
-		.hello_ns = c->hello_ns,
-	};
-}
+	bool done = true;
 
-static uint64_t owned_shards(const struct worker_config *c, const struct superblock *sb)
-{
-	return (sb->shard_count + c->worker_count - 1u - c->worker_index) / c->worker_count;
-}
+	must(w->config.views && view->epoch > 0);
+	w->now_ns = now_ns;
+	for (uint16_t i = 0; i < w->shard_count; i++) {
+		struct event ev = { .kind = EVENT_VIEW, .view = view };
 
-uint64_t worker_size(const struct worker_config *config, const struct superblock *sb)
-{
-	struct replica_config rc = replica_config_of(config, sb, 0);
-	uint64_t bytes = round_up(wal_size(&config->wal), BLOCK_BYTES);
-
-	must(config->worker_index < config->worker_count);
-	/* The log comes first: it alone needs whole blocks. */
-	bytes += round_up(sizeof(struct worker), 64);
-	bytes += round_up(store_size(&config->store), 64);
-	return bytes + owned_shards(config, sb) * round_up(replica_size(&rc), 64);
-}
-
-struct worker *worker_init(void *mem, const struct worker_config *config,
-			   const struct superblock *sb, struct netdev *net, struct blockdev *disk,
-			   struct worker_stats *stats)
-{
-	uint8_t *wal_mem = mem;
-	uint8_t *p = wal_mem + round_up(wal_size(&config->wal), BLOCK_BYTES);
-	struct worker *w = (struct worker *)(void *)p;
-
-	must(((uintptr_t)mem & (BLOCK_BYTES - 1)) == 0);
-	must(config->wal.batch_bytes_max >= WORKER_BATCH_BYTES_MIN);
-	memset(w, 0, sizeof(*w));
-	p += round_up(sizeof(*w), 64);
-	w->config = *config;
-	w->sb = *sb;
-	w->net = net;
-	w->stats = stats;
-	w->wal = wal_init(wal_mem, &config->wal, disk, sb);
-	w->store = store_init(p, &config->store);
-	p += round_up(store_size(&config->store), 64);
-	for (uint16_t s = config->worker_index; s < sb->shard_count; s += config->worker_count) {
-		struct replica_config rc = replica_config_of(config, sb, s);
-
-		w->replica[s] = replica_init(p, &rc);
-		w->shards[w->shard_count++] = s;
-		p += round_up(replica_size(&rc), 64);
+		if (w->view_told[i] >= view->epoch)
+			continue;
+		if (step(w, w->shards[i], &ev))
+			w->view_told[i] = view->epoch;
+		else
+			done = false;
 	}
-	set_space_limits(w);
-	memcpy(w->self.mac, netdev_mac(net), sizeof(w->self.mac));
-	w->self.ip = config->ip[sb->node];
-	for (uint8_t n = 0; n < sb->node_count; n++)
-		w->peer[n].ip = config->ip[n];
-	return w;
+	send_and_write(w);
+	return done;
 }
 
-int worker_recover(struct worker *w, uint64_t *ret_offset)
+bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint64_t now_ns)
 {
-	uint8_t state = mutant(14) ? HERMES_VALID : HERMES_INVALID;
-	struct record record;
-	int rc;
+	bool done = true;
 
-	for (;;) {
-		rc = wal_recover_next(w->wal, &record, ret_offset);
-		w->count.recovered_torn_bytes = wal_recovered_torn(w->wal);
-		if (rc == 0)
-			*w->stats = w->count; /* what was recovered; the rest is still zero */
-		if (rc <= 0)
-			return rc;
-		w->count.recovered_records++;
-		if (record.shard >= w->sb.shard_count || !w->replica[record.shard])
-			return -EBADMSG;
-		rc = store_merge(w->store, &record, state);
-		if (rc != 0)
-			return rc;
+	must(w->config.views);
+	w->now_ns = now_ns;
+	for (uint16_t i = 0; i < w->shard_count; i++) {
+		struct event ev = { .kind = EVENT_LEASE,
+				    .lease_epoch = epoch,
+				    .lease_ns = lease_ns };
+
+		done &= step(w, w->shards[i], &ev);
 	}
+	send_and_write(w);
+	return done;
 }
+
+uint32_t worker_epoch(const struct worker *w)
+{
+	uint32_t epoch = UINT32_MAX;
+
+	for (uint16_t i = 0; i < w->shard_count; i++)
+		epoch = (uint32_t)min_u64(epoch, replica_view(w->replica[w->shards[i]])->epoch);
+	return epoch;
+}
+
+bool worker_joined(const struct worker *w)
+{
+	for (uint16_t i = 0; i < w->shard_count; i++) {
+		if (!replica_joined(w->replica[w->shards[i]]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- for tests ------------------------------------------------------------------------------- */
 
 struct store *worker_store(struct worker *w)
 {

@@ -2,7 +2,8 @@
 /*
  * worker.h: one polling core. A worker owns its shards entirely: their replicas, the store, one log
  * and one queue pair. One round of the loop is worker_poll(); the thread (dataplane/poller.c) only
- * reads the clock and calls it, and the simulator calls the same function with virtual time.
+ * reads the clock and calls it, and the simulator calls the same function with virtual time. One
+ * thread calls everything here, one call after the other.
  */
 #ifndef CAIRN_DATAPLANE_WORKER_H
 #define CAIRN_DATAPLANE_WORKER_H
@@ -26,6 +27,15 @@ struct worker_config {
 	struct store_config store;
 	struct wal_config wal; /* batch_bytes_max >= WORKER_BATCH_BYTES_MIN */
 	uint32_t ops_max, held_max, sessions_max; /* of each shard; as in replica_config */
+	uint16_t session_window;		  /* likewise */
+	bool broadcast_acks;			  /* likewise */
+	bool views; /* likewise: worker_install_view says who takes part */
+	/*
+	 * With views: the clock that leases are told in, the one now_ns is from, read anew at each
+	 * call. Once per burst of frames that carries answers to reads. NULL without views.
+	 */
+	uint64_t (*clock_ns)(void *context);
+	void *clock_context;
 	uint32_t ip[NODES_MAX];	  /* by node, host byte order */
 	uint16_t port_base;	  /* UDP port of shard 0; shard s is at port_base + s */
 	uint16_t worker_index;	  /* owns shards s with s % worker_count == worker_index */
@@ -58,6 +68,26 @@ int worker_recover(struct worker *w, uint64_t *ret_offset);
  * when idle.
  */
 uint32_t worker_poll(struct worker *w, uint64_t now_ns);
+
+/*
+ * Views and leases, of all shards of this worker; only with config.views, after worker_recover.
+ * What follows from a call has been sent and is on its way to the disk when it returns; a shadow
+ * that must begin anew drops its entries in it, which takes the longer the more there are.
+ *
+ * worker_install_view: gives the view to each shard that has not got it, or a newer one; *view is
+ * not kept. worker_set_lease: the node's lease for that epoch holds until lease_ns, 0 gives it up.
+ * Both return false when some shard could not take it now, for want of room in the log: some have
+ * it, some not; poll, and call again, with the same or something newer. Only after true is a lease
+ * given up, or a view installed, at this worker.
+ */
+bool worker_install_view(struct worker *w, const struct view *view, uint64_t now_ns);
+bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint64_t now_ns);
+
+/* worker_epoch: the oldest epoch among the views its shards have installed; 0: none yet. */
+uint32_t worker_epoch(const struct worker *w);
+
+/* worker_joined: every shard holds, durably, everything committed (replica_joined). */
+bool worker_joined(const struct worker *w);
 
 /* worker_deadline_ns: when the next poll is useful if nothing arrives. */
 uint64_t worker_deadline_ns(const struct worker *w);

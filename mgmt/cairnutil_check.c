@@ -78,8 +78,11 @@ static void read_stream(struct stream_report *r, struct blockdev *dev, uint16_t 
 		judge(r, "blank", "never formatted", true);
 	else if (rc == -EBADMSG)
 		judge(r, "superblock", "no intact superblock", true);
-	else if (rc == -EPROTONOSUPPORT)
+	else if (rc == -EPROTONOSUPPORT && sb->format > SUPERBLOCK_FORMAT)
 		judge(r, "newer", "written by a newer release", true);
+	else if (rc == -EPROTONOSUPPORT)
+		judge(r, "older", "written by an older release: export with that, format, import",
+		      true);
 	else if (rc == -ENXIO)
 		judge(r, "short", "the file is shorter than at format: it was cut", true);
 	else if (rc < 0)
@@ -178,6 +181,8 @@ static json_t *report_json(const struct stream_report *r)
 	if (r->damaged && strcmp(r->state, "rot") == 0)
 		json_object_set_new(j, "damage_offset_bytes",
 				    json_integer((json_int_t)r->damage_offset));
+	if (r->sb.format != 0)
+		json_object_set_new(j, "format", json_integer(r->sb.format));
 	if (r->sb.generation == 0)
 		return j;
 	json_object_set_new(j, "cluster", text_u64("x", r->sb.cluster));
@@ -210,6 +215,8 @@ static void print_report(const struct stream_report *r)
 	printf("%s: %s", r->path, r->what);
 	if (strcmp(r->state, "rot") == 0)
 		printf(" at offset %" PRIu64, r->damage_offset);
+	if (strcmp(r->state, "newer") == 0 || strcmp(r->state, "older") == 0)
+		printf(" (format %u, this release has %u)", r->sb.format, SUPERBLOCK_FORMAT);
 	putchar('\n');
 	if (r->sb.generation == 0)
 		return;

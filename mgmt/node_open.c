@@ -163,6 +163,16 @@ static int cut(struct node_worker *w, const char *path)
 			   (long long)st.st_size, (unsigned long long)w->sb.device_bytes);
 }
 
+static int other_format(struct node_worker *w, const char *path)
+{
+	bool newer = w->sb.format > SUPERBLOCK_FORMAT;
+
+	return problem_set(&w->problem, newer ? PROBLEM_FORMAT_NEWER : PROBLEM_FORMAT_OLDER,
+			   "%s: its format is %u, written by %s release; this one reads and"
+			   " writes format %u",
+			   path, w->sb.format, newer ? "a newer" : "an older", SUPERBLOCK_FORMAT);
+}
+
 int node_log_problem(struct node_worker *w, int error, const char *doing)
 {
 	char path[CONFIG_PATH_BYTES + 32];
@@ -180,8 +190,7 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 		id = PROBLEM_LOG_ROT;
 		break;
 	case -EPROTONOSUPPORT:
-		id = PROBLEM_FORMAT_NEWER;
-		break;
+		return other_format(w, path);
 	case -EOVERFLOW:
 		id = PROBLEM_INCARNATIONS_USED;
 		break;
@@ -205,9 +214,7 @@ int node_log_problem(struct node_worker *w, int error, const char *doing)
 		break;
 	}
 	return problem_set(&w->problem, id, "%s: %s: %s", path, doing,
-			   error == -EBADMSG	       ? "damaged"
-			   : error == -EPROTONOSUPPORT ? "written by a newer release"
-						       : strerror(-error));
+			   error == -EBADMSG ? "damaged" : strerror(-error));
 }
 
 static int wrong(struct node_worker *w, const char *path, const char *what, uint64_t is,
@@ -360,6 +367,7 @@ void node_worker_config(const struct node_worker *w, struct worker_config *ret_c
 		.ops_max = NODE_OPS_MAX,
 		.held_max = NODE_HELD_MAX,
 		.sessions_max = NODE_SESSIONS_MAX,
+		.session_window = SESSION_WINDOW,
 		.port_base = (uint16_t)c->net_port,
 		.worker_index = w->index,
 		.worker_count = w->node->worker_count,

@@ -61,6 +61,8 @@
 				" --dataplane")                                                    \
 	X(DISK_FULL, 215, "free some space on that file system")                                   \
 	X(INTERNAL, 216, "report it with the log")                                                 \
+	X(FORMAT_OLDER, 217, "run the Cairn release that wrote it and export the data; then move"  \
+			     " the folder away, cairnutil format, and import them")                \
 	X(API_NO_SUCH_PATH, 301, "GET /v1/status, health, counters, config; POST"                  \
 				 " /v1/dataplane/start, stop, restart")                            \
 	X(API_METHOD, 302, "use GET to ask, POST to act")                                          \

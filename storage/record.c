@@ -8,7 +8,7 @@
 _Static_assert(BATCH_HEAD_BYTES + RECORD_BYTES_MAX <= BLOCK_BYTES, "one record, one block");
 _Static_assert(RECORD_HEAD_BYTES % 8 == 0 && BATCH_HEAD_BYTES % 8 == 0, "aligned");
 
-#define RECORD_BYTES_MIN (RECORD_HEAD_BYTES + 8u) /* a key has at least one byte, padded to 8 */
+#define RECORD_BYTES_MIN RECORD_HEAD_BYTES /* a RESET is a head and no more */
 
 static const char *const verdict_names[] = {
 	[RECORD_OK] = "ok",
@@ -36,13 +36,26 @@ uint32_t record_bytes(const struct record *r)
 	return (uint32_t)round_up(unpadded_bytes(r), 8);
 }
 
+/* lengths_ok: an unknown kind is left to fields_ok: first of all its checksum must be right. */
+static bool lengths_ok(uint8_t kind, uint32_t key_bytes, uint32_t value_bytes)
+{
+	bool keyless = kind == RECORD_RESET || kind == RECORD_NOTE;
+
+	if (kind == RECORD_RESET ? key_bytes != 0 : key_bytes > KEY_BYTES_MAX)
+		return false;
+	if (key_bytes == 0 && !keyless)
+		return false;
+	if (kind >= RECORD_NOTE && kind <= RECORD_FORGET)
+		return value_bytes == 0;
+	return value_bytes <= VALUE_BYTES_MAX;
+}
+
 uint32_t record_encode(uint8_t *out, const struct record *r)
 {
 	uint32_t end = unpadded_bytes(r);
 	uint32_t total = record_bytes(r);
 
-	must(r->key_bytes >= 1 && r->key_bytes <= KEY_BYTES_MAX);
-	must(r->value_bytes <= VALUE_BYTES_MAX);
+	must(lengths_ok(r->kind, r->key_bytes, r->value_bytes));
 	must_dbg(r->shard < SHARDS_MAX);
 	must_dbg(!(r->flags & ~(ENTRY_RMW | ENTRY_TOMBSTONE)));
 	/* The last word first: what key and value leave of it is the padding. */
@@ -53,10 +66,13 @@ uint32_t record_encode(uint8_t *out, const struct record *r)
 	store_u32(out + 16, r->ts.writer);
 	store_u16(out + 20, r->shard);
 	out[22] = r->flags;
-	out[23] = 0;
+	out[23] = r->kind;
 	store_u32(out + 24, r->epoch);
-	store_u32(out + 28, 0);
-	memcpy(out + RECORD_HEAD_BYTES, r->key, r->key_bytes);
+	store_u32(out + 28, r->base);
+	store_u64(out + 32, r->origin.client);
+	store_u64(out + 40, r->origin.request);
+	if (r->key_bytes != 0)
+		memcpy(out + RECORD_HEAD_BYTES, r->key, r->key_bytes);
 	if (r->value_bytes != 0)
 		memcpy(out + RECORD_HEAD_BYTES + r->key_bytes, r->value, r->value_bytes);
 	store_u32(out, crc32c(out + 4, end - 4));
@@ -66,9 +82,21 @@ uint32_t record_encode(uint8_t *out, const struct record *r)
 /* fields_ok: what a checksum cannot say, as a faulty writer checksums nonsense just as well. */
 static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 {
-	if (load_u16(p + 20) >= SHARDS_MAX)
+	uint8_t kind = p[23];
+
+	if (load_u16(p + 20) >= SHARDS_MAX || kind > RECORD_FORGET)
 		return false;
-	if ((p[22] & ~(ENTRY_RMW | ENTRY_TOMBSTONE)) != 0 || p[23] != 0 || load_u32(p + 28) != 0)
+	if ((p[22] & ~(ENTRY_RMW | ENTRY_TOMBSTONE)) != 0)
+		return false;
+	if (kind != RECORD_UPDATE && load_u32(p + 28) != 0)
+		return false;
+	if (kind == RECORD_NOTE && (load_u16(p + 4) == 0) != (load_u64(p + 32) == 0))
+		return false;
+	if (kind == RECORD_RESET && (load_u64(p + 8) != 0 || load_u32(p + 16) != 0 || p[22] != 0))
+		return false;
+	if (kind >= RECORD_RESET && (load_u64(p + 32) != 0 || load_u64(p + 40) != 0))
+		return false;
+	if (kind == RECORD_FORGET && !(p[22] & ENTRY_TOMBSTONE))
 		return false;
 	if ((p[22] & ENTRY_TOMBSTONE) && load_u16(p + 6) != 0)
 		return false;
@@ -92,7 +120,8 @@ enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t 
 		return RECORD_SHORT;
 	r.key_bytes = load_u16(p + 4);
 	r.value_bytes = load_u16(p + 6);
-	if (r.key_bytes < 1 || r.key_bytes > KEY_BYTES_MAX || r.value_bytes > VALUE_BYTES_MAX)
+	r.kind = p[23];
+	if (!lengths_ok(r.kind, r.key_bytes, r.value_bytes))
 		return RECORD_BAD_LENGTH;
 	if (record_bytes(&r) > left)
 		return RECORD_SHORT;
@@ -106,6 +135,9 @@ enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t 
 	r.shard = load_u16(p + 20);
 	r.flags = p[22];
 	r.epoch = load_u32(p + 24);
+	r.base = load_u32(p + 28);
+	r.origin.client = load_u64(p + 32);
+	r.origin.request = load_u64(p + 40);
 	r.key = p + RECORD_HEAD_BYTES;
 	r.value = r.key + r.key_bytes;
 	*ret_record = r;

@@ -16,10 +16,12 @@
  *  56  u32 CRC32C of the body
  *  60  u32 CRC32C of head bytes 0..59
  *
- * Record (32-byte head, key, value, zero padding to 8)
+ * Record (48-byte head, key, value, zero padding to 8)
  *   0  u32 CRC32C of bytes 4..end of value     4  u16 key bytes    6  u16 value bytes
- *   8  u64 version   16  u32 writer   20  u16 shard   22  u8 flags (ENTRY_*)   23  u8 zero
- *  24  u32 epoch     28  u32 zero
+ *   8  u64 version   16  u32 writer   20  u16 shard   22  u8 flags (ENTRY_*)   23  u8 kind
+ *  24  u32 epoch     28  u32 base (writer of the version it was made from, 0 unknown)
+ *  32  u64 client    40  u64 request (struct origin)
+ * What a kind does not use is zero.
  */
 #ifndef CAIRN_STORAGE_RECORD_H
 #define CAIRN_STORAGE_RECORD_H
@@ -29,20 +31,31 @@
 
 #define BATCH_MAGIC 0x5441424e52494143ull /* "CAIRNBAT" as bytes */
 #define BATCH_HEAD_BYTES 64u
-#define RECORD_HEAD_BYTES 32u
+#define RECORD_HEAD_BYTES 48u
 #define RECORD_BYTES_MAX (RECORD_HEAD_BYTES + KEY_BYTES_MAX + VALUE_BYTES_MAX)
 
 _Static_assert(RECORD_BYTES_MAX % 8 == 0, "records stay 8-byte aligned");
+
+enum record_kind {
+	RECORD_UPDATE = 0, /* the key has this value now, if ts is its newest */
+	RECORD_NOTE = 1,   /* no value: operation `origin` took effect at ts, and was overtaken;
+			    * without key and origin: a floor, docs/protocol.md, Deletes */
+	RECORD_RESET = 2,  /* no key: everything of the shard before this record is void */
+	RECORD_FORGET = 3, /* no value: the delete at ts need not be remembered any more (CC-13) */
+};
 
 struct record {
 	const uint8_t *key;
 	const uint8_t *value;
 	struct op_ts ts;
+	struct origin origin;
 	uint32_t epoch;
+	uint32_t base;
 	uint16_t key_bytes;
 	uint16_t value_bytes;
 	uint16_t shard;
 	uint8_t flags;
+	uint8_t kind; /* enum record_kind */
 };
 
 struct batch_head {
@@ -61,9 +74,9 @@ struct batch_head {
 enum record_verdict {
 	RECORD_OK = 0,
 	RECORD_SHORT,	     /* runs past the end of the body */
-	RECORD_BAD_LENGTH,   /* key or value length outside its limits */
+	RECORD_BAD_LENGTH,   /* key or value length outside its limits, or not that of the kind */
 	RECORD_BAD_CHECKSUM,
-	RECORD_BAD_FIELD,    /* flags, shard, padding: or a tombstone with a value */
+	RECORD_BAD_FIELD,    /* kind, flags, shard, padding; a tombstone with a value */
 	BATCH_BAD_MAGIC,
 	BATCH_BAD_CHECKSUM,
 	BATCH_BAD_FIELD,
@@ -71,7 +84,7 @@ enum record_verdict {
 
 const char *record_verdict_name(enum record_verdict verdict);
 
-/* record_bytes: encoded size, padding included. */
+/* record_bytes: encoded size, padding included. key and value are not looked at. */
 uint32_t record_bytes(const struct record *r);
 
 /* record_encode: writes record_bytes(r) bytes at out; returns that count. */

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include "replication/slot.h"
+
 #define BLOB_BYTES_MAX (KEY_BYTES_MAX + VALUE_BYTES_MAX)
 #define BLOB_UNIT      16u
 #define CLASSES_MAX    40u
@@ -26,7 +28,10 @@ struct store {
 	uint64_t slot_mask;
 	uint64_t hash_key[3];
 	uint32_t keys;
+	uint32_t keys_end;
 	uint32_t keys_max;
+	uint32_t free_entry; /* number + 1 of a removed entry, its hash the next; 0: none */
+	uint16_t shard_count;
 	uint8_t *arena;
 	uint64_t arena_bytes;
 	uint64_t arena_used; /* carved so far; freed blobs stay carved */
@@ -106,6 +111,7 @@ struct store *store_init(void *mem, const struct store_config *config)
 	p += slot_count(config) * sizeof(struct store_slot);
 	s->entries = (struct entry *)p;
 	s->keys_max = config->keys_max;
+	s->shard_count = config->shard_count ? config->shard_count : 1;
 	p += (uint64_t)config->keys_max * sizeof(struct entry);
 	s->arena = p;
 	s->arena_bytes = arena_bytes(config);
@@ -266,6 +272,19 @@ static void blob_split(struct store *s, struct entry *e, uint32_t class)
 	e->blob_capacity = (uint16_t)keep;
 }
 
+/* entry_take: an unused place for an entry; there is one. */
+static struct entry *entry_take(struct store *s)
+{
+	struct entry *e;
+
+	s->keys++;
+	if (s->free_entry == 0)
+		return &s->entries[s->keys_end++];
+	e = &s->entries[s->free_entry - 1];
+	s->free_entry = (uint32_t)e->hash;
+	return e;
+}
+
 struct entry *store_insert(struct store *s, uint64_t hash, const uint8_t *key, uint32_t key_bytes,
 			   uint32_t value_bytes)
 {
@@ -283,15 +302,15 @@ struct entry *store_insert(struct store *s, uint64_t hash, const uint8_t *key, u
 	if (blob == NULL)
 		return NULL;
 	memcpy(blob, key, key_bytes);
-	e = &s->entries[s->keys++];
+	e = entry_take(s);
 	*e = (struct entry) { .blob = blob,
 			      .hash = hash,
 			      .key_bytes = (uint16_t)key_bytes,
 			      .blob_capacity = capacity,
 			      .op = OP_NONE,
-			      .wait_first = OP_NONE,
-			      .wait_last = OP_NONE };
-	*slot = (struct store_slot) { .tag = (uint32_t)(hash >> 32), .entry = s->keys };
+			      .wait = OP_NONE };
+	*slot = (struct store_slot) { .tag = (uint32_t)(hash >> 32),
+				      .entry = (uint32_t)(e - s->entries) + 1 };
 	return e;
 }
 
@@ -339,19 +358,78 @@ void store_fit(struct store *s, struct entry *e)
 		blob_move(s, e, blob, capacity);
 }
 
+/*
+ * slot_clear: empties place i of the index. Whatever stands behind it in the same run, and would no
+ * longer be found past the gap, moves into it.
+ */
+static void slot_clear(struct store *s, uint64_t i)
+{
+	const uint64_t mask = s->slot_mask;
+
+	for (uint64_t j = (i + 1) & mask; s->slots[j].entry != 0; j = (j + 1) & mask) {
+		uint64_t home = s->entries[s->slots[j].entry - 1].hash & mask;
+
+		if (((j - home) & mask) < ((j - i) & mask) || mutant(48))
+			continue;
+		s->slots[i] = s->slots[j];
+		i = j;
+	}
+	s->slots[i] = (struct store_slot) { 0 };
+}
+
+static void remove_entry(struct store *s, struct entry *e)
+{
+	uint32_t number = (uint32_t)(e - s->entries) + 1;
+	uint64_t i = e->hash & s->slot_mask;
+
+	must(e->blob != NULL);
+	while (s->slots[i].entry != number)
+		i = (i + 1) & s->slot_mask;
+	slot_clear(s, i);
+	blob_give(s, e->blob, e->blob_capacity);
+	*e = (struct entry) { .hash = s->free_entry };
+	s->free_entry = number;
+	s->keys--;
+}
+
+void store_remove(struct store *s, struct entry *e)
+{
+	must(e->op == OP_NONE && e->wait == OP_NONE);
+	remove_entry(s, e);
+}
+
+static bool of_shard(const struct store *s, const struct entry *e, uint16_t shard)
+{
+	return e->blob != NULL && slot_shard_of_key(e->blob, e->key_bytes, s->shard_count) == shard;
+}
+
+uint32_t store_drop_shard(struct store *s, uint16_t shard)
+{
+	uint32_t before = s->keys;
+
+	for (uint32_t i = 0; i < s->keys_end; i++) {
+		struct entry *e = &s->entries[i];
+
+		if (of_shard(s, e, shard) || (mutant(79) && e->blob != NULL))
+			remove_entry(s, e);
+	}
+	return before - s->keys;
+}
+
 static bool same_update(const struct entry *e, const struct record *r)
 {
 	return e->value_bytes == r->value_bytes && e->flags == r->flags &&
 	       memcmp(entry_value(e), r->value, r->value_bytes) == 0;
 }
 
-int store_merge(struct store *s, const struct record *r, uint8_t state)
+int store_merge(struct store *s, const struct record *r, uint8_t state, struct entry **ret_entry)
 {
 	uint64_t hash = store_hash(s, r->key, r->key_bytes);
 	struct entry *e = store_find(s, hash, r->key, r->key_bytes);
 	struct op_ts held = e == NULL ? (struct op_ts) { 0 } : entry_ts(e);
 	int order = op_ts_compare(r->ts, held);
 
+	must_dbg(r->kind == RECORD_UPDATE);
 	if (mutant(43))
 		order = 1;
 	if (order < 0)
@@ -370,14 +448,20 @@ int store_merge(struct store *s, const struct record *r, uint8_t state)
 	e->flags = r->flags;
 	e->state = state;
 	e->persist_seq = 0;
+	e->base = mutant(77) ? 0 : r->base;
+	e->origin = 0;
+	e->acks = 0;
+	e->view = 0;
 	if (r->flags & ENTRY_TOMBSTONE)
 		store_fit(s, e);
-	return 0;
+	*ret_entry = e;
+	return 1;
 }
 
 struct store_usage store_usage(const struct store *s)
 {
 	return (struct store_usage) { .keys = s->keys,
+				      .keys_end = s->keys_end,
 				      .keys_max = s->keys_max,
 				      .blob_used = s->blob_used,
 				      .blob_bytes = s->arena_bytes };
@@ -385,6 +469,22 @@ struct store_usage store_usage(const struct store *s)
 
 struct entry *store_entry(struct store *s, uint32_t index)
 {
-	must(index < s->keys);
-	return &s->entries[index];
+	must(index < s->keys_end);
+	return s->entries[index].blob == NULL ? NULL : &s->entries[index];
+}
+
+uint32_t store_walk(struct store *s, uint16_t shard, uint32_t *cursor, struct entry **out,
+		    uint32_t max)
+{
+	uint32_t from = *cursor, count = 0, i;
+	uint32_t end = s->keys_end;
+
+	if (from < end && end - from > STORE_WALK_LOOKS)
+		end = from + STORE_WALK_LOOKS;
+	for (i = from; i < end && count < max; i++) {
+		if (of_shard(s, &s->entries[i], shard))
+			out[count++] = &s->entries[i];
+	}
+	*cursor = i < s->keys_end ? i : STORE_END;
+	return count;
 }

@@ -2,8 +2,10 @@
 /*
  * store.h: the keys and values of one worker, in memory sized at start. An index finds an entry by
  * key; a pool of blobs in size classes holds key and value. The protocol changes entries in place;
- * the store only finds, makes and moves them. One thread owns a store. No system calls, no
- * allocation after store_init.
+ * the store only finds, makes and removes them and moves their blobs: an entry stays where it is
+ * until it is removed. One thread owns a store. No system calls, no allocation after store_init.
+ *
+ * The shards of a worker share its store; the key says which shard an entry is of (slot.h).
  *
  * Limit: a freed blob serves its own class, or a smaller one once the memory is used up; freed
  * neighbours are not joined. A full store that changes to larger values may refuse them early.
@@ -19,10 +21,15 @@ struct store_config {
 	uint32_t keys_max;   /* entries, tombstones included; 1..2^31 */
 	uint64_t blob_bytes; /* memory for keys and values */
 	uint64_t seed;	     /* keys the hash, so that nobody can aim at one bucket */
+	uint16_t shard_count; /* of the cluster; 0 means 1 */
 };
+
+#define STORE_END UINT32_MAX
+#define STORE_WALK_LOOKS 1024u /* places one store_walk looks at, at most */
 
 struct store_usage {
 	uint32_t keys;		/* entries in use, tombstones included */
+	uint32_t keys_end;	/* behind the highest index ever in use: for store_entry */
 	uint32_t keys_max;
 	uint64_t blob_used;	/* bytes handed out, rounded up to their class */
 	uint64_t blob_bytes;
@@ -58,17 +65,40 @@ bool store_reserve(struct store *s, struct entry *e, uint32_t value_bytes);
 /* store_fit: gives back what a blob larger than needed holds (after a delete). May move it. */
 void store_fit(struct store *s, struct entry *e);
 
+/* store_remove: the key has no entry any more. No op may run on it or wait for it (a must). */
+void store_remove(struct store *s, struct entry *e);
+
 /*
- * store_merge: recovery. Installs the update if its ts is newer than the entry's (max-timestamp
- * merge, 3.11). Installed entries get the given state (Invalid: nothing is known to be validated).
- * Returns 0, or -ENOSPC when the store is too small for the log. A record with the entry's ts but
- * another value is a broken promise (CC-21): -EBADMSG.
+ * store_drop_shard: removes all entries of a shard, ops or not; looks at every entry of the store.
+ * Returns how many there were.
  */
-int store_merge(struct store *s, const struct record *r, uint8_t state);
+uint32_t store_drop_shard(struct store *s, uint16_t shard);
+
+/*
+ * store_merge: recovery. Installs the update (kind UPDATE) if its ts is newer than the entry's
+ * (max-timestamp merge, 3.11). Installed entries get the given state (Invalid: nothing is known to
+ * be validated). Returns 1: installed, *ret_entry says where; 0: what is there is as new; -ENOSPC:
+ * the store is too small for the log. A record with the entry's ts but another value is a broken
+ * promise (CC-21): -EBADMSG.
+ */
+int store_merge(struct store *s, const struct record *r, uint8_t state, struct entry **ret_entry);
 
 struct store_usage store_usage(const struct store *s);
 
-/* store_entry: the i-th entry, 0 <= i < store_usage().keys: for sweeps, checks and digests. */
+/*
+ * store_entry: the entry at an index, 0 <= index < store_usage().keys_end; NULL where there is none
+ * (removed). For sweeps, checks and digests: an index stays an entry's own until it is removed, and
+ * is used again then.
+ */
 struct entry *store_entry(struct store *s, uint32_t index);
+
+/*
+ * store_walk: entries of a shard at index >= *cursor, in order, at most max, into out; returns how
+ * many. *cursor moves behind the last place looked at, to STORE_END when that was the last. It
+ * looks at a bounded number of places, so it may return less than max, even 0, before the end. An
+ * entry that stays is met exactly once by a walk from 0 to the end; one made meanwhile perhaps not.
+ */
+uint32_t store_walk(struct store *s, uint16_t shard, uint32_t *cursor, struct entry **out,
+		    uint32_t max);
 
 #endif

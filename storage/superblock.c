@@ -66,7 +66,10 @@ static bool fields_ok(const struct superblock *sb)
 	return sb->generation != 0 && sb->incarnation <= INCARNATION_MAX;
 }
 
-/* decode: 0; -ENODATA: all zero; -EPROTONOSUPPORT: intact, of a newer format; -EBADMSG: neither. */
+/*
+ * decode: 0; -ENODATA: all zero; -EPROTONOSUPPORT: intact, of another format, which *ret_sb names;
+ * -EBADMSG: neither.
+ */
 static int decode(const uint8_t *block, struct superblock *ret_sb)
 {
 	struct superblock sb;
@@ -75,10 +78,11 @@ static int decode(const uint8_t *block, struct superblock *ret_sb)
 		return -ENODATA;
 	if (load_u64(block) != SUPERBLOCK_MAGIC || load_u32(block + 12) != copy_crc(block))
 		return -EBADMSG;
-	if (load_u32(block + 8) > SUPERBLOCK_FORMAT)
+	sb.format = load_u32(block + 8);
+	if (sb.format != SUPERBLOCK_FORMAT) {
+		*ret_sb = (struct superblock){ .format = sb.format };
 		return -EPROTONOSUPPORT;
-	if (load_u32(block + 8) != SUPERBLOCK_FORMAT)
-		return -EBADMSG;
+	}
 	sb.generation = load_u64(block + 16);
 	sb.cluster = load_u64(block + 24);
 	sb.device_id = load_u64(block + 32);
@@ -98,7 +102,12 @@ static int decode(const uint8_t *block, struct superblock *ret_sb)
 
 bool superblock_decode(const uint8_t *block, struct superblock *ret_sb)
 {
-	return decode(block, ret_sb) == 0;
+	struct superblock sb;
+
+	if (decode(block, &sb) != 0)
+		return false;
+	*ret_sb = sb;
+	return true;
 }
 
 /* finish: waits for the one transfer in flight. */
@@ -144,7 +153,8 @@ int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct super
 
 int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *ret_sb)
 {
-	struct superblock copy, best = { 0 };
+	struct superblock copy, best = { 0 }, other = { 0 };
+	bool foreign = false;
 	int verdict[SUPERBLOCK_COPIES], rc;
 
 	if (blockdev_bytes(dev) <= LOG_OFFSET)
@@ -158,10 +168,16 @@ int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *r
 		verdict[i] = decode(scratch, &copy);
 		if (verdict[i] == 0 && copy.generation > best.generation)
 			best = copy;
+		if (verdict[i] == -EPROTONOSUPPORT && copy.format >= other.format) {
+			other = copy;
+			foreign = true;
+		}
 	}
-	/* A newer program may have used incarnations that the other copy does not know of. */
-	if (verdict[0] == -EPROTONOSUPPORT || verdict[1] == -EPROTONOSUPPORT)
+	/* Another release may have used incarnations that the other copy does not know of. */
+	if (foreign) {
+		*ret_sb = other;
 		return -EPROTONOSUPPORT;
+	}
 	if (best.generation == 0)
 		return verdict[0] == -ENODATA && verdict[1] == -ENODATA ? -ENODATA : -EBADMSG;
 	*ret_sb = best;
@@ -194,7 +210,8 @@ int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock
 	if (sb->incarnation >= INCARNATION_MAX)
 		return -EOVERFLOW;
 	next.incarnation++;
-	for (uint32_t i = 0; i < SUPERBLOCK_COPIES; i++) {
+	next.incarnation -= mutant(49);
+	for (uint32_t i = 0; i < (mutant(78) ? 1 : SUPERBLOCK_COPIES); i++) {
 		next.generation++;
 		rc = write_copy(dev, scratch, &next);
 		if (rc < 0)

@@ -7,7 +7,7 @@
  * make a node use an incarnation twice.
  *
  * Copy (first 128 bytes of its block, rest zero; docs/storage-format.md)
- *   0  u64 magic "CAIRNSUP"   8  u32 format (1)       12  u32 CRC32C of bytes 8..11, 16..127
+ *   0  u64 magic "CAIRNSUP"   8  u32 format (2)       12  u32 CRC32C of bytes 8..11, 16..127
  *  16  u64 generation        24  u64 cluster id       32  u64 device id (random, at format)
  *  40  u64 shape fingerprint 48  u64 device bytes     56  u32 incarnation
  *  60  u16 shard count       62  u8 node              63  u8 node count
@@ -20,12 +20,13 @@
 #include "storage/blockdev.h"
 
 #define SUPERBLOCK_MAGIC 0x5055534e52494143ull
-#define SUPERBLOCK_FORMAT 1u
+#define SUPERBLOCK_FORMAT 2u /* 1: records of 32 bytes and more, without an origin */
 #define SUPERBLOCK_COPIES 2u
 #define SUPERBLOCK_BYTES 128u
 #define LOG_OFFSET (SUPERBLOCK_COPIES * BLOCK_BYTES) /* where the log starts on the device */
 
 struct superblock {
+	uint32_t format; /* SUPERBLOCK_FORMAT in all that were read; not looked at when written */
 	uint64_t generation;
 	uint64_t cluster;
 	uint64_t device_id;
@@ -54,7 +55,9 @@ int superblock_format(struct blockdev *dev, uint8_t *scratch, const struct super
 
 /*
  * superblock_read: the newest valid copy. -ENODATA: both copies are blank (never formatted);
- * -EBADMSG: no valid copy, and not blank; -EPROTONOSUPPORT: a format newer than ours;
+ * -EBADMSG: no valid copy, and not blank; -EPROTONOSUPPORT: intact, but of another format than
+ * ours, which is all that *ret_sb then says (format; the rest is zero): a newer release wrote it,
+ * or an older one, whose data must be exported with that release and imported after a new format;
  * -ENXIO: the device is smaller than it was at format (*ret_sb is filled if a copy was left to
  * read, device_bytes says how large it was); or the device's error. Blocks.
  */

@@ -104,6 +104,8 @@ bool wal_can_append(const struct wal *w, uint32_t n)
 
 	if (w->failed != 0 || w->mode != WAL_WRITABLE)
 		return false;
+	if (mutant(75))
+		return true;
 	/*
 	 * A record lengthens the log by at most one block, whether it joins a batch or begins one.
 	 * One block more stays free for the batch that seals the tail.
@@ -158,7 +160,7 @@ static int send(struct wal *w)
 		.device_id = w->device_id,
 		.offset = b->offset,
 		.seq = seq,
-		.durable_seq = w->durable,
+		.durable_seq = mutant(74) ? 0 : w->durable,
 		.incarnation = w->incarnation,
 		.previous_crc = w->chain_crc,
 		.body_bytes = body_bytes,
@@ -232,7 +234,7 @@ static void complete(struct wal *w, const struct blockdev_completion *c)
 
 	must(c->token > w->durable && c->token <= w->submitted);
 	must(!b->done);
-	if (c->result != (int32_t)b->write_bytes) {
+	if (c->result != (int32_t)b->write_bytes && !mutant(76)) {
 		if (w->failed == 0)
 			w->failed = c->result < 0 ? c->result : -EIO;
 		return;

@@ -123,17 +123,20 @@ static uint64_t batch_span(const struct batch_head *head)
 /* fits_here: the head belongs to this device and place, and its batch ends on the device. */
 static bool fits_here(const struct wal *w, const struct batch_head *head, uint64_t offset)
 {
-	return head->device_id == w->device_id && head->offset == offset &&
-	       batch_span(head) <= w->device_bytes - offset;
+	if (head->device_id != w->device_id && !mutant(71))
+		return false;
+	if (head->offset != offset && !mutant(70))
+		return false;
+	return batch_span(head) <= w->device_bytes - offset;
 }
 
 static bool continues(const struct wal *w, const struct batch_head *head)
 {
-	if (head->seq != w->durable + 1)
+	if (head->seq != w->durable + 1 && !mutant(72))
 		return false;
 	if (head->previous_crc != w->chain_crc && !mutant(41))
 		return false;
-	return head->incarnation >= w->recovery.incarnation;
+	return head->incarnation >= w->recovery.incarnation || mutant(73);
 }
 
 static bool blank(const uint8_t *block)

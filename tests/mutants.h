@@ -3,8 +3,8 @@
  * mutants.h: the deliberate faults behind mutant(n), and the rig that must catch each. A test suite
  * that lets one of these live is not worth its time. tests/sim/mutants.py reads this table: one
  * MUTANT(number, name, rig, what) per line, in this form. It fails when a number is here or in the
- * sources only. Rigs: sim (the simulator), replay (tests/replay), wal, store, client_core (the unit
- * test of that name).
+ * sources only. Rigs: sim (the simulator), replay (tests/replay), wal, store, superblock, worker,
+ * client_core (the unit test of that name).
  */
 #ifndef CAIRN_TESTS_MUTANTS_H
 #define CAIRN_TESTS_MUTANTS_H
@@ -35,7 +35,22 @@
 	MUTANT(43, merge_any_ts, store, "recovery keeps the last record of a key, not the newest") \
 	MUTANT(44, durable_gap, sim, "a batch counts as durable before the one in front of it")    \
 	MUTANT(45, body_unchecked, sim, "recovery takes a batch whose body is damaged")            \
+	MUTANT(46, reset_ignored, worker, "recovery keeps what a RESET record made void")          \
+	MUTANT(47, note_ignored, worker, "recovery forgets updates that were overtaken at once")  \
+	MUTANT(48, gap_in_index, store, "removing a key hides those behind it in the index")       \
+	MUTANT(49, incarnation_kept, superblock, "a start does not write its incarnation down")    \
 	MUTANT(50, resend_elsewhere, sim, "updates of a lost session are sent in the next one")    \
-	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place")
+	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place") \
+	MUTANT(60, lease_by_old_clock, worker, "leases are checked with an old time") \
+	MUTANT(70, offset_unchecked, wal, "recovery takes a batch meant for another place")        \
+	MUTANT(71, device_unchecked, wal, "recovery takes a batch of another device")              \
+	MUTANT(72, sequence_unchecked, wal, "recovery takes a batch out of sequence")              \
+	MUTANT(73, older_life, wal, "recovery takes a batch of an older life after a newer one's") \
+	MUTANT(74, durable_unsaid, wal, "no batch says that the one before is durable") \
+	MUTANT(75, no_room_check, wal, "the log takes records it has no room for")                 \
+	MUTANT(76, write_error_ignored, wal, "a failed write counts as done")                      \
+	MUTANT(77, base_forgotten, store, "recovery forgets what an update was made from")         \
+	MUTANT(78, one_copy, superblock, "a start writes one superblock copy, not both")           \
+	MUTANT(79, drops_all, store, "dropping a shard drops the store's other shards too")
 
 #endif

@@ -28,19 +28,39 @@ static uint8_t good[DISK_BYTES];
 static uint8_t value[VALUE_BYTES_MAX];
 static uint64_t now_ns;
 
+/* sample: record i of the good log: updates, and now and then another kind. */
 static struct record sample(uint32_t index)
 {
 	static const uint8_t keys[RECORDS + 1] = "abcdefghijklm";
-
-	return (struct record) {
+	struct record r = {
 		.key = &keys[index],
 		.key_bytes = 1,
 		.value = value,
 		.value_bytes = (uint16_t)(index * 71),
 		.ts = { 2 * index + 2, writer_make(1, 1) },
-		.epoch = EPOCH_STATIC,
+		.origin = { 100 + index, 1 },
+		.base = writer_make(2, index),
+		.epoch = 3,
 		.shard = (uint16_t)(index % 4),
 	};
+
+	if (index % 5 == 2) {
+		r.kind = RECORD_NOTE;
+	} else if (index % 5 == 3) {
+		r.kind = RECORD_FORGET;
+		r.flags = ENTRY_TOMBSTONE;
+		r.origin = (struct origin) { 0, 0 };
+	} else if (index % 5 == 4) {
+		r.kind = RECORD_RESET;
+		r.key_bytes = 0;
+		r.ts = (struct op_ts) { 0, 0 };
+		r.origin = (struct origin) { 0, 0 };
+	}
+	if (r.kind != RECORD_UPDATE) {
+		r.value_bytes = 0;
+		r.base = 0;
+	}
+	return r;
 }
 
 static bool same(const struct record *a, const struct record *b)
@@ -48,7 +68,9 @@ static bool same(const struct record *a, const struct record *b)
 	return a->key_bytes == b->key_bytes && memcmp(a->key, b->key, a->key_bytes) == 0 &&
 	       a->value_bytes == b->value_bytes &&
 	       memcmp(a->value, b->value, a->value_bytes) == 0 &&
-	       op_ts_compare(a->ts, b->ts) == 0 && a->shard == b->shard && a->flags == b->flags;
+	       op_ts_compare(a->ts, b->ts) == 0 && a->shard == b->shard && a->flags == b->flags &&
+	       a->kind == b->kind && a->base == b->base && a->epoch == b->epoch &&
+	       a->origin.client == b->origin.client && a->origin.request == b->origin.request;
 }
 
 /* flush: everything appended becomes durable. */
@@ -115,8 +137,9 @@ static int recover(struct wal *w, bool prefix)
 		rc = wal_recover_next(w, &record, &offset);
 		if (rc <= 0)
 			break;
-		must(record.key_bytes >= 1 && record.key_bytes <= KEY_BYTES_MAX);
-		must(record.value_bytes <= VALUE_BYTES_MAX);
+		must(record.kind <= RECORD_FORGET && record.key_bytes <= KEY_BYTES_MAX);
+		must(record.key_bytes >= 1 || record.kind != RECORD_UPDATE);
+		must(record.value_bytes <= (record.kind == RECORD_UPDATE ? VALUE_BYTES_MAX : 0));
 		struct record expected = sample((uint32_t)count % (RECORDS + 1));
 		must(!prefix || same(&record, &expected));
 		count++;
@@ -246,7 +269,7 @@ static void decode(const uint8_t *data, size_t bytes)
 	decode_heads(block);
 	store_u32(block + 60, crc32c(block, 60));
 	decode_heads(block);
-	store_u32(block + 12, crc32c(block + 16, 112));
+	store_u32(block + 12, ~crc32c_update(crc32c_update(~0u, block + 8, 4), block + 16, 112));
 	decode_heads(block);
 }
 

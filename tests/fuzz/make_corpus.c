@@ -131,8 +131,26 @@ static void record_corpus(void)
 			    .value = value,
 			    .value_bytes = 16,
 			    .ts = { 18, writer_make(1, 1) },
+			    .origin = { 0x1122334455667788u, 7 },
+			    .base = writer_make(2, 1),
 			    .epoch = 1,
 			    .shard = 3 };
+	struct record note = { .key = key,
+			       .key_bytes = 9,
+			       .ts = { 16, writer_make(0, 2) },
+			       .origin = { 5, 8 },
+			       .epoch = 1,
+			       .shard = 3,
+			       .kind = RECORD_NOTE };
+	struct record floor_note = { .ts = { 16, 0 }, .epoch = 1, .shard = 3, .kind = RECORD_NOTE };
+	struct record reset = { .epoch = 2, .shard = 3, .kind = RECORD_RESET };
+	struct record forget = { .key = key,
+				 .key_bytes = 9,
+				 .ts = { 20, writer_make(1, 1) },
+				 .epoch = 2,
+				 .shard = 3,
+				 .flags = ENTRY_TOMBSTONE,
+				 .kind = RECORD_FORGET };
 	struct superblock sb = { .generation = 3,
 				 .cluster = 7,
 				 .device_id = 9,
@@ -153,6 +171,10 @@ static void record_corpus(void)
 				   .record_count = 1 };
 
 	save("record", "record", out, 1 + bytes);
+	save("record", "note", out, 1 + record_encode(out + 1, &note));
+	save("record", "floor", out, 1 + record_encode(out + 1, &floor_note));
+	save("record", "reset", out, 1 + record_encode(out + 1, &reset));
+	save("record", "forget", out, 1 + record_encode(out + 1, &forget));
 	superblock_encode(out + 1, &sb);
 	save("record", "superblock", out, 1 + 128);
 	batch_head_encode(out + 1, &head);

@@ -18,17 +18,56 @@ static struct record sample(uint16_t key_bytes, uint16_t value_bytes)
 	return (struct record) { .key = key,
 				 .value = value,
 				 .ts = { .version = 0x1122334455667788ull, .writer = 0x02000003u },
-				 .epoch = 1,
+				 .origin = { .client = 0x99aabbccddeeff01ull, .request = 77 },
+				 .epoch = 9,
+				 .base = 0x01000002u,
 				 .key_bytes = key_bytes,
 				 .value_bytes = value_bytes,
 				 .shard = 5,
 				 .flags = ENTRY_RMW };
 }
 
+/* other: a record of another kind, with nothing in it that the kind does not have. */
+static struct record other(enum record_kind kind)
+{
+	struct record r = sample(kind == RECORD_RESET ? 0 : 11, 0);
+
+	r.kind = (uint8_t)kind;
+	r.base = 0;
+	if (kind == RECORD_FORGET)
+		r.flags = ENTRY_TOMBSTONE;
+	if (kind != RECORD_NOTE)
+		r.origin = (struct origin) { 0, 0 };
+	if (kind == RECORD_RESET) {
+		r.ts = (struct op_ts) { 0, 0 };
+		r.flags = 0;
+		r.key = r.value = NULL;
+	}
+	return r;
+}
+
+static void expect_same(const struct record *got, const struct record *r)
+{
+	assert_int_equal(got->kind, r->kind);
+	assert_int_equal(got->key_bytes, r->key_bytes);
+	assert_int_equal(got->value_bytes, r->value_bytes);
+	assert_int_equal(op_ts_compare(got->ts, r->ts), 0);
+	assert_true(got->origin.client == r->origin.client);
+	assert_true(got->origin.request == r->origin.request);
+	assert_int_equal(got->epoch, r->epoch);
+	assert_int_equal(got->base, r->base);
+	assert_int_equal(got->shard, r->shard);
+	assert_int_equal(got->flags, r->flags);
+	if (r->key_bytes != 0)
+		assert_memory_equal(got->key, r->key, r->key_bytes);
+	if (r->value_bytes != 0)
+		assert_memory_equal(got->value, r->value, r->value_bytes);
+}
+
 static void round_trip(void **state)
 {
 	static const uint16_t keys[] = { 1, 2, 7, 8, 9, 16, 511, KEY_BYTES_MAX };
-	static const uint16_t values[] = { 0, 1, 7, 8, 25, 895, VALUE_BYTES_MAX };
+	static const uint16_t values[] = { 0, 1, 7, 8, 25, 879, VALUE_BYTES_MAX };
 	uint8_t out[RECORD_BYTES_MAX];
 
 	(void)state;
@@ -43,14 +82,17 @@ static void round_trip(void **state)
 		assert_int_equal(n % 8, 0);
 		assert_int_equal(record_decode(out, n, &offset, &got), RECORD_OK);
 		assert_int_equal(offset, n);
-		assert_int_equal(got.key_bytes, r.key_bytes);
-		assert_int_equal(got.value_bytes, r.value_bytes);
-		assert_int_equal(op_ts_compare(got.ts, r.ts), 0);
-		assert_int_equal(got.epoch, r.epoch);
-		assert_int_equal(got.shard, r.shard);
-		assert_int_equal(got.flags, r.flags);
-		assert_memory_equal(got.key, r.key, r.key_bytes);
-		assert_memory_equal(got.value, r.value, r.value_bytes);
+		expect_same(&got, &r);
+	}
+	for (uint8_t kind = RECORD_NOTE; kind <= RECORD_FORGET; kind++) {
+		struct record r = other(kind), got = { 0 };
+		uint32_t offset = 0;
+		uint32_t n = record_encode(out, &r);
+
+		assert_int_equal(n, kind == RECORD_RESET ? 48 : 64);
+		assert_int_equal(record_decode(out, n, &offset, &got), RECORD_OK);
+		assert_int_equal(offset, n);
+		expect_same(&got, &r);
 	}
 }
 
@@ -61,8 +103,8 @@ static void record_layout(void **state)
 	struct record r = sample(3, 4);
 
 	(void)state;
-	assert_int_equal(record_encode(out, &r), 40);
-	assert_int_equal(load_u32(out), crc32c(out + 4, 32 + 7 - 4));
+	assert_int_equal(record_encode(out, &r), 56);
+	assert_int_equal(load_u32(out), crc32c(out + 4, 48 + 7 - 4));
 	assert_int_equal(load_u16(out + 4), 3);
 	assert_int_equal(load_u16(out + 6), 4);
 	assert_true(load_u64(out + 8) == r.ts.version);
@@ -70,9 +112,10 @@ static void record_layout(void **state)
 	assert_int_equal(load_u16(out + 20), 5);
 	assert_int_equal(out[22], ENTRY_RMW);
 	assert_int_equal(out[23], 0);
-	assert_int_equal(load_u32(out + 24), 1);
-	assert_int_equal(load_u32(out + 28), 0);
-	assert_memory_equal(out + 32, "somand \0", 8);
+	assert_int_equal(load_u32(out + 24), 9);
+	assert_int_equal(load_u32(out + 28), 0x01000002u);
+	assert_true(load_u64(out + 32) == 0x99aabbccddeeff01ull && load_u64(out + 40) == 77);
+	assert_memory_equal(out + 48, "somand \0", 8);
 }
 
 static void truncations_and_flips(void **state)
@@ -108,8 +151,10 @@ static void fields_under_a_good_checksum(void **state)
 		{ 4, 0, RECORD_BAD_LENGTH }, { 5, 3, RECORD_BAD_LENGTH },
 		{ 7, 4, RECORD_BAD_LENGTH }, { 20, SHARDS_MAX, RECORD_BAD_FIELD },
 		{ 21, 1, RECORD_BAD_FIELD }, { 22, 4, RECORD_BAD_FIELD },
-		{ 23, 1, RECORD_BAD_FIELD }, { 28, 1, RECORD_BAD_FIELD },
-		{ 31, 9, RECORD_BAD_FIELD }, { 22, ENTRY_TOMBSTONE, RECORD_BAD_FIELD },
+		{ 23, 4, RECORD_BAD_FIELD }, { 23, 255, RECORD_BAD_FIELD },
+		{ 23, RECORD_NOTE, RECORD_BAD_LENGTH }, { 23, RECORD_RESET, RECORD_BAD_LENGTH },
+		{ 23, RECORD_FORGET, RECORD_BAD_LENGTH },
+		{ 22, ENTRY_TOMBSTONE, RECORD_BAD_FIELD },
 	};
 	uint8_t out[RECORD_BYTES_MAX];
 	struct record r = sample(13, 20), got;
@@ -119,9 +164,45 @@ static void fields_under_a_good_checksum(void **state)
 		uint32_t n = record_encode(out, &r), offset = 0;
 
 		out[cases[i].at] = cases[i].byte;
-		store_u32(out, crc32c(out + 4, 32 + 33 - 4));
+		store_u32(out, crc32c(out + 4, 48 + 33 - 4));
 		assert_int_equal(record_decode(out, n, &offset, &got), cases[i].verdict);
 	}
+}
+
+/* What a kind does not use must be zero: else two readers could read one record differently. */
+static void fields_of_the_other_kinds(void **state)
+{
+	static const struct {
+		enum record_kind kind;
+		uint8_t at;
+		enum record_verdict verdict;
+	} cases[] = {
+		{ RECORD_NOTE, 6, RECORD_BAD_LENGTH },	 { RECORD_NOTE, 28, RECORD_BAD_FIELD },
+		{ RECORD_FORGET, 6, RECORD_BAD_LENGTH }, { RECORD_FORGET, 28, RECORD_BAD_FIELD },
+		{ RECORD_FORGET, 32, RECORD_BAD_FIELD }, { RECORD_FORGET, 40, RECORD_BAD_FIELD },
+		{ RECORD_RESET, 4, RECORD_BAD_LENGTH },	 { RECORD_RESET, 8, RECORD_BAD_FIELD },
+		{ RECORD_RESET, 16, RECORD_BAD_FIELD },	 { RECORD_RESET, 22, RECORD_BAD_FIELD },
+		{ RECORD_RESET, 28, RECORD_BAD_FIELD },	 { RECORD_RESET, 39, RECORD_BAD_FIELD },
+		{ RECORD_RESET, 47, RECORD_BAD_FIELD },
+	};
+	uint8_t out[RECORD_BYTES_MAX] = { 0 };
+	struct record got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct record r = other(cases[i].kind);
+		uint32_t n = record_encode(out, &r), offset = 0;
+		uint32_t end = 48u + r.key_bytes;
+
+		out[cases[i].at] ^= 1;
+		store_u32(out, crc32c(out + 4, end - 4));
+		assert_int_equal(record_decode(out, n + 8, &offset, &got), cases[i].verdict);
+	}
+	struct record r = other(RECORD_FORGET); /* only deletes are forgotten */
+	uint32_t n = record_encode(out, &r), offset = 0;
+	out[22] = 0;
+	store_u32(out, crc32c(out + 4, 48 + 11 - 4));
+	assert_int_equal(record_decode(out, n, &offset, &got), RECORD_BAD_FIELD);
 }
 
 static struct batch_head sample_head(void)
@@ -132,7 +213,7 @@ static struct batch_head sample_head(void)
 				     .durable_seq = 7,
 				     .incarnation = 3,
 				     .previous_crc = 0x12345678,
-				     .body_bytes = 80,
+				     .body_bytes = 128,
 				     .record_count = 2,
 				     .body_crc = 0x9abcdef0 };
 }
@@ -148,7 +229,7 @@ static void batch_head_round_trip_and_flips(void **state)
 	assert_true(load_u64(out + 8) == h.device_id && load_u64(out + 16) == h.offset);
 	assert_true(load_u64(out + 24) == 9 && load_u64(out + 32) == 7);
 	assert_true(load_u32(out + 40) == 3 && load_u32(out + 44) == h.previous_crc);
-	assert_true(load_u32(out + 48) == 80 && load_u32(out + 52) == 2);
+	assert_true(load_u32(out + 48) == 128 && load_u32(out + 52) == 2);
 	assert_true(load_u32(out + 56) == h.body_crc && load_u32(out + 60) == h.crc);
 	for (uint32_t bit = 0; bit < sizeof(out) * 8; bit++) {
 		out[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -201,6 +282,7 @@ int main(void)
 		cmocka_unit_test(record_layout),
 		cmocka_unit_test(truncations_and_flips),
 		cmocka_unit_test(fields_under_a_good_checksum),
+		cmocka_unit_test(fields_of_the_other_kinds),
 		cmocka_unit_test(batch_head_round_trip_and_flips),
 		cmocka_unit_test(batch_head_fields),
 	};

@@ -46,7 +46,7 @@ static void layout_and_flips(void **state)
 	sb.incarnation = 5;
 	superblock_encode(block, &sb);
 	assert_memory_equal(block, "CAIRNSUP", 8);
-	assert_int_equal(load_u32(block + 8), 1);
+	assert_int_equal(load_u32(block + 8), 2);
 	assert_int_equal(load_u64(block + 16), 7);
 	assert_true(load_u64(block + 24) == sb.cluster && load_u64(block + 32) == sb.device_id);
 	assert_true(load_u64(block + 40) == 42 && load_u64(block + 48) == DISK_BYTES);
@@ -80,18 +80,42 @@ static void fresh_blank_foreign(void **state)
 	sim_disk_destroy(dev);
 }
 
-static void newer_format_and_shrunk_device(void **state)
+/* set_format: makes the copy one of another format, intact. */
+static void set_format(uint8_t *block, uint32_t format)
+{
+	uint32_t crc;
+
+	store_u32(block + 8, format);
+	crc = crc32c_update(~0u, block + 8, 4);
+	store_u32(block + 12, ~crc32c_update(crc, block + 16, 112));
+}
+
+/* Older and newer formats are named, so that the cure can be; damage is not mistaken for one. */
+static void other_formats_and_shrunk_device(void **state)
 {
 	struct blockdev *dev = formatted(1);
 	uint8_t *image = sim_disk_image(dev);
-	struct superblock sb = sample;
-	uint32_t crc;
+	struct superblock sb = sample, got;
 
 	(void)state;
-	store_u32(image + 8, 2);
-	crc = crc32c_update(~0u, image + 8, 4);
-	store_u32(image + 12, ~crc32c_update(crc, image + 16, 112));
+	for (uint32_t format = 0; format < 5; format++) {
+		for (uint32_t copies = 1; copies < 4; copies++) {
+			for (uint32_t i = 0; i < 2; i++)
+				set_format(image + i * BLOCK_BYTES,
+					   copies & 1u << i ? format : SUPERBLOCK_FORMAT);
+			got = sample;
+			assert_int_equal(superblock_read(dev, scratch, &got),
+					 format == SUPERBLOCK_FORMAT ? 0 : -EPROTONOSUPPORT);
+			assert_int_equal(got.format, format);
+			assert_true(got.generation == (format == SUPERBLOCK_FORMAT ? 2 : 0));
+		}
+	}
+	set_format(image, 1);
+	image[12] ^= 1;
 	assert_int_equal(superblock_read(dev, scratch, &sb), -EPROTONOSUPPORT);
+	set_format(image + BLOCK_BYTES, SUPERBLOCK_FORMAT);
+	assert_int_equal(superblock_read(dev, scratch, &sb), 0);
+	assert_int_equal(sb.generation, 1);
 	sb.device_bytes = 2 * DISK_BYTES;
 	sb.generation = 3;
 	superblock_encode(image + BLOCK_BYTES, &sb);
@@ -177,7 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout_and_flips),
 		cmocka_unit_test(fresh_blank_foreign),
-		cmocka_unit_test(newer_format_and_shrunk_device),
+		cmocka_unit_test(other_formats_and_shrunk_device),
 		cmocka_unit_test(rot_never_repeats_an_incarnation),
 		cmocka_unit_test(crash_in_advance),
 		cmocka_unit_test(errors_and_end_of_incarnations),

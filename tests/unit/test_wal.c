@@ -109,7 +109,7 @@ static void fail_every_write(void **state)
 
 		wal_rig_make(&rig, DISK_BYTES, n);
 		sim_disk_fail_write(rig.dev, n, n % 2 ? -EIO : -ENOSPC);
-		for (uint32_t i = 0; wal_failed(rig.wal) == 0; i++) {
+		for (uint32_t i = 0; wal_failed(rig.wal) == 0 && i < 1000; i++) {
 			if (wal_can_append(rig.wal, 1))
 				wal_rig_append(&rig, i % 200);
 			wal_rig_turn(&rig, 15000);
@@ -246,7 +246,7 @@ static void put_batch(uint8_t *image, struct batch_head head, uint64_t version)
  */
 static void strangers(void **state)
 {
-	for (uint32_t fault = 0; fault < 6; fault++) {
+	for (uint32_t fault = 0; fault < 7; fault++) {
 		struct wal_rig rig;
 		struct batch_head first, next;
 		uint8_t *image;
@@ -268,7 +268,11 @@ static void strangers(void **state)
 		next.seq += fault == 2;
 		next.incarnation -= fault == 3;
 		next.previous_crc ^= fault == 4;
+		next.offset += fault == 6 ? BLOCK_BYTES : 0;
 		put_batch(image, next, 2);
+		if (fault == 6) /* meant for the block behind: a misdirected write */
+			memmove(image + next.offset - BLOCK_BYTES, image + next.offset,
+				BLOCK_BYTES);
 		if (fault == 5) /* the same bytes one block further on */
 			memmove(image + next.offset + BLOCK_BYTES, image + next.offset,
 				BLOCK_BYTES);
