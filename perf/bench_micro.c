@@ -397,7 +397,7 @@ static void bench_client_core(struct bench_state *state)
 
 int main(int argc, char **argv)
 {
-	static const int64_t sizes[] = { 64, 896 }, depths[] = { 1, 32 };
+	static const int64_t sizes[] = { 64, VALUE_BYTES_MAX }, depths[] = { 1, 32 };
 
 	memset(value, 0xa5, sizeof(value));
 	bench_register("crc32c", bench_crc32c, (const int64_t[]) { 64, 1472 }, 2);

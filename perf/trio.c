@@ -41,6 +41,7 @@ static struct replica_config config_of(uint8_t node)
 					 .ops_max = 256,
 					 .held_max = 1024,
 					 .sessions_max = 4,
+					 .session_window = SESSION_WINDOW,
 					 .retransmit_ns = 1000000000,
 					 .replay_ns = 1000000000,
 					 .hello_ns = 1000000000 };
@@ -89,19 +90,19 @@ static void send(struct trio *t, uint8_t from, const struct action *a)
 
 static void step(struct trio *t, uint8_t node, struct event event)
 {
-	bool more = true;
+	enum step_next next = STEP_TICK;
 
-	while (more) {
+	while (next != STEP_DONE) {
 		event.now_ns = t->now_ns;
 		event.persist_seq_next = t->persisted[node] + 1;
-		more = replica_step(t->replica[node], &event, &t->actions);
+		next = replica_step(t->replica[node], &event, &t->actions);
 		t->events++;
 		for (uint32_t i = 0; i < t->actions.count; i++) {
 			const struct action *a = &t->actions.list[i];
 
 			if (a->kind == ACTION_SEND)
 				send(t, node, a);
-			else if (a->kind == ACTION_PERSIST)
+			else if (a->kind == ACTION_PERSIST || a->kind == ACTION_NOTE)
 				t->persisted[node]++;
 			else if (!t->replied) {
 				t->replied = true;
@@ -110,7 +111,8 @@ static void step(struct trio *t, uint8_t node, struct event event)
 					t->session[node] = load_u64(a->message.value);
 			}
 		}
-		event = (struct event) { .kind = EVENT_TICK };
+		if (next == STEP_TICK)
+			event = (struct event) { .kind = EVENT_TICK };
 	}
 }
 
@@ -179,9 +181,12 @@ enum status trio_request(struct trio *t, uint8_t node, const struct wire_message
 				      .from = WIRE_NODE_CLIENT,
 				      .to = WIRE_NODE_CLIENT };
 
-	if (m->type == WIRE_OPEN)
+	if (m->type == WIRE_OPEN) {
 		header.session = header.to_incarnation = 0;
-	message.id = ++t->request_id[node];
+		message.id = 100u + node; /* the client's number: one client per node */
+	} else {
+		message.id = ++t->request_id[node];
+	}
 	t->replied = false;
 	t->now_ns += 1000;
 	step(t, node,
@@ -195,9 +200,9 @@ enum status trio_request(struct trio *t, uint8_t node, const struct wire_message
 
 static void link_all(struct trio *t)
 {
-	static const uint8_t padding[WIRE_OPEN_BYTES];
+	static const uint8_t first_request[WIRE_OPEN_BYTES] = { 1 };
 	struct wire_message open = { .type = WIRE_OPEN,
-				     .value = padding,
+				     .value = first_request,
 				     .value_bytes = WIRE_OPEN_BYTES };
 
 	for (uint32_t round = 0; round < 8; round++) {
@@ -211,7 +216,6 @@ static void link_all(struct trio *t)
 		must(trio_request(t, n, &open) == STATUS_OK);
 		must(t->session[n] != 0);
 	}
-	memset(t->request_id, 0, sizeof(t->request_id));
 }
 
 struct trio *trio_create(uint32_t keys_max)
