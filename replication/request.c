@@ -82,7 +82,7 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 	}
 	r->counters.busy += result->status == STATUS_BUSY;
 	r->counters.no_space += result->status == STATUS_NO_SPACE;
-	replica_reply(a, op->session, &op->client, result)->lease = lease;
+	replica_reply(a, op->session, &op->client, result)->lease = lease && !mutant(80);
 }
 
 /*
@@ -156,7 +156,7 @@ static void fill_op(const struct replica *r, struct op *op, const struct event *
 		op->delta = (int64_t)load_u64(m->value);
 }
 
-static void execute(struct replica *r, const struct event *ev, uint32_t link, bool retry,
+static void submit(struct replica *r, const struct event *ev, uint32_t link, bool retry,
 		    struct actions *a)
 {
 	enum status status = refusal(r, ev);
@@ -235,7 +235,7 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 		    !may_retry(r, ev, s, m->prior, known ? o : NULL, a))
 			return;
 		session_begin(&r->sessions, s, m->id);
-		execute(r, ev, session_place(&r->sessions, s, m->id), known || elsewhere, a);
+		submit(r, ev, session_place(&r->sessions, s, m->id), known || elsewhere, a);
 		return;
 	case SESSION_DONE:
 		r->counters.duplicate_requests++;
@@ -271,7 +271,7 @@ void request_on(struct replica *r, const struct event *ev, struct actions *a)
 	s->used_ns = r->now_ns;
 	s->addr = ev->from;
 	if (m->type == WIRE_GET)
-		execute(r, ev, 0, false, a);
+		submit(r, ev, 0, false, a);
 	else
 		on_update(r, ev, s, a);
 }
