@@ -75,10 +75,10 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 			o->ts = result->ts;
 			o->lease = lease;
 			o->has_number = result->value_bytes == 8 && op->type == WIRE_INCR;
-			o->number = r->view_count;
+			/* A resolved retry's value is this very number. */
+			o->number = o->has_number ? (int64_t)load_u64(result->value) :
+						    (int64_t)r->view_count;
 		}
-		if (o->has_number && o->fate == OUTCOME_DONE)
-			o->number = (int64_t)load_u64(result->value);
 	}
 	r->counters.busy += result->status == STATUS_BUSY;
 	r->counters.no_space += result->status == STATUS_NO_SPACE;
