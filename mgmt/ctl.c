@@ -124,7 +124,7 @@ static const struct ctl_command commands[] = {
 	 1, 1},
 	{"kv put", "KEY VALUE|-", "Write a key; prints its new version",
 	 "\"-\" takes the value from standard input. Keys have 1 to 512 bytes, values up to\n"
-	 "896.",
+	 "880.",
 	 options_kv, kv_put, 2, 2},
 	{"kv del", "KEY", "Delete a key; prints the version of the deletion", NULL, options_kv,
 	 kv_del, 1, 1},
