@@ -4,15 +4,19 @@
  *
  * A handle talks UDP to the nodes of one cluster. Every operation goes to one node, which
  * coordinates it; any node can, reads are linearizable at every node. Requests are resent until
- * they are answered or their time is over; a request that arrives twice takes effect once.
+ * they are answered or their time is over, and asked for at other nodes when theirs is silent, or
+ * again when it has restarted; every update takes effect at most once, whatever happens: writes,
+ * compare-and-set and increments alike.
  *
  * Outcomes are honest. Every operation ends with exactly one result, and its status says one of:
  *   - it took effect, or found what it was asked for (CAIRN_OK, CAIRN_NOT_FOUND);
- *   - it certainly changed nothing (every other status but one);
+ *   - it certainly changed nothing (every other status but two);
  *   - CAIRN_UNKNOWN: an update may have been applied, may never be, or may still take effect later,
  *     even after a newer write. Reading the key tells only whether it has so far. Where a late
  *     write would do harm use compare-and-set: one that comes late finds another version and
- *     changes nothing.
+ *     changes nothing;
+ *   - CAIRN_EVICTED: as CAIRN_UNKNOWN, and no node remembers the request any more: they serve more
+ *     clients than they have room to remember (sessions). It was not executed a second time.
  *
  * Operations that are open at once may take effect in any order, also those on one key: wait for
  * the result of the first where the order matters.
@@ -47,10 +51,11 @@ extern "C" {
 #endif
 
 #define CAIRN_KEY_BYTES_MAX 512u
-#define CAIRN_VALUE_BYTES_MAX 896u
+#define CAIRN_VALUE_BYTES_MAX 880u
 #define CAIRN_SERVERS_MAX 7u
 #define CAIRN_OPERATIONS_MAX 65536u
 #define CAIRN_ANY_SERVER 0xffu
+#define CAIRN_NEVER UINT64_MAX
 #define CAIRN_ERROR_BYTES 160u
 #define CAIRN_VERSION_BYTES 40u /* text of a version, with its terminating zero */
 
@@ -60,7 +65,7 @@ struct cairn; /* a handle */
 enum cairn_status {
 	CAIRN_OK = 0,
 	CAIRN_NOT_FOUND = 1,	 /* get, del: no such key; the version says as of when */
-	CAIRN_CONFLICT = 2,	 /* cas: the key has another version, which the result holds */
+	CAIRN_CONFLICT = 2,	 /* cas, cas_value: not as expected; the result holds its version */
 	CAIRN_BUSY = 3,		 /* no room for it at the moment: try again */
 	CAIRN_NO_SPACE = 4,	 /* store or log of a node is nearly full: delete, or add room */
 	CAIRN_NOT_SERVING = 5,	 /* no node could answer in time, or it said it cannot now */
@@ -71,6 +76,8 @@ enum cairn_status {
 	CAIRN_NOT_A_NUMBER = 10, /* incr: the value is no decimal number of 64 bits */
 	CAIRN_OVERFLOW = 11,	 /* incr: the sum would leave the range of int64_t */
 	CAIRN_BAD_REQUEST = 12,	 /* empty key, no such server, unknown kind */
+	CAIRN_EVICTED = 13,	 /* sent, and forgotten by the nodes: may or may not take effect */
+	/* 14 is internal: a node that cannot tell yet; the library asks again */
 };
 
 /* What an OK rests on when it is given; a setting of the cluster. */
@@ -83,7 +90,9 @@ enum cairn_durability {
 /*
  * cairn_version: which update of a key this is. Versions of one key are totally ordered, grow with
  * every update, deletes too, and never repeat: they serve for compare-and-set and as fencing
- * tokens. {0,0,0}: the key was never written. Written as number.node.incarnation, e.g. 18.2.3.
+ * tokens. Compare them with cairn_version_compare: of two with one number either may be the newer.
+ * {0,0,0}: the key was never written. {n,0,0} of a key that does not exist: nothing newer than n
+ * was there. Written as number.node.incarnation, e.g. 18.2.3.
  */
 struct cairn_version {
 	uint64_t number;
@@ -97,6 +106,7 @@ enum cairn_kind {
 	CAIRN_DEL = 3,
 	CAIRN_CAS = 4,
 	CAIRN_INCR = 5,
+	CAIRN_CAS_VALUE = 6,
 };
 
 /* cairn_bytes: some bytes of the caller. data may be NULL when bytes is 0. */
@@ -121,7 +131,8 @@ struct cairn_op {
 	enum cairn_kind kind;
 	uint32_t server;     /* node number (0: node 0), or CAIRN_ANY_SERVER; see cairn_submit */
 	struct cairn_bytes key;
-	struct cairn_bytes value; /* PUT, CAS */
+	struct cairn_bytes value; /* PUT, CAS, CAS_VALUE */
+	struct cairn_bytes compare; /* CAS_VALUE: the value the key must have */
 	struct cairn_version expected; /* CAS: see cairn_cas */
 	int64_t delta;	     /* INCR */
 	uint64_t timeout_ns; /* 0: the handle's */
@@ -154,6 +165,12 @@ struct cairn_options {
 	uint64_t cluster;	   /* the cluster id to insist on; 0: that of the first answer */
 	uint64_t timeout_ns;	   /* time an operation may take; 0: 5 s */
 	uint64_t retransmit_ns;	   /* first resend after this long, then less often; 0: 20 ms */
+	/*
+	 * failover_ns: a node silent for this long is no longer waited for: another one is asked.
+	 * 0: 7 * retransmit_ns. CAIRN_NEVER: no node but the first, and no update is asked for
+	 * again when that node has restarted: its outcome is CAIRN_UNKNOWN then.
+	 */
+	uint64_t failover_ns;
 	uint32_t operations_max;   /* open at once, up to CAIRN_OPERATIONS_MAX; 0: 256 */
 	uint32_t preferred_server; /* where CAIRN_ANY_SERVER begins; must have an endpoint */
 	char *error;		   /* NULL, or CAIRN_ERROR_BYTES bytes for what was wrong */
@@ -182,9 +199,11 @@ void cairn_close(struct cairn *c);
  * CAIRN_TOO_LARGE, CAIRN_BAD_REQUEST. Requests are sent by cairn_poll and cairn_wait; those
  * submitted between two calls share datagrams.
  *
- * CAIRN_ANY_SERVER: the handle's current server. A read that gets no answer from it, or
- * CAIRN_NOT_SERVING, is asked at the other nodes within its time. An update is never moved to
- * another node. After such a failure later operations begin at the next node.
+ * CAIRN_ANY_SERVER: the handle's current server, and the other ones, within its time, if that is
+ * silent (failover_ns) or says it cannot serve now. What a silent node may have done is found out,
+ * not done again: another node executes such an update only when the first certainly cannot any
+ * more. Until then the update waits; at the end of its time it is CAIRN_UNKNOWN. Later operations
+ * begin at the node that answered. An update for one server stays there, also across its restart.
  */
 enum cairn_status cairn_submit(struct cairn *c, const struct cairn_op *op);
 
@@ -227,6 +246,9 @@ enum cairn_status cairn_call(struct cairn *c, const struct cairn_op *op,
  *   del   OK: deleted, the version is that of the deletion; NOT_FOUND: there was nothing
  *   cas   writes the value if the key has exactly the expected version; {0,0,0}: if there is no
  *         such key. Otherwise CONFLICT, and the result holds the version it has
+ *   put_if_absent  cas with {0,0,0}: CONFLICT when the key exists
+ *   cas_value  writes the value if the key's value is exactly `compare`. Otherwise, and when there
+ *         is no such key, CONFLICT. Both values together may have CAIRN_VALUE_BYTES_MAX bytes
  *   incr  adds delta to the number the value holds in decimal; no such key: 0. The result's number
  *         is the sum
  */
@@ -236,6 +258,11 @@ enum cairn_status cairn_put(struct cairn *c, struct cairn_bytes key, struct cair
 enum cairn_status cairn_del(struct cairn *c, struct cairn_bytes key, struct cairn_result *result);
 enum cairn_status cairn_cas(struct cairn *c, struct cairn_bytes key, struct cairn_version expected,
 			    struct cairn_bytes value, struct cairn_result *result);
+enum cairn_status cairn_put_if_absent(struct cairn *c, struct cairn_bytes key,
+				      struct cairn_bytes value, struct cairn_result *result);
+enum cairn_status cairn_cas_value(struct cairn *c, struct cairn_bytes key,
+				  struct cairn_bytes compare, struct cairn_bytes value,
+				  struct cairn_result *result);
 enum cairn_status cairn_incr(struct cairn *c, struct cairn_bytes key, int64_t delta,
 			     struct cairn_result *result);
 

@@ -26,6 +26,7 @@
 #define NS_PER_S 1000000000ull
 #define TIMEOUT_DEFAULT_NS (5 * NS_PER_S)
 #define RETRANSMIT_DEFAULT_NS (NS_PER_S / 50)
+#define FAILOVER_RETRANSMITS 7u /* three requests: after 0, 1 and 3 times the first wait */
 #define OPERATIONS_DEFAULT 256u
 #define NONE UINT32_MAX
 
@@ -41,6 +42,7 @@ _Static_assert((int)CAIRN_UNKNOWN == STATUS_UNKNOWN, "same numbers");
 _Static_assert((int)CAIRN_NOT_A_NUMBER == STATUS_NOT_A_NUMBER, "same numbers");
 _Static_assert((int)CAIRN_OVERFLOW == STATUS_OVERFLOW, "same numbers");
 _Static_assert((int)CAIRN_BAD_REQUEST == STATUS_BAD_REQUEST, "same numbers");
+_Static_assert((int)CAIRN_EVICTED == STATUS_EVICTED, "same numbers");
 _Static_assert((int)CAIRN_DURABILITY_MEMORY == DURABILITY_MEMORY, "same numbers");
 _Static_assert((int)CAIRN_DURABILITY_QUORUM == DURABILITY_QUORUM, "same numbers");
 _Static_assert((int)CAIRN_DURABILITY_ALL == DURABILITY_ALL, "same numbers");
@@ -53,14 +55,9 @@ _Static_assert(DATAGRAM_BYTES > FRAME_PAYLOAD_MAX, "larger ones are noticed");
 /* What the core does not need to know about an operation. Index = its tag in the core. */
 struct slot {
 	uint64_t tag;
-	uint64_t deadline_ns;
 	uint32_t next; /* free slots */
 	uint8_t kind;
-	uint8_t server;
-	uint8_t left;	   /* servers not asked yet; only reads at any server have some */
 	bool any;
-	uint16_t key_bytes;
-	uint8_t key[KEY_BYTES_MAX]; /* of reads at any server */
 };
 
 /* A result taken from the core while waiting for another one. */
@@ -84,7 +81,6 @@ struct cairn {
 	uint32_t server_count;
 	uint32_t current; /* where CAIRN_ANY_SERVER begins */
 	int fd;
-	uint64_t timeout_ns;
 	uint32_t open;
 	bool restless; /* cairn_poll has work already: something submitted, or results left over */
 	uint32_t slot_count;
@@ -208,6 +204,15 @@ void cairn_close(struct cairn *c)
 	free(c);
 }
 
+static uint64_t failover_ns(const struct cairn_options *o, uint64_t retransmit_ns)
+{
+	if (o->failover_ns == CAIRN_NEVER)
+		return 0;
+	if (o->failover_ns == 0)
+		return FAILOVER_RETRANSMITS * retransmit_ns;
+	return min_u64(o->failover_ns, 3600 * NS_PER_S);
+}
+
 int cairn_connect(const struct cairn_options *options, struct cairn **ret)
 {
 	char ignored[CAIRN_ERROR_BYTES];
@@ -230,8 +235,10 @@ int cairn_connect(const struct cairn_options *options, struct cairn **ret)
 	if (status)
 		goto fail;
 	config.retransmit_ns = min_u64(config.retransmit_ns, 3600 * NS_PER_S);
+	config.failover_ns = failover_ns(options, config.retransmit_ns);
 	config.server_count = c->server_count;
-	c->timeout_ns = config.timeout_ns;
+	for (uint32_t i = 0; i < c->server_count; i++)
+		config.servers_unused |= (uint8_t)((c->server[i].ip == 0) << i);
 	c->current = options->preferred_server;
 	status = getrandom(&config.seed, sizeof(config.seed), 0) < 0 ? -errno : 0;
 	if (!status)
@@ -367,25 +374,33 @@ static uint32_t next_server(const struct cairn *c, uint32_t server)
 	return server;
 }
 
-static uint8_t other_servers(const struct cairn *c)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < c->server_count; i++)
-		count += c->server[i].ip != 0;
-	return (uint8_t)(count - 1);
-}
-
 static const enum wire_type wire_types[] = {
 	[CAIRN_GET] = WIRE_GET, [CAIRN_PUT] = WIRE_PUT,	  [CAIRN_DEL] = WIRE_DEL,
-	[CAIRN_CAS] = WIRE_CAS, [CAIRN_INCR] = WIRE_INCR,
+	[CAIRN_CAS] = WIRE_CAS, [CAIRN_INCR] = WIRE_INCR, [CAIRN_CAS_VALUE] = WIRE_CASV,
 };
+
+/* value_bytes: what the request must carry; more than a value may have: too large. */
+static size_t value_bytes(const struct cairn_op *op)
+{
+	switch (op->kind) {
+	case CAIRN_PUT:
+	case CAIRN_CAS:
+		return op->value.bytes;
+	case CAIRN_CAS_VALUE:
+		if (op->compare.bytes > VALUE_BYTES_MAX)
+			return op->compare.bytes;
+		return op->compare.bytes + min_u64(op->value.bytes, VALUE_BYTES_MAX + 1);
+	case CAIRN_GET:
+	case CAIRN_DEL:
+	case CAIRN_INCR:
+		break;
+	}
+	return 0;
+}
 
 static enum cairn_status submit_check(const struct cairn *c, const struct cairn_op *op)
 {
-	bool has_value = op->kind == CAIRN_PUT || op->kind == CAIRN_CAS;
-
-	if (op->kind < CAIRN_GET || op->kind > CAIRN_INCR || op->key.bytes == 0)
+	if (op->kind < CAIRN_GET || op->kind > CAIRN_CAS_VALUE || op->key.bytes == 0)
 		return CAIRN_BAD_REQUEST;
 	if (op->server != CAIRN_ANY_SERVER &&
 	    (op->server >= c->server_count || c->server[op->server].ip == 0))
@@ -393,23 +408,16 @@ static enum cairn_status submit_check(const struct cairn *c, const struct cairn_
 	if (op->kind == CAIRN_CAS && (op->expected.node > UINT8_MAX ||
 				      op->expected.incarnation > INCARNATION_MAX))
 		return CAIRN_BAD_REQUEST;
-	if (op->key.bytes > KEY_BYTES_MAX || (has_value && op->value.bytes > VALUE_BYTES_MAX))
+	if (op->key.bytes > KEY_BYTES_MAX || value_bytes(op) > VALUE_BYTES_MAX)
 		return CAIRN_TOO_LARGE;
 	return c->open == c->slot_count ? CAIRN_BUSY : CAIRN_OK;
-}
-
-/* read_timeout_ns: a read keeps an equal share of its time for every server it may still ask. */
-static uint64_t read_timeout_ns(const struct slot *s, uint64_t now_ns)
-{
-	uint64_t left_ns = s->deadline_ns - now_ns;
-
-	return max_u64(left_ns / (s->left + 1u), 1);
 }
 
 enum cairn_status cairn_submit(struct cairn *c, const struct cairn_op *op)
 {
 	enum cairn_status status = submit_check(c, op);
 	uint64_t now_ns = clock_ns();
+	bool any = op->server == CAIRN_ANY_SERVER;
 	struct client_op out;
 	struct slot *s;
 
@@ -418,24 +426,21 @@ enum cairn_status cairn_submit(struct cairn *c, const struct cairn_op *op)
 	s = &c->slots[c->slot_free];
 	s->tag = op->tag;
 	s->kind = (uint8_t)op->kind;
-	s->any = op->server == CAIRN_ANY_SERVER;
-	s->server = (uint8_t)(s->any ? c->current : op->server);
-	s->left = s->any && op->kind == CAIRN_GET ? other_servers(c) : 0;
-	s->deadline_ns = add_saturated(now_ns, op->timeout_ns ? op->timeout_ns : c->timeout_ns);
-	s->key_bytes = (uint16_t)op->key.bytes;
-	if (s->left)
-		memcpy(s->key, op->key.data, op->key.bytes);
+	s->any = any;
 	out = (struct client_op){
 		.type = wire_types[op->kind],
-		.server = s->server,
+		.server = (uint8_t)(any ? c->current : op->server),
+		.any = any,
 		.key = op->key.data,
 		.key_bytes = (uint32_t)op->key.bytes,
 		.value = op->value.data,
 		.value_bytes = (uint32_t)op->value.bytes,
+		.compare = op->compare.data,
+		.compare_bytes = (uint32_t)op->compare.bytes,
 		.expected = { op->expected.number, writer_make((uint8_t)op->expected.node,
 							       op->expected.incarnation) },
 		.delta = op->delta,
-		.timeout_ns = read_timeout_ns(s, now_ns),
+		.timeout_ns = op->timeout_ns,
 		.tag = c->slot_free,
 	};
 	must(client_core_submit(c->core, &out, now_ns) == STATUS_OK);
@@ -445,27 +450,6 @@ enum cairn_status cairn_submit(struct cairn *c, const struct cairn_op *op)
 	return CAIRN_OK;
 }
 
-/* ask_next: a read that this server did not answer goes to the next one. */
-static bool ask_next(struct cairn *c, struct slot *s)
-{
-	uint64_t now_ns = clock_ns();
-	struct client_op op = {
-		.type = WIRE_GET,
-		.key = s->key,
-		.key_bytes = s->key_bytes,
-		.tag = (uint64_t)(s - c->slots),
-	};
-
-	if (s->left == 0 || now_ns >= s->deadline_ns)
-		return false;
-	s->left--;
-	s->server = (uint8_t)next_server(c, s->server);
-	op.server = s->server;
-	op.timeout_ns = read_timeout_ns(s, now_ns);
-	must(client_core_submit(c->core, &op, now_ns) == STATUS_OK);
-	return true;
-}
-
 static void result_fill(struct cairn_result *r, const struct slot *s,
 			const struct client_completion *done)
 {
@@ -473,7 +457,7 @@ static void result_fill(struct cairn_result *r, const struct slot *s,
 	r->kind = (enum cairn_kind)s->kind;
 	r->status = (enum cairn_status)done->status;
 	r->durability = (enum cairn_durability)done->durability;
-	r->server = s->server;
+	r->server = done->server;
 	r->version = (struct cairn_version){ done->ts.version, writer_node(done->ts.writer),
 					     writer_incarnation(done->ts.writer) };
 	r->number = done->number;
@@ -481,25 +465,32 @@ static void result_fill(struct cairn_result *r, const struct slot *s,
 	memcpy(r->value, done->value, done->value_bytes);
 }
 
+/* prefer: later operations begin at the server that answered, or behind one that did not. */
+static void prefer(struct cairn *c)
+{
+	enum status status = c->completion.status;
+
+	if (status != STATUS_NOT_SERVING && status != STATUS_UNKNOWN)
+		c->current = c->completion.server;
+	else if (c->completion.server == c->current)
+		c->current = next_server(c, c->current);
+}
+
 /* take: the next result of the core; *ret_slot says whose. false: none is there. */
 static bool take(struct cairn *c, struct cairn_result *result, uint32_t *ret_slot)
 {
-	while (client_core_complete(c->core, &c->completion)) {
-		struct slot *s = &c->slots[c->completion.tag];
-		enum status status = c->completion.status;
-		bool silent = status == STATUS_NOT_SERVING || status == STATUS_UNKNOWN;
+	struct slot *s;
 
-		if (silent && s->any && s->server == c->current)
-			c->current = next_server(c, c->current);
-		if (silent && ask_next(c, s))
-			continue;
-		result_fill(result, s, &c->completion);
-		*ret_slot = (uint32_t)(s - c->slots);
-		s->next = c->slot_free;
-		c->slot_free = *ret_slot;
-		return true;
-	}
-	return false;
+	if (!client_core_complete(c->core, &c->completion))
+		return false;
+	s = &c->slots[c->completion.tag];
+	if (s->any)
+		prefer(c);
+	result_fill(result, s, &c->completion);
+	*ret_slot = (uint32_t)(s - c->slots);
+	s->next = c->slot_free;
+	c->slot_free = *ret_slot;
+	return true;
 }
 
 static bool take_kept(struct cairn *c, struct cairn_result *result)
@@ -541,7 +532,6 @@ uint32_t cairn_poll(struct cairn *c, struct cairn_result *results, uint32_t max)
 	must(c->open >= count);
 	c->open -= count;
 	c->restless = count == max;
-	send_all(c, clock_ns()); /* reads that were passed on to another server */
 	return count;
 }
 
@@ -671,6 +661,24 @@ enum cairn_status cairn_cas(struct cairn *c, struct cairn_bytes key, struct cair
 	};
 
 	return cairn_call(c, &op, result);
+}
+
+enum cairn_status cairn_cas_value(struct cairn *c, struct cairn_bytes key,
+				  struct cairn_bytes compare, struct cairn_bytes value,
+				  struct cairn_result *result)
+{
+	struct cairn_op op = {
+		.kind = CAIRN_CAS_VALUE, .server = CAIRN_ANY_SERVER, .key = key,
+		.value = value, .compare = compare,
+	};
+
+	return cairn_call(c, &op, result);
+}
+
+enum cairn_status cairn_put_if_absent(struct cairn *c, struct cairn_bytes key,
+				      struct cairn_bytes value, struct cairn_result *result)
+{
+	return cairn_cas(c, key, (struct cairn_version){ 0 }, value, result);
 }
 
 enum cairn_status cairn_incr(struct cairn *c, struct cairn_bytes key, int64_t delta,

@@ -1,108 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dataplane/client/core.h"
-
-#include "dataplane/client/wheel.h"
+#include "dataplane/client/core_priv.h"
 #include "replication/slot.h"
 
-#define NONE UINT32_MAX
-#define BACKOFF_MAX 4u /* the waiting time doubles this often: 16 times the first */
 #define BLOB_BYTES (KEY_BYTES_MAX + VALUE_BYTES_MAX)
-
-/*
- * The life of an operation. FREE, WAITING, RESEND and DONE are lists; SENT is found by its request
- * id alone. Only op_move changes the state.
- *
- *           submit            output            result, deadline, lost update
- *   FREE ------------> WAITING -----> SENT -------------------------------> DONE -----> FREE
- *                       | ^          |    ^  timer                           ^   complete
- *                       | |          |    +--------- RESEND -----------------+
- *                       | +----------+--- lost read ---+
- *                       +------------ deadline, refused ---------------------+
- */
-enum op_state {
-	OP_FREE,
-	OP_WAITING, /* has no request id: no datagram ever carried it under this session */
-	OP_SENT,
-	OP_RESEND, /* its answer is overdue: waits for the next datagram */
-	OP_DONE,
-	OP_STATE_COUNT
-};
+#define RETRY_BACKOFF_MAX 2u
 
 static const uint8_t op_next[OP_STATE_COUNT] = {
 	[OP_FREE] = 1u << OP_WAITING,
 	[OP_WAITING] = 1u << OP_SENT | 1u << OP_WAITING | 1u << OP_DONE,
 	[OP_SENT] = 1u << OP_RESEND | 1u << OP_WAITING | 1u << OP_DONE,
-	[OP_RESEND] = 1u << OP_SENT | 1u << OP_WAITING | 1u << OP_DONE,
+	[OP_RESEND] = 1u << OP_SENT | 1u << OP_RESEND | 1u << OP_WAITING | 1u << OP_DONE,
 	[OP_DONE] = 1u << OP_FREE,
 };
-
-struct op {
-	uint64_t deadline_ns;
-	uint64_t id; /* request id, 0 while WAITING */
-	uint64_t tag;
-	struct op_ts ts; /* CAS: expected; once DONE: the answer's */
-	int64_t number;	 /* INCR: delta; once DONE: the new value */
-	uint32_t next, prev;
-	uint32_t lane;
-	uint16_t key_bytes;
-	uint16_t value_bytes;
-	uint8_t type;
-	uint8_t state;
-	uint8_t status;
-	uint8_t durability;
-	uint8_t attempts;
-};
-
-struct op_list {
-	uint32_t head, tail;
-};
-
-/*
- * A lane is the way to one (server, shard).
- *   CLOSED --- an operation waits ---> OPENING --- OPENED ---> OPEN --- session lost ---> CLOSED
- *                                      OPENING --- refused, nobody waits any more ------> CLOSED
- */
-enum lane_state { LANE_CLOSED, LANE_OPENING, LANE_OPEN, LANE_STATE_COUNT };
 
 static const uint8_t lane_next[LANE_STATE_COUNT] = {
 	[LANE_CLOSED] = 1u << LANE_OPENING,
 	[LANE_OPENING] = 1u << LANE_OPEN | 1u << LANE_CLOSED,
 	[LANE_OPEN] = 1u << LANE_CLOSED,
-};
-
-struct lane {
-	uint64_t session;
-	uint64_t nonce;	     /* of the OPEN under way, 0: none */
-	uint64_t id_next;    /* next request id, from 1 in every session */
-	uint64_t id_low;     /* lowest open request id; id_next when none is open */
-	uint32_t incarnation;
-	uint32_t window;
-	uint32_t ready_next; /* list of lanes with something to send */
-	uint8_t state;
-	uint8_t attempts;    /* OPENs sent */
-	bool open_due;
-	bool ready;
-	struct op_list waiting;
-	struct op_list resend;
-	uint32_t ring[SESSION_WINDOW]; /* request id -> operation */
-};
-
-struct client_core {
-	struct client_core_config config;
-	uint64_t cluster;
-	uint64_t nonce_state;
-	uint32_t shard_count; /* 0: not learned yet, everything waits in the lanes of shard 0 */
-	uint32_t shards_max;  /* lanes of each server */
-	uint32_t lane_count;
-	uint32_t open;
-	uint32_t ready_head, ready_tail;
-	struct op_list free;
-	struct op_list done;
-	struct op *ops;
-	struct lane *lanes;
-	uint8_t *blobs; /* BLOB_BYTES per operation: key, value; once DONE: the value read */
-	struct wheel wheel; /* timers: operations, then lanes */
-	struct client_counters counters;
 };
 
 static uint32_t config_shards(const struct client_core_config *config)
@@ -111,7 +25,7 @@ static uint32_t config_shards(const struct client_core_config *config)
 }
 
 /* layout: where the parts lie in mem; returns the total. */
-static uint64_t layout(const struct client_core_config *config, uint64_t part[4])
+static uint64_t layout(const struct client_core_config *config, uint64_t part[5])
 {
 	uint64_t lanes = (uint64_t)config->server_count * config_shards(config);
 	uint64_t at = round_up(sizeof(struct client_core), 64);
@@ -123,12 +37,14 @@ static uint64_t layout(const struct client_core_config *config, uint64_t part[4]
 	part[2] = at;
 	at += round_up((config->ops_max + lanes) * sizeof(struct wheel_timer), 64);
 	part[3] = at;
+	at += round_up(config_shards(config) * sizeof(struct shard), 64);
+	part[4] = at;
 	return at + (uint64_t)config->ops_max * BLOB_BYTES;
 }
 
 uint64_t client_core_size(const struct client_core_config *config)
 {
-	uint64_t part[4];
+	uint64_t part[5];
 
 	return layout(config, part);
 }
@@ -180,8 +96,7 @@ static struct op_list *list_of(struct client_core *c, const struct op *op)
 	return NULL;
 }
 
-/* op_move: the only writer of state; lane is where it goes (the same, except when it is routed). */
-static void op_move(struct client_core *c, struct op *op, enum op_state to, uint32_t lane)
+void op_move(struct client_core *c, struct op *op, enum op_state to, uint32_t lane)
 {
 	uint32_t index = (uint32_t)(op - c->ops);
 	struct op_list *from_list = list_of(c, op), *to_list;
@@ -196,18 +111,19 @@ static void op_move(struct client_core *c, struct op *op, enum op_state to, uint
 		list_append(c, to_list, index);
 }
 
+void op_arm(struct client_core *c, const struct op *op, uint64_t at_ns)
+{
+	wheel_arm(&c->wheel, (uint32_t)(op - c->ops), at_ns);
+}
+
 static void lane_reset(struct lane *l)
 {
 	l->session = 0;
-	l->nonce = 0;
+	l->first = 0;
+	l->known_from = 0;
 	l->incarnation = 0;
-	l->window = 0;
-	l->id_next = 1;
-	l->id_low = 1;
 	l->attempts = 0;
 	l->open_due = false;
-	for (uint32_t i = 0; i < SESSION_WINDOW; i++)
-		l->ring[i] = NONE;
 }
 
 static void config_check(const struct client_core_config *config)
@@ -217,55 +133,7 @@ static void config_check(const struct client_core_config *config)
 	must(config->ops_max >= 1 && config->ops_max <= CLIENT_OPS_MAX);
 	must(config->retransmit_ns >= 1 && config->retransmit_ns <= UINT64_MAX >> BACKOFF_MAX);
 	must(config->timeout_ns >= 1);
-}
-
-struct client_core *client_core_init(void *mem, const struct client_core_config *config)
-{
-	struct client_core *c = mem;
-	uint64_t part[4];
-
-	config_check(config);
-	layout(config, part);
-	memset(c, 0, sizeof(*c));
-	c->config = *config;
-	c->cluster = config->cluster;
-	c->nonce_state = config->seed;
-	c->shard_count = config->shard_count;
-	c->shards_max = config_shards(config);
-	c->lane_count = config->server_count * c->shards_max;
-	c->ops = (struct op *)((uint8_t *)mem + part[0]);
-	c->lanes = (struct lane *)((uint8_t *)mem + part[1]);
-	c->blobs = (uint8_t *)mem + part[3];
-	c->ready_head = c->ready_tail = NONE;
-	c->free = c->done = (struct op_list){ NONE, NONE };
-	wheel_init(&c->wheel, (struct wheel_timer *)((uint8_t *)mem + part[2]),
-		   config->ops_max + c->lane_count, max_u64(config->retransmit_ns / 4, 1));
-	memset(c->ops, 0, config->ops_max * sizeof(struct op));
-	for (uint32_t i = 0; i < config->ops_max; i++)
-		list_append(c, &c->free, i);
-	memset(c->lanes, 0, c->lane_count * sizeof(struct lane));
-	for (uint32_t i = 0; i < c->lane_count; i++) {
-		c->lanes[i].waiting = c->lanes[i].resend = (struct op_list){ NONE, NONE };
-		lane_reset(&c->lanes[i]);
-	}
-	return c;
-}
-
-static uint8_t *blob(struct client_core *c, const struct op *op)
-{
-	return c->blobs + (uint64_t)(op - c->ops) * BLOB_BYTES;
-}
-
-/* ---- lanes ---- */
-
-static uint32_t lane_index(const struct client_core *c, const struct lane *l)
-{
-	return (uint32_t)(l - c->lanes);
-}
-
-static uint32_t lane_timer(const struct client_core *c, const struct lane *l)
-{
-	return c->config.ops_max + lane_index(c, l);
+	must(config->failover_ns <= UINT64_MAX >> 8);
 }
 
 /* splitmix64 (public domain, S. Vigna): one step of a well-mixed sequence. */
@@ -279,12 +147,70 @@ static uint64_t nonce_next(struct client_core *c)
 	return z ? z : 1;
 }
 
-static bool lane_window_open(const struct lane *l)
+static void shards_init(struct client_core *c)
 {
-	return l->id_next - l->id_low < l->window;
+	for (uint32_t i = 0; i < c->shards_max; i++) {
+		struct shard *s = &c->shards[i];
+
+		*s = (struct shard){ .client = nonce_next(c), .id_next = 1, .id_low = 1,
+				     .window = SESSION_WINDOW };
+		for (uint32_t j = 0; j < SESSION_WINDOW; j++)
+			s->ring[j] = NONE;
+	}
 }
 
-static bool lane_wants(const struct lane *l)
+struct client_core *client_core_init(void *mem, const struct client_core_config *config)
+{
+	struct client_core *c = mem;
+	uint64_t part[5];
+
+	config_check(config);
+	layout(config, part);
+	memset(c, 0, sizeof(*c));
+	c->config = *config;
+	c->cluster = config->cluster;
+	c->nonce_state = config->seed;
+	c->shard_count = config->shard_count;
+	c->shards_max = config_shards(config);
+	c->lane_count = config->server_count * c->shards_max;
+	c->ops = (struct op *)((uint8_t *)mem + part[0]);
+	c->lanes = (struct lane *)((uint8_t *)mem + part[1]);
+	c->shards = (struct shard *)((uint8_t *)mem + part[3]);
+	c->blobs = (uint8_t *)mem + part[4];
+	c->ready_head = c->ready_tail = NONE;
+	c->free = c->done = (struct op_list){ NONE, NONE };
+	wheel_init(&c->wheel, (struct wheel_timer *)((uint8_t *)mem + part[2]),
+		   config->ops_max + c->lane_count, max_u64(config->retransmit_ns / 4, 1));
+	memset(c->ops, 0, config->ops_max * sizeof(struct op));
+	for (uint32_t i = 0; i < config->ops_max; i++)
+		list_append(c, &c->free, i);
+	memset(c->lanes, 0, c->lane_count * sizeof(struct lane));
+	for (uint32_t i = 0; i < c->lane_count; i++) {
+		c->lanes[i].waiting = c->lanes[i].resend = (struct op_list){ NONE, NONE };
+		lane_reset(&c->lanes[i]);
+	}
+	shards_init(c);
+	return c;
+}
+
+static uint8_t *blob(struct client_core *c, const struct op *op)
+{
+	return c->blobs + (uint64_t)(op - c->ops) * BLOB_BYTES;
+}
+
+/* ---- lanes ---- */
+
+static uint32_t lane_timer(const struct client_core *c, const struct lane *l)
+{
+	return c->config.ops_max + lane_index(c, l);
+}
+
+static bool window_open(const struct shard *s)
+{
+	return s->id_next - s->id_low < s->window;
+}
+
+static bool lane_wants(struct client_core *c, const struct lane *l)
 {
 	switch ((enum lane_state)l->state) {
 	case LANE_CLOSED:
@@ -292,7 +218,8 @@ static bool lane_wants(const struct lane *l)
 	case LANE_OPENING:
 		return l->open_due;
 	case LANE_OPEN:
-		return l->resend.head != NONE || (l->waiting.head != NONE && lane_window_open(l));
+		return l->resend.head != NONE ||
+		       (l->waiting.head != NONE && window_open(lane_shard(c, l)));
 	case LANE_STATE_COUNT:
 		break;
 	}
@@ -308,17 +235,18 @@ static void lane_move(struct client_core *c, struct lane *l, enum lane_state to)
 	l->state = (uint8_t)to;
 }
 
-/* lane_kick: after anything that may give the lane something to send. */
-static void lane_kick(struct client_core *c, struct lane *l)
+/* After anything that may give the lane something to send. */
+void lane_kick(struct client_core *c, struct lane *l)
 {
 	uint32_t index = lane_index(c, l);
 
-	if (l->state == LANE_CLOSED && l->waiting.head != NONE) {
+	if (l->state == LANE_CLOSED && (l->waiting.head != NONE || l->resend.head != NONE)) {
 		lane_move(c, l, LANE_OPENING);
-		l->nonce = nonce_next(c);
 		l->open_due = true;
 	}
-	if (l->ready || !lane_wants(l))
+	if (l->waiting.head != NONE && !window_open(lane_shard(c, l)))
+		lane_shard(c, l)->held = true;
+	if (l->ready || !lane_wants(c, l))
 		return;
 	l->ready = true;
 	l->ready_next = NONE;
@@ -345,65 +273,96 @@ static struct lane *ready_take(struct client_core *c)
 
 /* ---- operations ---- */
 
-static bool op_is_update(const struct op *op)
-{
-	return op->type != WIRE_GET;
-}
-
 /* op_forget_id: its request id is closed; the window moves past everything closed. */
-static void op_forget_id(struct lane *l, struct op *op)
+void op_forget_id(struct client_core *c, struct op *op)
 {
-	l->ring[op->id & (SESSION_WINDOW - 1)] = NONE;
+	struct shard *s = op_shard(c, op);
+
+	s->ring[op->id & (SESSION_WINDOW - 1)] = NONE;
 	op->id = 0;
-	while (l->id_low < l->id_next && l->ring[l->id_low & (SESSION_WINDOW - 1)] == NONE)
-		l->id_low++;
+	while (s->id_low < s->id_next && s->ring[s->id_low & (SESSION_WINDOW - 1)] == NONE)
+		s->id_low++;
+	if (!s->held || !window_open(s))
+		return;
+	s->held = false;
+	for (uint32_t server = 0; server < c->config.server_count; server++)
+		lane_kick(c, &c->lanes[op_lane_at(c, op, server)]);
 }
 
-static void op_finish(struct client_core *c, struct op *op, enum status status)
+/* finish_at: lane says who answered. */
+static void finish_at(struct client_core *c, struct op *op, enum status status, uint32_t lane)
 {
-	struct lane *l = &c->lanes[op->lane];
+	struct lane *l = op_lane(c, op);
 
 	wheel_disarm(&c->wheel, (uint32_t)(op - c->ops));
 	op->status = (uint8_t)status;
-	op_move(c, op, OP_DONE, op->lane);
+	c->counters.outcomes_unknown += status == STATUS_UNKNOWN;
+	op_move(c, op, OP_DONE, lane);
 	if (op->id)
-		op_forget_id(l, op);
+		op_forget_id(c, op);
 	lane_kick(c, l);
 }
 
+void op_finish(struct client_core *c, struct op *op, enum status status)
+{
+	finish_at(c, op, status, op->lane);
+}
+
 /* op_give_up: nobody answered; what is known about its effect decides its outcome. */
-static void op_give_up(struct client_core *c, struct op *op)
+void op_give_up(struct client_core *c, struct op *op)
 {
 	bool unknown = op->id && op_is_update(op);
 
 	op->ts = (struct op_ts){ 0 };
 	op->value_bytes = 0;
 	op->number = 0;
-	c->counters.outcomes_unknown += unknown;
 	op_finish(c, op, unknown ? STATUS_UNKNOWN : STATUS_NOT_SERVING);
 }
 
-static uint32_t op_route(const struct client_core *c, uint32_t server, const uint8_t *key,
-			 uint32_t key_bytes)
+static uint32_t shard_of(const struct client_core *c, const uint8_t *key, uint32_t key_bytes)
 {
-	uint32_t shard = 0;
+	return c->shard_count > 1 ? slot_shard_of_key(key, key_bytes, (uint16_t)c->shard_count) : 0;
+}
 
-	if (c->shard_count > 1)
-		shard = slot_shard_of_key(key, key_bytes, (uint16_t)c->shard_count);
-	return server * c->shards_max + shard;
+/* value_bytes: of the request's value. */
+static uint64_t value_bytes(const struct client_op *op)
+{
+	switch ((int)op->type) {
+	case WIRE_PUT:
+	case WIRE_CAS:
+		return op->value_bytes;
+	case WIRE_CASV:
+		return (uint64_t)op->compare_bytes + op->value_bytes;
+	case WIRE_INCR:
+		return 8;
+	default:
+		return 0;
+	}
 }
 
 static enum status submit_check(const struct client_core *c, const struct client_op *op)
 {
-	bool has_value = op->type == WIRE_PUT || op->type == WIRE_CAS;
-
-	if (op->type < WIRE_GET || op->type > WIRE_INCR)
+	if (op->type < WIRE_GET || op->type > WIRE_CASV)
 		return STATUS_BAD_REQUEST;
 	if (op->server >= c->config.server_count || op->key_bytes == 0)
 		return STATUS_BAD_REQUEST;
-	if (op->key_bytes > KEY_BYTES_MAX || (has_value && op->value_bytes > VALUE_BYTES_MAX))
+	if (op->key_bytes > KEY_BYTES_MAX || value_bytes(op) > VALUE_BYTES_MAX)
 		return STATUS_TOO_LARGE;
 	return c->free.head == NONE ? STATUS_BUSY : STATUS_OK;
+}
+
+static void value_copy(uint8_t *out, const struct client_op *op)
+{
+	uint32_t compare_bytes = op->type == WIRE_CASV ? op->compare_bytes : 0;
+
+	if (op->type == WIRE_INCR) {
+		store_u64(out, (uint64_t)op->delta);
+		return;
+	}
+	if (compare_bytes)
+		memcpy(out, op->compare, compare_bytes);
+	if (op->value_bytes)
+		memcpy(out + compare_bytes, op->value, op->value_bytes);
 }
 
 enum status client_core_submit(struct client_core *c, const struct client_op *submitted,
@@ -411,35 +370,40 @@ enum status client_core_submit(struct client_core *c, const struct client_op *su
 {
 	enum status status = submit_check(c, submitted);
 	uint64_t timeout_ns = submitted->timeout_ns ? submitted->timeout_ns : c->config.timeout_ns;
+	uint32_t shard, index = c->free.head;
 	struct op *op;
-	uint8_t *bytes;
 
 	if (status != STATUS_OK)
 		return status;
-	op = &c->ops[c->free.head];
-	bytes = blob(c, op);
-	op->deadline_ns = timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
-	op->id = 0;
-	op->tag = submitted->tag;
-	op->ts = submitted->type == WIRE_CAS ? submitted->expected : (struct op_ts){ 0 };
-	op->number = submitted->type == WIRE_INCR ? submitted->delta : 0;
-	op->type = (uint8_t)submitted->type;
-	op->durability = 0;
-	op->key_bytes = (uint16_t)submitted->key_bytes;
-	op->value_bytes = 0;
-	memcpy(bytes, submitted->key, submitted->key_bytes);
-	if (submitted->type == WIRE_INCR) {
-		op->value_bytes = 8;
-		store_u64(bytes + op->key_bytes, (uint64_t)submitted->delta);
-	} else if (submitted->type != WIRE_GET && submitted->type != WIRE_DEL) {
-		op->value_bytes = (uint16_t)submitted->value_bytes;
-		if (submitted->value_bytes)
-			memcpy(bytes + op->key_bytes, submitted->value, submitted->value_bytes);
-	}
-	op_move(c, op, OP_WAITING, op_route(c, submitted->server, bytes, op->key_bytes));
-	wheel_arm(&c->wheel, (uint32_t)(op - c->ops), op->deadline_ns);
+	c->now_ns = now_ns;
+	shard = shard_of(c, submitted->key, submitted->key_bytes);
+	op = &c->ops[index];
+	*op = (struct op){
+		.deadline_ns = timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns,
+		.tag = submitted->tag,
+		.next = op->next,
+		.prev = op->prev,
+		.key_bytes = (uint16_t)submitted->key_bytes,
+		.value_bytes = (uint16_t)value_bytes(submitted),
+		.type = (uint8_t)submitted->type,
+		.state = OP_FREE,
+		.home = SERVER_NONE,
+		.retrier = SERVER_NONE,
+		.any = submitted->any,
+	};
+	if (submitted->type == WIRE_CAS)
+		op->ts = submitted->expected;
+	if (submitted->type == WIRE_CASV)
+		op->ts.version = submitted->compare_bytes;
+	memcpy(blob(c, op), submitted->key, submitted->key_bytes);
+	if (op->value_bytes)
+		value_copy(blob(c, op) + op->key_bytes, submitted);
+	op_move(c, op, OP_WAITING,
+		retry_begins_at(c, submitted, shard) * c->shards_max + shard);
+	op->silent_ns = op_again_at(c, op, c->config.failover_ns);
+	op_arm(c, op, op->any && c->config.failover_ns ? op->silent_ns : op->deadline_ns);
 	c->open++;
-	lane_kick(c, &c->lanes[op->lane]);
+	lane_kick(c, op_lane(c, op));
 	return STATUS_OK;
 }
 
@@ -452,6 +416,7 @@ bool client_core_complete(struct client_core *c, struct client_completion *ret_c
 	op = &c->ops[c->done.head];
 	ret_completion->tag = op->tag;
 	ret_completion->status = (enum status)op->status;
+	ret_completion->server = (uint8_t)(op->lane / c->shards_max);
 	ret_completion->durability = (enum durability)op->durability;
 	ret_completion->ts = op->ts;
 	ret_completion->number = op->number;
@@ -482,67 +447,102 @@ static void header_write(const struct client_core *c, const struct lane *l, uint
 		.session = l->session,
 		.to_incarnation = l->incarnation,
 		.from = WIRE_NODE_CLIENT,
-		.to = (uint8_t)(lane_index(c, l) / c->shards_max),
+		.to = lane_server(c, l),
 		.shard = (uint16_t)(lane_index(c, l) % c->shards_max),
 	};
 
 	wire_header_encode(payload, &h);
 }
 
-static uint32_t output_open(struct client_core *c, struct lane *l, uint8_t *payload,
-			    uint64_t now_ns)
+static uint32_t output_open(struct client_core *c, struct lane *l, uint8_t *payload)
 {
-	static const uint8_t padding[WIRE_OPEN_BYTES];
+	const struct shard *s = lane_shard(c, l);
+	uint8_t value[WIRE_OPEN_BYTES] = { 0 };
 	struct wire_message m = {
 		.type = WIRE_OPEN,
-		.id = l->nonce,
-		.value = padding,
+		.id = s->client,
+		.value = value,
 		.value_bytes = WIRE_OPEN_BYTES,
 	};
 
+	store_u64(value, s->id_next);
 	wire_message_encode(payload + WIRE_HEADER_BYTES, &m);
+	if (l->first == 0)
+		l->first = s->id_next;
 	l->open_due = false;
-	wheel_arm(&c->wheel, lane_timer(c, l), now_ns + backoff_ns(c, &l->attempts));
+	wheel_arm(&c->wheel, lane_timer(c, l), c->now_ns + backoff_ns(c, &l->attempts));
 	c->counters.opens_sent++;
 	return WIRE_HEADER_BYTES + wire_message_bytes(&m);
 }
 
-static void op_sent(struct client_core *c, struct lane *l, struct op *op, uint64_t now_ns)
+static void id_take(struct client_core *c, struct op *op)
 {
+	struct shard *s = op_shard(c, op);
+
+	op->id = s->id_next++;
+	must_dbg(s->ring[op->id & (SESSION_WINDOW - 1)] == NONE);
+	s->ring[op->id & (SESSION_WINDOW - 1)] = (uint32_t)(op - c->ops);
+}
+
+/* op_sent: the bookkeeping of a request that goes out in lane l. */
+static void op_sent(struct client_core *c, struct lane *l, struct op *op)
+{
+	uint8_t server = lane_server(c, l);
+
 	if (op->state == OP_RESEND) {
 		c->counters.retransmits++;
 	} else {
-		op->id = l->id_next++;
+		id_take(c, op);
 		op->attempts = 0;
-		must_dbg(l->ring[op->id & (SESSION_WINDOW - 1)] == NONE);
-		l->ring[op->id & (SESSION_WINDOW - 1)] = (uint32_t)(op - c->ops);
+		op->home = server;
+		op->silent_ns = op_again_at(c, op, c->config.failover_ns);
 	}
+	if (op->prior && mutant(55)) {
+		op_forget_id(c, op);
+		id_take(c, op);
+	}
+	if (op->prior) {
+		op->attempts = op->attempts < RETRY_BACKOFF_MAX ? op->attempts : RETRY_BACKOFF_MAX;
+		if (server == op->retrier && op->copies < UINT16_MAX)
+			op->copies++;
+	}
+	op->asked |= server_bit(server);
 	op_move(c, op, OP_SENT, op->lane);
-	wheel_arm(&c->wheel, (uint32_t)(op - c->ops),
-		  min_u64(now_ns + backoff_ns(c, &op->attempts), op->deadline_ns));
+	op_arm(c, op, op_again_at(c, op, backoff_ns(c, &op->attempts)));
 	c->counters.requests_sent++;
 }
 
-static uint32_t output_requests(struct client_core *c, struct lane *l, uint8_t *payload,
-				uint64_t now_ns)
+/* patience_ms: what is left until the deadline, rounded up; 0: it has none. */
+static uint16_t patience_ms(const struct client_core *c, const struct op *op)
+{
+	uint64_t left_ns = op->deadline_ns - min_u64(c->now_ns, op->deadline_ns);
+
+	if (op->deadline_ns == UINT64_MAX)
+		return 0;
+	return (uint16_t)max_u64(min_u64((left_ns - (left_ns > 0)) / 1000000 + 1, UINT16_MAX), 1);
+}
+
+static uint32_t output_requests(struct client_core *c, struct lane *l, uint8_t *payload)
 {
 	uint32_t offset = WIRE_HEADER_BYTES;
 
-	while (lane_wants(l)) {
+	while (lane_wants(c, l)) {
 		uint32_t index = l->resend.head != NONE ? l->resend.head : l->waiting.head;
 		struct op *op = &c->ops[index];
 		struct wire_message m = {
 			.type = (enum wire_type)op->type,
+			.patience_ms = patience_ms(c, op),
 			.key_bytes = op->key_bytes,
 			.value_bytes = op->value_bytes,
 			.ts = op->ts,
+			.prior = mutant(52) ? 0 : op->prior,
 			.key = blob(c, op),
 			.value = blob(c, op) + op->key_bytes,
 		};
 
 		if (offset + wire_message_bytes(&m) > FRAME_PAYLOAD_MAX)
 			break;
-		op_sent(c, l, op, now_ns);
+		op_sent(c, l, op);
 		m.id = op->id;
 		wire_message_encode(payload + offset, &m);
 		offset += wire_message_bytes(&m);
@@ -556,20 +556,21 @@ uint32_t client_core_output(struct client_core *c, uint8_t *payload, uint8_t *re
 	struct lane *l;
 	uint32_t bytes;
 
+	c->now_ns = now_ns;
 	do {
 		l = ready_take(c);
 		if (!l)
 			return 0;
-	} while (!lane_wants(l)); /* its operations may have ended meanwhile */
+	} while (!lane_wants(c, l)); /* its operations may have ended meanwhile */
 	header_write(c, l, payload);
 	if (l->state == LANE_OPENING)
-		bytes = output_open(c, l, payload, now_ns);
+		bytes = output_open(c, l, payload);
 	else
-		bytes = output_requests(c, l, payload, now_ns);
+		bytes = output_requests(c, l, payload);
 	wire_seal(payload, bytes);
 	lane_kick(c, l);
 	c->counters.datagrams_sent++;
-	*ret_server = (uint8_t)(lane_index(c, l) / c->shards_max);
+	*ret_server = lane_server(c, l);
 	*ret_shard = (uint16_t)(lane_index(c, l) % c->shards_max);
 	return bytes;
 }
@@ -577,49 +578,39 @@ uint32_t client_core_output(struct client_core *c, uint8_t *payload, uint8_t *re
 /* ---- input ---- */
 
 /*
- * lane_lost: the server does not know the session any more. What was sent may or may not have been
- * applied before: updates end UNKNOWN, reads start over; what was never sent just waits.
+ * lane_lost: the server does not know the session any more. What it was asked may or may not have
+ * been done; what was never sent just waits.
  */
-static void lane_lost(struct client_core *c, struct lane *l)
+static void lane_lost(struct client_core *c, struct lane *l, uint32_t incarnation)
 {
-	uint64_t end = l->id_next;
+	struct shard *s = lane_shard(c, l);
+	uint8_t bit = server_bit(lane_server(c, l));
+	uint32_t was = l->incarnation;
+	uint64_t end = s->id_next;
 
 	c->counters.sessions_lost++;
-	for (uint64_t id = l->id_low; id < end; id++) {
-		uint32_t index = l->ring[id & (SESSION_WINDOW - 1)];
-		struct op *op;
-
-		if (index == NONE)
-			continue;
-		op = &c->ops[index];
-		if (op_is_update(op) && !mutant(50)) {
-			op_give_up(c, op);
-			continue;
-		}
-		op_forget_id(l, op);
-		op_move(c, op, OP_WAITING, op->lane);
-		wheel_arm(&c->wheel, index, op->deadline_ns);
-	}
 	lane_move(c, l, LANE_CLOSED);
+	for (uint64_t id = s->id_low; id < end; id++) {
+		uint32_t index = s->ring[id & (SESSION_WINDOW - 1)];
+
+		if (index != NONE && c->ops[index].id == id && (c->ops[index].asked & bit))
+			retry_lost(c, &c->ops[index], l, was, incarnation);
+	}
 	lane_kick(c, l);
 }
 
-/* lane_refused: the server will not open a session now: nothing was sent, nothing changed. */
+/* lane_refused: the server will not open a session now: nothing was sent in it. */
 static void lane_refused(struct client_core *c, struct lane *l, enum status status)
 {
 	c->counters.opens_refused++;
 	if (status != STATUS_BUSY && status != STATUS_DENIED)
 		status = STATUS_NOT_SERVING;
-	/* Still OPENING, so that op_finish does not open again while the list empties. */
+	/* Still OPENING, so that op_finish does not open again while the lists empty. */
 	l->open_due = false;
-	while (l->waiting.head != NONE) {
-		struct op *op = &c->ops[l->waiting.head];
-
-		op->ts = (struct op_ts){ 0 };
-		op->number = 0;
-		op->value_bytes = 0;
-		op_finish(c, op, status);
-	}
+	while (l->waiting.head != NONE)
+		retry_refused(c, &c->ops[l->waiting.head], status);
+	while (l->resend.head != NONE)
+		retry_refused(c, &c->ops[l->resend.head], status);
 	lane_move(c, l, LANE_CLOSED);
 }
 
@@ -636,24 +627,52 @@ static void shards_learned(struct client_core *c, uint32_t shard_count)
 
 			index = zero->waiting.head;
 			op = &c->ops[index];
-			op_move(c, op, OP_WAITING, op_route(c, server, blob(c, op), op->key_bytes));
+			op_move(c, op, OP_WAITING,
+				server * c->shards_max +
+					shard_of(c, blob(c, op), op->key_bytes));
 			lane_kick(c, &c->lanes[op->lane]);
 		}
 	}
 }
 
+/* heard: the server lives. */
+static void heard(struct client_core *c, struct lane *l)
+{
+	l->heard_ns = c->now_ns;
+	l->shun_ns = 0;
+}
+
+static void lane_opened(struct client_core *c, struct lane *l, uint64_t session,
+			uint32_t incarnation)
+{
+	struct shard *s = lane_shard(c, l);
+	uint64_t first = l->first;
+
+	lane_move(c, l, LANE_OPEN);
+	l->session = session;
+	l->incarnation = l->newest_incarnation = incarnation;
+	l->first = first;
+	if (mutant(53) && s->id_low == s->id_next)
+		s->id_low = s->id_next = 1;
+	l->known_from = s->id_next;
+	heard(c, l);
+	c->counters.sessions_opened++;
+}
+
 static void on_opened(struct client_core *c, struct lane *l, const struct wire_message *m)
 {
+	struct shard *s = lane_shard(c, l);
 	uint64_t session = load_u64(m->value);
 	uint32_t incarnation = load_u32(m->value + 8);
 	uint16_t shards = load_u16(m->value + 12);
 	uint16_t window = load_u16(m->value + 16);
 
-	if (l->state != LANE_OPENING || l->nonce == 0 || m->id != l->nonce) {
+	if (l->state != LANE_OPENING || l->first == 0 || m->id != s->client) {
 		c->counters.drop_open++;
 		return;
 	}
 	if (m->status != STATUS_OK) {
+		heard(c, l);
 		lane_refused(c, l, (enum status)m->status);
 		return;
 	}
@@ -662,11 +681,12 @@ static void on_opened(struct client_core *c, struct lane *l, const struct wire_m
 		c->counters.drop_shape++;
 		return;
 	}
-	lane_move(c, l, LANE_OPEN);
-	l->session = session;
-	l->incarnation = incarnation;
-	l->window = (uint32_t)min_u64(window, SESSION_WINDOW);
-	c->counters.sessions_opened++;
+	if (incarnation < l->newest_incarnation) {
+		c->counters.drop_open++; /* from before its restart */
+		return;
+	}
+	lane_opened(c, l, session, incarnation);
+	s->window = (uint32_t)min_u64(window, s->window);
 	if (!c->shard_count)
 		shards_learned(c, shards);
 	lane_kick(c, l);
@@ -675,36 +695,17 @@ static void on_opened(struct client_core *c, struct lane *l, const struct wire_m
 /* result_fits: whether this request can have this answer. */
 static bool result_fits(const struct op *op, const struct wire_message *m)
 {
-	if (m->status == STATUS_UNKNOWN)
+	if (!op_is_update(op) && (m->status == STATUS_UNKNOWN || m->status == STATUS_WAIT ||
+				  m->status == STATUS_EVICTED))
 		return false;
 	if (op->type == WIRE_INCR && m->status == STATUS_OK)
 		return m->value_bytes == 8;
 	return m->value_bytes == 0 || (op->type == WIRE_GET && m->status == STATUS_OK);
 }
 
-static void on_result(struct client_core *c, struct lane *l, const struct wire_header *h,
-		      const struct wire_message *m)
+static void result_take(struct client_core *c, struct op *op, const struct wire_message *m,
+			uint32_t lane)
 {
-	uint32_t index = l->ring[m->id & (SESSION_WINDOW - 1)];
-	struct op *op;
-
-	if (l->state != LANE_OPEN || h->session != l->session) {
-		c->counters.drop_session++;
-		return;
-	}
-	if (index == NONE || (c->ops[index].id != m->id && !mutant(51))) {
-		c->counters.drop_unmatched++;
-		return;
-	}
-	op = &c->ops[index];
-	if (m->status == STATUS_NO_SESSION || h->to_incarnation != l->incarnation) {
-		lane_lost(c, l);
-		return;
-	}
-	if (!result_fits(op, m)) {
-		c->counters.drop_result++;
-		return;
-	}
 	op->ts = m->ts;
 	op->durability = m->durability;
 	op->number = 0;
@@ -715,8 +716,43 @@ static void on_result(struct client_core *c, struct lane *l, const struct wire_h
 		op->value_bytes = m->value_bytes;
 		memcpy(blob(c, op), m->value, m->value_bytes);
 	}
+	finish_at(c, op, (enum status)m->status, lane);
+}
+
+static void on_result(struct client_core *c, struct lane *l, const struct wire_header *h,
+		      const struct wire_message *m)
+{
+	uint32_t index = lane_shard(c, l)->ring[m->id & (SESSION_WINDOW - 1)];
+	enum status status = (enum status)m->status;
+	struct op *op;
+
+	if (l->state != LANE_OPEN || h->session != l->session) {
+		c->counters.drop_session++;
+		return;
+	}
+	op = index == NONE ? NULL : &c->ops[index];
+	if (!op || (op->id != m->id && !mutant(51)) ||
+	    (op->asked & server_bit(lane_server(c, l))) == 0) {
+		c->counters.drop_unmatched++;
+		return;
+	}
+	if (status == STATUS_NO_SESSION || h->to_incarnation != l->incarnation) {
+		lane_lost(c, l, h->to_incarnation);
+		return;
+	}
+	if (!result_fits(op, m)) {
+		c->counters.drop_result++;
+		return;
+	}
 	c->counters.replies_received++;
-	op_finish(c, op, (enum status)m->status);
+	heard(c, l);
+	if (!retry_result(c, op, lane_server(c, l), &status))
+		return;
+	c->counters.outcomes_evicted += status == STATUS_EVICTED;
+	if (status == STATUS_UNKNOWN)
+		op_give_up(c, op);
+	else
+		result_take(c, op, m, lane_index(c, l));
 }
 
 /* input_lane: the lane a frame belongs to; NULL: dropped and counted. */
@@ -750,7 +786,7 @@ void client_core_input(struct client_core *c, uint8_t server, const uint8_t *pay
 	enum wire_verdict verdict = wire_header_decode(payload, bytes, &h);
 	struct lane *l;
 
-	(void)now_ns; /* nothing here depends on time yet */
+	c->now_ns = now_ns;
 	c->counters.datagrams_received++;
 	if (verdict != WIRE_OK) {
 		c->counters.drop_wire[verdict]++;
@@ -777,24 +813,21 @@ void client_core_input(struct client_core *c, uint8_t server, const uint8_t *pay
 
 /* ---- time ---- */
 
-static void op_timer(struct client_core *c, struct op *op, uint64_t now_ns)
+static void op_timer(struct client_core *c, struct op *op)
 {
 	must_dbg(op->state != OP_FREE && op->state != OP_DONE);
-	if (now_ns >= op->deadline_ns) {
+	if (c->now_ns >= op->deadline_ns) {
 		c->counters.timeouts++;
 		op_give_up(c, op);
-		return;
+	} else {
+		retry_timer(c, op);
 	}
-	must(op->state == OP_SENT);
-	op_move(c, op, OP_RESEND, op->lane);
-	wheel_arm(&c->wheel, (uint32_t)(op - c->ops), op->deadline_ns);
-	lane_kick(c, &c->lanes[op->lane]);
 }
 
 static void lane_timer_due(struct client_core *c, struct lane *l)
 {
 	must(l->state == LANE_OPENING);
-	if (l->waiting.head == NONE) {
+	if (l->waiting.head == NONE && l->resend.head == NONE) {
 		lane_move(c, l, LANE_CLOSED);
 		return;
 	}
@@ -806,10 +839,11 @@ void client_core_tick(struct client_core *c, uint64_t now_ns)
 {
 	uint32_t timer;
 
+	c->now_ns = now_ns;
 	wheel_collect(&c->wheel, now_ns);
 	while ((timer = wheel_take(&c->wheel)) != WHEEL_NONE) {
 		if (timer < c->config.ops_max)
-			op_timer(c, &c->ops[timer], now_ns);
+			op_timer(c, &c->ops[timer]);
 		else
 			lane_timer_due(c, &c->lanes[timer - c->config.ops_max]);
 	}

@@ -5,13 +5,20 @@
  * virtual time. One thread owns a core. No clock, no system call, no allocation after init.
  *
  * One session per (server, shard), opened on first use and again when a server says NO_SESSION or
- * shows another incarnation. Operations waiting to go to one (server, shard) share datagrams.
+ * shows another incarnation. Operations waiting to go to one (server, shard) share datagrams. For
+ * every shard the core has one number of its own and one sequence of request ids, the same at all
+ * servers.
  *
- * Outcomes are honest (S-UNKNOWN): an update that may have reached a server and got no answer
- * before its deadline, or whose session died, ends as STATUS_UNKNOWN, and is never sent under
- * another session. Reads are simply sent again. Resending within a session is safe: the server
- * remembers request ids. A read without an answer, and an update that was never sent, end at their
- * deadline as STATUS_NOT_SERVING: nothing changed. STATUS_NO_SESSION is never an outcome.
+ * Every update takes effect at most once (S-ONCE, H22). A server remembers request ids, so that
+ * resending is safe; and with failover_ns an update without an answer, or whose server restarted,
+ * is asked for again, elsewhere or there, as the same request: retry.c has the rules.
+ *
+ * Outcomes are honest (S-UNKNOWN): an update that may have reached a server and whose fate is open
+ * at its deadline ends as STATUS_UNKNOWN; one that was sent before and that the servers have
+ * forgotten as STATUS_EVICTED: it may or may not have been applied. Without failover_ns an update
+ * also ends as UNKNOWN when its session is lost. A read without an answer, and an update that
+ * certainly was not executed, end at their deadline as STATUS_NOT_SERVING: nothing changed.
+ * STATUS_NO_SESSION and STATUS_WAIT are never outcomes.
  */
 #ifndef CAIRN_DATAPLANE_CLIENT_CORE_H
 #define CAIRN_DATAPLANE_CLIENT_CORE_H
@@ -30,7 +37,8 @@ struct client_core;
 #define CLIENT_COUNTERS(X)                                                                         \
 	X(datagrams_sent) X(datagrams_received) X(requests_sent) X(replies_received)               \
 	X(retransmits) X(opens_sent) X(sessions_opened) X(sessions_lost) X(opens_refused)          \
-	X(timeouts) X(outcomes_unknown)                                                            \
+	X(timeouts) X(outcomes_unknown) X(outcomes_evicted)                                        \
+	X(retries)	  /* updates asked for again, elsewhere or after a restart */              \
 	X(drop_kind)	  /* not a reply */                                                        \
 	X(drop_server)	  /* the sender is not the node this server number stands for */           \
 	X(drop_cluster)	  /* another cluster id */                                                 \
@@ -49,24 +57,29 @@ struct client_counters {
 };
 
 struct client_core_config {
-	uint64_t seed;		/* nonces of sessions: must differ between clients */
+	uint64_t seed;		/* of the client's numbers: must differ between clients */
 	uint64_t cluster;	/* cluster id; 0: learn it from the first OPENED */
 	uint64_t retransmit_ns;	/* first resend of a request; doubles, up to 16 times it */
 	uint64_t timeout_ns;	/* default deadline of an operation */
+	uint64_t failover_ns;	/* a server silent for this long: ask another one; 0: never */
 	uint32_t ops_max;	/* operations open at once, 1..CLIENT_OPS_MAX */
 	uint32_t server_count;	/* 1..CLIENT_SERVERS_MAX; server i is node i */
 	uint32_t shard_count;	/* of the cluster; 0: learn it from the first OPENED */
+	uint8_t servers_unused; /* bitmap: servers that no operation may go to by itself */
 };
 
 /* One operation. key and value are copied by submit. */
 struct client_op {
-	enum wire_type type;	/* WIRE_GET .. WIRE_INCR */
+	enum wire_type type;	/* WIRE_GET .. WIRE_CASV */
 	uint8_t server;		/* which server coordinates it: the node's number */
+	bool any;		/* or another one, if failover_ns allows */
 	const uint8_t *key;
 	uint32_t key_bytes;
 	const uint8_t *value;
 	uint32_t value_bytes;
-	struct op_ts expected;	/* CAS */
+	struct op_ts expected;	/* CAS; {0,0}: the key must not exist */
+	const uint8_t *compare; /* CASV: the value the key must have */
+	uint32_t compare_bytes;
 	int64_t delta;		/* INCR */
 	uint64_t timeout_ns;	/* 0: the default */
 	uint64_t tag;		/* the caller's, comes back in the completion */
@@ -76,6 +89,7 @@ struct client_completion {
 	uint64_t tag;
 	enum status status;
 	enum durability durability;
+	uint8_t server;		/* that answered, or was asked last */
 	struct op_ts ts;	/* the key's version; {0,0} when nothing is known */
 	int64_t number;		/* INCR: the new value */
 	uint32_t value_bytes;	/* GET */
@@ -92,7 +106,8 @@ struct client_core *client_core_init(void *mem, const struct client_core_config 
 /*
  * client_core_submit: takes an operation. STATUS_OK: accepted, a completion will come;
  * STATUS_BUSY: ops_max are open; STATUS_TOO_LARGE; STATUS_BAD_REQUEST (empty key, no such server,
- * not an operation). value is looked at for PUT and CAS only.
+ * not an operation). value is looked at for PUT, CAS and CASV only; TOO_LARGE is also a CASV whose
+ * two values together are over the limit of one.
  */
 enum status client_core_submit(struct client_core *c, const struct client_op *op,
 			       uint64_t now_ns);

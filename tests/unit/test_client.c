@@ -111,6 +111,9 @@ static enum status update(struct record *e, const struct wire_message *m, uint8_
 		return STATUS_NOT_FOUND;
 	if (m->type == WIRE_CAS && m->ts.version != (e->exists ? e->version : 0))
 		return STATUS_CONFLICT;
+	if (m->type == WIRE_CASV && (!e->exists || e->value_bytes != m->ts.version ||
+				     memcmp(e->value, m->value, e->value_bytes) != 0))
+		return STATUS_CONFLICT;
 	if (m->type == WIRE_INCR) {
 		int64_t sum = (int64_t)load_u64(m->value) +
 			      (e->exists ? atoll((char *)e->value) : 0);
@@ -119,8 +122,10 @@ static enum status update(struct record *e, const struct wire_message *m, uint8_
 		snprintf((char *)e->value, sizeof(e->value), "%lld", (long long)sum);
 		e->value_bytes = (uint32_t)strlen((char *)e->value);
 	} else {
-		memcpy(e->value, m->value, m->value_bytes);
-		e->value_bytes = m->value_bytes;
+		uint32_t compare_bytes = m->type == WIRE_CASV ? (uint32_t)m->ts.version : 0;
+
+		e->value_bytes = m->value_bytes - compare_bytes;
+		memcpy(e->value, m->value + compare_bytes, e->value_bytes);
 	}
 	e->exists = m->type != WIRE_DEL;
 	e->version += 2;
@@ -285,6 +290,12 @@ static void test_submit_refuses(void **state)
 	op.server = 1;
 	assert_int_equal(cairn_submit(c, &op), CAIRN_BAD_REQUEST);
 	op.server = 0;
+	op.kind = CAIRN_CAS_VALUE;
+	op.value.bytes = op.compare.bytes = CAIRN_VALUE_BYTES_MAX / 2 + 1;
+	op.value.data = op.compare.data = big;
+	assert_int_equal(cairn_submit(c, &op), CAIRN_TOO_LARGE);
+	op.compare.bytes = SIZE_MAX;
+	assert_int_equal(cairn_submit(c, &op), CAIRN_TOO_LARGE);
 	op.kind = (enum cairn_kind)9;
 	assert_int_equal(cairn_submit(c, &op), CAIRN_BAD_REQUEST);
 	op.kind = CAIRN_GET;
@@ -295,7 +306,7 @@ static void test_submit_refuses(void **state)
 	close(s.fd);
 }
 
-/* A read at any server is passed on; an update stays where it was submitted. */
+/* What may go to any server is passed on when one cannot serve. */
 static void test_any_server(void **state)
 {
 	struct cairn_op op = { .kind = CAIRN_GET, .server = CAIRN_ANY_SERVER,
@@ -325,15 +336,21 @@ static void test_any_server(void **state)
 	assert_int_equal(r.server, 1);
 	s[2].not_serving = true;
 	op.server = CAIRN_ANY_SERVER;
-	cairn_submit(c, &op);
-	run(c, s, 3, &r, 1);
-	assert_int_equal(r.status, CAIRN_NOT_SERVING);
-	assert_int_equal(r.server, 2);
-	op.kind = CAIRN_GET;
 	cairn_submit(c, &op); /* nobody serves: asked everywhere, once */
 	run(c, s, 3, &r, 1);
 	assert_int_equal(r.status, CAIRN_NOT_SERVING);
-	assert_int_equal(s[0].requests + s[1].requests + s[2].requests, 9);
+	assert_int_equal(s[0].requests + s[1].requests + s[2].requests, 8);
+	op.kind = CAIRN_GET;
+	cairn_submit(c, &op);
+	run(c, s, 3, &r, 1);
+	assert_int_equal(r.status, CAIRN_NOT_SERVING);
+	assert_int_equal(s[0].requests + s[1].requests + s[2].requests, 11);
+	s[0].not_serving = false;
+	op.kind = CAIRN_PUT;
+	cairn_submit(c, &op); /* what was refused everywhere may be tried again */
+	run(c, s, 3, &r, 1);
+	assert_int_equal(r.status, CAIRN_OK);
+	assert_int_equal(r.server, 0);
 	cairn_close(c);
 	for (uint32_t i = 0; i < 3; i++)
 		close(s[i].fd);
@@ -459,6 +476,16 @@ static void test_blocking(void **state)
 	first = r.version;
 	assert_int_equal(cairn_cas(c, cairn_text("k"), none, cairn_text("2"), &r), CAIRN_CONFLICT);
 	assert_int_equal(cairn_version_compare(r.version, first), 0);
+	assert_int_equal(cairn_put_if_absent(c, cairn_text("k"), cairn_text("2"), &r),
+			 CAIRN_CONFLICT);
+	assert_int_equal(cairn_put_if_absent(c, cairn_text("k2"), cairn_text("2"), &r), CAIRN_OK);
+	assert_int_equal(cairn_cas_value(c, cairn_text("k2"), cairn_text("1"), cairn_text("x"), &r),
+			 CAIRN_CONFLICT);
+	assert_int_equal(cairn_cas_value(c, cairn_text("k2"), cairn_text("2"), cairn_text("345"),
+					 &r), CAIRN_OK);
+	assert_int_equal(cairn_get(c, cairn_text("k2"), &r), CAIRN_OK);
+	assert_int_equal(r.value_bytes, 3);
+	assert_memory_equal(r.value, "345", 3);
 	assert_int_equal(cairn_submit(c, &op), CAIRN_OK);
 	assert_int_equal(cairn_put(c, cairn_text("k"), cairn_text("41"), &r), CAIRN_OK);
 	assert_int_equal(r.durability, CAIRN_DURABILITY_ALL);
@@ -548,6 +575,7 @@ static void test_text(void **state)
 	assert_int_equal(cairn_version_parse("18446744073709551615.255.16777215", &v), 0);
 	assert_string_equal(cairn_version_print(v, text), "18446744073709551615.255.16777215");
 	assert_string_equal(cairn_status_name(CAIRN_UNKNOWN), "UNKNOWN");
+	assert_string_equal(cairn_status_name(CAIRN_EVICTED), "EVICTED");
 	assert_string_equal(cairn_status_name((enum cairn_status)99), "INVALID");
 }
 

@@ -1,208 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client core against a scripted server made of wire.h: no sockets, no clock. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/client_rig.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "dataplane/client/core.h"
 #include "dataplane/client/wheel.h"
 #include "replication/slot.h"
-
-#define CLUSTER 0xc1u
-#define RETRANSMIT 1000u
-#define TIMEOUT 100000u
-#define SERVERS 3u
-#define SEEN_MAX 64u
-
-#ifdef CAIRN_MUTANTS
-int mutant_active __attribute__((weak)); /* the mutant rig brings its own */
-#endif
-
-/* rig: a core, the time, and what the server side has seen last. */
-struct rig {
-	void *mem;
-	struct client_core *core;
-	uint64_t now_ns;
-	uint64_t session;     /* next session to give */
-	uint32_t incarnation;
-	uint16_t shards;
-	uint16_t window;
-	/* the last datagram the core sent */
-	uint8_t server;
-	uint16_t shard;
-	uint32_t bytes;
-	struct wire_header header;
-	uint32_t count;
-	struct wire_message seen[SEEN_MAX];
-	uint8_t payload[FRAME_PAYLOAD_MAX];
-};
-
-static void rig_make(struct rig *r, uint32_t ops_max, uint32_t shard_count)
-{
-	struct client_core_config config = {
-		.seed = 7, .retransmit_ns = RETRANSMIT, .timeout_ns = TIMEOUT, .ops_max = ops_max,
-		.server_count = SERVERS, .shard_count = shard_count,
-	};
-
-	memset(r, 0, sizeof(*r));
-	r->mem = malloc(client_core_size(&config));
-	assert_non_null(r->mem);
-	memset(r->mem, 0xa5, client_core_size(&config));
-	r->core = client_core_init(r->mem, &config);
-	r->now_ns = 5000000000ull;
-	r->session = 100;
-	r->incarnation = 3;
-	r->shards = (uint16_t)(shard_count ? shard_count : 1);
-	r->window = SESSION_WINDOW;
-}
 
 static int setup(void **state)
 {
 	struct rig *r = malloc(sizeof(*r));
 
-	rig_make(r, 1024, 1);
+	rig_make(r, 1024, 1, 0);
 	*state = r;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	free(r->mem);
-	free(r);
-	return 0;
-}
-
-/* pull: the next datagram, decoded as a server would; false: there is none. */
-static bool pull(struct rig *r)
-{
-	uint32_t offset = WIRE_HEADER_BYTES;
-
-	r->count = 0;
-	r->bytes = client_core_output(r->core, r->payload, &r->server, &r->shard, r->now_ns);
-	if (r->bytes == 0)
-		return false;
-	assert_int_equal(wire_header_decode(r->payload, r->bytes, &r->header), WIRE_OK);
-	assert_int_equal(r->header.kind, WIRE_REQUEST);
-	assert_int_equal(r->header.to, r->server);
-	assert_int_equal(r->header.shard, r->shard);
-	while (offset < r->bytes) {
-		assert_true(r->count < SEEN_MAX);
-		assert_int_equal(wire_message_decode(r->payload, r->bytes, WIRE_REQUEST, &offset,
-						     &r->seen[r->count++]), WIRE_OK);
-	}
-	return true;
-}
-
-static struct wire_header reply_header(const struct rig *r, uint64_t session)
-{
-	return (struct wire_header){
-		.kind = WIRE_REPLY, .cluster = CLUSTER, .session = session,
-		.to_incarnation = r->incarnation, .from = r->server, .to = WIRE_NODE_CLIENT,
-		.shard = r->shard,
-	};
-}
-
-static uint32_t frame_make(uint8_t *out, const struct wire_header *h, const struct wire_message *m)
-{
-	wire_header_encode(out, h);
-	wire_message_encode(out + WIRE_HEADER_BYTES, m);
-	wire_seal(out, WIRE_HEADER_BYTES + wire_message_bytes(m));
-	return WIRE_HEADER_BYTES + wire_message_bytes(m);
-}
-
-static void push(struct rig *r, const struct wire_header *h, const struct wire_message *m)
-{
-	uint8_t frame[FRAME_PAYLOAD_MAX];
-	uint32_t bytes = frame_make(frame, h, m);
-
-	client_core_input(r->core, h->from, frame, bytes, r->now_ns);
-}
-
-static struct wire_message opened(const struct rig *r, uint8_t value[WIRE_OPEN_BYTES],
-				  uint64_t nonce)
-{
-	memset(value, 0, WIRE_OPEN_BYTES);
-	store_u64(value, r->session);
-	store_u32(value + 8, r->incarnation);
-	store_u16(value + 12, r->shards);
-	value[14] = SERVERS;
-	value[15] = r->server;
-	store_u16(value + 16, r->window);
-	return (struct wire_message){ .type = WIRE_OPENED, .id = nonce, .value = value,
-				      .value_bytes = WIRE_OPEN_BYTES };
-}
-
-/* answer_open: pulls an OPEN and grants it session r->session. */
-static void answer_open(struct rig *r)
-{
-	uint8_t value[WIRE_OPEN_BYTES];
-	struct wire_header h;
-	struct wire_message m;
-
-	assert_true(pull(r));
-	assert_int_equal(r->count, 1);
-	assert_int_equal(r->seen[0].type, WIRE_OPEN);
-	assert_int_equal(r->seen[0].value_bytes, WIRE_OPEN_BYTES);
-	assert_int_equal(r->header.session, 0);
-	assert_int_equal(r->header.to_incarnation, 0);
-	h = reply_header(r, r->session);
-	m = opened(r, value, r->seen[0].id);
-	push(r, &h, &m);
-}
-
-static void answer(struct rig *r, uint64_t session, uint64_t id, enum status status)
-{
-	struct wire_header h = reply_header(r, session);
-	struct wire_message m = { .type = WIRE_RESULT, .id = id, .status = (uint8_t)status,
-				  .durability = DURABILITY_ALL, .ts = { 18, writer_make(2, 3) } };
-
-	push(r, &h, &m);
-}
-
-static enum status submit(struct rig *r, enum wire_type type, const char *key, uint64_t tag)
-{
-	struct client_op op = {
-		.type = type, .key = (const uint8_t *)key, .key_bytes = (uint32_t)strlen(key),
-		.value = (const uint8_t *)"value", .value_bytes = 5, .tag = tag, .delta = -4,
-		.expected = { 9, 1 },
-	};
-
-	return client_core_submit(r->core, &op, r->now_ns);
-}
-
-static struct client_completion expect(struct rig *r, uint64_t tag, enum status status)
-{
-	struct client_completion done;
-
-	assert_true(client_core_complete(r->core, &done));
-	assert_int_equal(done.tag, tag);
-	assert_string_equal(status_name(done.status), status_name(status));
-	return done;
-}
-
-static void expect_none(struct rig *r)
-{
-	struct client_completion done;
-
-	assert_false(client_core_complete(r->core, &done));
-}
-
-static void tick(struct rig *r, uint64_t later_ns)
-{
-	r->now_ns += later_ns;
-	client_core_tick(r->core, r->now_ns);
-}
-
-static const struct client_counters *counters(const struct rig *r)
-{
-	return client_core_counters(r->core);
 }
 
 static void test_open_then_put(void **state)
@@ -244,9 +56,17 @@ static void test_fields_of_each_type(void **state)
 	submit(r, WIRE_CAS, "cas", 2);
 	submit(r, WIRE_INCR, "incr", 3);
 	submit(r, WIRE_DEL, "del", 4);
+	submit(r, WIRE_CASV, "casv", 5);
 	answer_open(r);
 	assert_true(pull(r));
-	assert_int_equal(r->count, 4);
+	assert_int_equal(r->count, 5);
+	assert_int_equal(r->seen[4].ts.version, 3);
+	assert_int_equal(r->seen[4].value_bytes, 8);
+	assert_memory_equal(r->seen[4].value, "oldvalue", 8);
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_int_equal(r->seen[i].prior, 0);
+		assert_int_equal(r->seen[i].patience_ms, 1);
+	}
 	assert_int_equal(r->seen[0].value_bytes, 0);
 	assert_int_equal(r->seen[1].ts.version, 9);
 	assert_int_equal(r->seen[1].ts.writer, 1);
@@ -274,10 +94,17 @@ static void test_fields_of_each_type(void **state)
 	assert_int_equal(done.value_bytes, 0);
 	answer(r, 100, 2, STATUS_CONFLICT);
 	expect(r, 2, STATUS_CONFLICT);
-	answer(r, 100, 4, STATUS_UNKNOWN); /* no node says that */
-	expect_none(r);
 	answer(r, 100, 4, STATUS_NOT_FOUND);
 	expect(r, 4, STATUS_NOT_FOUND);
+	answer(r, 100, 5, STATUS_CONFLICT);
+	expect(r, 5, STATUS_CONFLICT);
+	submit(r, WIRE_GET, "get", 6);
+	assert_true(pull(r));
+	answer(r, 100, 6, STATUS_UNKNOWN); /* a read cannot have these */
+	answer(r, 100, 6, STATUS_WAIT);
+	answer(r, 100, 6, STATUS_EVICTED);
+	assert_int_equal(counters(r)->drop_result, 5);
+	expect_none(r);
 }
 
 static void test_batching(void **state)
@@ -304,7 +131,8 @@ static void test_batching(void **state)
 	client_core_submit(r->core, &op, r->now_ns);
 	assert_true(pull(r));
 	assert_int_equal(r->count, 1);
-	assert_int_equal(r->bytes, FRAME_PAYLOAD_MAX);
+	assert_int_equal(r->bytes, WIRE_HEADER_BYTES + WIRE_MESSAGE_BYTES + KEY_BYTES_MAX +
+					   VALUE_BYTES_MAX);
 	assert_true(pull(r));
 	assert_false(pull(r));
 }
@@ -328,7 +156,14 @@ static void test_submit_refuses(void **state)
 	op.server = 0;
 	op.type = WIRE_OPEN;
 	assert_int_equal(client_core_submit(r->core, &op, 0), STATUS_BAD_REQUEST);
-	for (uint32_t i = 0; i < 1024; i++)
+	op.type = WIRE_CASV;
+	op.compare = op.value = big;
+	op.compare_bytes = VALUE_BYTES_MAX - 8;
+	op.value_bytes = 9;
+	assert_int_equal(client_core_submit(r->core, &op, 0), STATUS_TOO_LARGE);
+	op.value_bytes = 8;
+	assert_int_equal(client_core_submit(r->core, &op, 0), STATUS_OK);
+	for (uint32_t i = 1; i < 1024; i++)
 		assert_int_equal(submit(r, WIRE_GET, "k", i), STATUS_OK);
 	assert_int_equal(submit(r, WIRE_GET, "k", 0), STATUS_BUSY);
 }
@@ -473,7 +308,7 @@ static void test_replies_of_others_ignored(void **state)
 	assert_int_equal(counters(r)->sessions_lost, 0);
 }
 
-/* S-UNKNOWN. Mutant 50 sends the lost update again. */
+/* S-UNKNOWN, without retries. Mutant 50 sends the lost update again, as a new one. */
 static void test_session_lost(void **state)
 {
 	struct rig *r = *state;
@@ -496,13 +331,14 @@ static void test_session_lost(void **state)
 	assert_int_equal(r->header.session, 200);
 	assert_int_equal(r->header.to_incarnation, 4);
 	assert_int_equal(r->count, 2);
-	assert_int_equal(r->seen[0].type, WIRE_PUT);
-	assert_memory_equal(r->seen[0].key, "d", 1);
-	assert_int_equal(r->seen[0].id, 1);
-	assert_int_equal(r->seen[1].type, WIRE_GET);
-	answer(r, 100, 1, STATUS_OK); /* of the old life */
+	assert_int_equal(r->seen[0].type, WIRE_GET); /* keeps its id */
+	assert_int_equal(r->seen[0].id, 2);
+	assert_int_equal(r->seen[1].type, WIRE_PUT);
+	assert_memory_equal(r->seen[1].key, "d", 1);
+	assert_int_equal(r->seen[1].id, 4); /* ids go on, whatever the session */
+	answer(r, 100, 4, STATUS_OK); /* of the old life */
 	expect_none(r);
-	answer(r, 200, 1, STATUS_OK);
+	answer(r, 200, 4, STATUS_OK);
 	expect(r, 4, STATUS_OK);
 	answer(r, 200, 2, STATUS_OK);
 	expect(r, 2, STATUS_OK);
@@ -596,7 +432,7 @@ static void test_shards_learned(void **state)
 	uint32_t total = 0;
 
 	free(r->mem);
-	rig_make(r, 256, 0);
+	rig_make(r, 256, 0, 0);
 	r->shards = 4;
 	for (uint32_t i = 0; i < 64; i++) {
 		snprintf(key, sizeof(key), "key-%u", i);
@@ -632,16 +468,16 @@ static void test_shards_learned(void **state)
 static void test_wire_example(void **state)
 {
 	static const uint8_t example[] = {
-		0x43, 0x4e, 0x01, 0x02, 0x52, 0x57, 0x6b, 0x8e, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
+		0x43, 0x4e, 0x02, 0x02, 0x11, 0xde, 0x4b, 0x24, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
 		0x22, 0x11, 0x01, 0x00, 0xf6, 0xe5, 0xd4, 0xc3, 0xb2, 0xa1, 0x03, 0x00, 0x00, 0x00,
-		0xff, 0x02, 0x01, 0x00, 0x12, 0x00, 0x05, 0x00, 0x07, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0xff, 0x02, 0x01, 0x00, 0x12, 0x00, 0x05, 0x00, 0x07, 0x00, 0x88, 0x13, 0x00, 0x00,
 		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 		0x07, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x73, 0x6c, 0x61, 0x74, 0x65, 0x67,
 		0x72, 0x61, 0x6e, 0x69, 0x74, 0x65,
 	};
 	struct client_core_config config = {
 		.seed = 1, .cluster = 0x1122334455667788ull, .retransmit_ns = RETRANSMIT,
-		.timeout_ns = TIMEOUT, .ops_max = 8, .server_count = 3, .shard_count = 2,
+		.timeout_ns = 5000000000, .ops_max = 8, .server_count = 3, .shard_count = 2,
 	};
 	struct client_op op = { .type = WIRE_PUT, .server = 2, .key = (const uint8_t *)"slate",
 				.key_bytes = 5, .value = (const uint8_t *)"granite",
@@ -670,14 +506,6 @@ static void test_wire_example(void **state)
 	memmove(r->payload + 32, r->payload + r->bytes - 44, 44);
 	wire_seal(r->payload, sizeof(example));
 	assert_memory_equal(r->payload, example, sizeof(example));
-}
-
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
 }
 
 static void test_malformed(void **state)
@@ -813,7 +641,7 @@ static void test_wheel(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_open_then_put),
 		TEST(test_fields_of_each_type),
