@@ -270,7 +270,7 @@ static void set_value(struct entry *e, const uint8_t *value, uint16_t value_byte
 static void start_write(struct replica *r, struct entry *e, struct op *op, const uint8_t *value,
 			struct actions *a)
 {
-	uint8_t rmw = op->retry ? ENTRY_RMW : 0;
+	uint8_t rmw = op->retry && !mutant(92) ? ENTRY_RMW : 0;
 
 	origin_settle(r, e, true, entry_ts(e));
 	if (op->type == WIRE_DEL)
@@ -288,9 +288,9 @@ static bool matches(const struct entry *e, const struct op *op, const uint8_t *v
 {
 	if (op->type == WIRE_CASV)
 		return entry_exists(e) && e->value_bytes == op->expected.version &&
-		       memcmp(entry_value(e), value, e->value_bytes) == 0;
+		       (mutant(87) || memcmp(entry_value(e), value, e->value_bytes) == 0);
 	if (op->expected.writer == 0)
-		return !entry_exists(e);
+		return mutant(94) ? e->version == 0 : !entry_exists(e);
 	return op_ts_compare(entry_ts(e), op->expected) == 0;
 }
 
@@ -366,7 +366,7 @@ static enum status obstacle(struct replica *r, const struct op *op)
 		return STATUS_NOT_SERVING;
 	if (r->space == SPACE_FULL)
 		return STATUS_NO_SPACE;
-	if (op->expires_ns != 0 && r->now_ns >= op->expires_ns) {
+	if (op->expires_ns != 0 && r->now_ns >= op->expires_ns && !mutant(88)) {
 		r->counters.expired++; /* nobody waits for it: let the next one go */
 		return STATUS_BUSY;
 	}
@@ -686,7 +686,7 @@ void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a)
 	if (mutant(4))
 		same = e != NULL;
 	/* VAL before its INV (CC-1), for another update, or for a key already Valid: no effect. */
-	if (!same || e->state == HERMES_VALID) {
+	if (!same || e->state == HERMES_VALID || (mutant(85) && e->state == HERMES_WRITE)) {
 		r->counters.val_ignored++;
 		return;
 	}
@@ -704,7 +704,7 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 	struct entry *e = ev->entry;
 	struct op_ts base = { m->ts.version - (m->flags & WIRE_RMW ? 1 : 2), m->prior };
 
-	if (m->prior == 0 || e->state == HERMES_VALID || e->version != base.version)
+	if (m->prior == 0 || e->state == HERMES_VALID || e->version != base.version || mutant(83))
 		return false;
 	if (e->writer != base.writer && !mutant(24))
 		return false;
@@ -838,6 +838,8 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	}
 	if (order == 0) {
 		must(same_update(e, m));
+		if (mutant(84) && e->state == HERMES_VALID)
+			hermes_move(e, HERMES_INVALID);
 		/*
 		 * A duplicate, or somebody replays it: acknowledge, change nothing (CC-3, CC-4).
 		 * Except for our own RMW under way: while we say nothing, only we can commit it,
@@ -881,7 +883,8 @@ void hermes_on_epoch(struct replica *r, struct op *op)
 void hermes_dismiss(struct replica *r, struct op *op, struct actions *a)
 {
 	struct entry *e = op->entry;
-	bool open = op->tried.version != 0 || op->retry; /* it may take, or have taken, effect */
+	/* It may take, or have taken, effect. */
+	bool open = (op->tried.version != 0 || op->retry) && !mutant(97);
 
 	/* All ops of the key go, in this step or the next: its queue is empty from here on. */
 	if (e->op == op_index(r, op)) {
@@ -920,6 +923,10 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 	}
 	case HERMES_INVALID:
 	case HERMES_TRANS:
+		if (mutant(81)) {
+			await_valid(r, e, op);
+			return;
+		}
 		/* Nobody validated it in time: finish it, same ts, value, flags (CC-1, CC-2). */
 		r->counters.replays++;
 		if (mutant(17))

@@ -183,7 +183,8 @@ void join_on_copied(struct replica *r, const struct event *ev, struct actions *a
 	if (!j->active || j->reset || ev->header->from != j->donor || m->id >> 32 != j->chunk ||
 	    expected > WALK_MAX)
 		return;
-	r->floor = max_u64(r->floor, load_u64(m->value));
+	if (!mutant(91))
+		r->floor = max_u64(r->floor, load_u64(m->value));
 	j->expected = expected;
 	j->next = (uint32_t)m->id;
 	j->complete = m->value[12] != 0;
@@ -196,7 +197,7 @@ bool replica_joined(const struct replica *r)
 
 	if (mutant(27))
 		return r->write_set != 0;
-	return j->done && j->persist_seq <= r->durable_seq;
+	return j->done && (j->persist_seq <= r->durable_seq || mutant(90));
 }
 
 /* ---- donor ----------------------------------------------------------------------------------- */

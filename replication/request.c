@@ -99,7 +99,7 @@ static void resend(struct replica *r, const struct session *s, const struct sess
 		.ts = stands ? o->ts : (struct op_ts){ 0, 0 }, .id = o->request,
 	};
 
-	if (o->has_number) {
+	if (o->has_number && !mutant(93)) {
 		m.value = (const uint8_t *)&o->number;
 		m.value_bytes = 8;
 	}
@@ -122,7 +122,7 @@ static enum status refusal(const struct replica *r, const struct event *ev)
 	if (replica_peers_heard(r) < (uint32_t)__builtin_popcount(replica_others(r)))
 		return STATUS_NOT_SERVING;
 	for (uint8_t n = 0; n < r->config.node_count; n++)
-		if ((r->write_set & replica_bit(n)) && r->peers[n].space > space)
+		if ((r->write_set & replica_bit(n)) && r->peers[n].space > space && !mutant(95))
 			space = r->peers[n].space;
 	if (space == SPACE_FULL || (space == SPACE_LOW && type != WIRE_DEL))
 		return STATUS_NO_SPACE;

@@ -81,7 +81,7 @@ void view_install(struct replica *r, const struct view *v)
 	must(!(member && missed));
 	r->counters.views_installed++;
 	r->view = *v;
-	r->write_set = in || mutant(38) ? view_write_set(v) : 0;
+	r->write_set = (in || mutant(38) ? view_write_set(v) : 0) | (mutant(82) ? r->write_set : 0);
 	if (r->member && !member && !mutant(38))
 		r->dismiss_next = 0;
 	r->member = member || (r->member && mutant(38));

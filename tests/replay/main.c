@@ -5,12 +5,30 @@
  * comments; lines that start with two blanks are the expected output of the command above them.
  * Every script runs twice: the same events must give the same actions, to the byte.
  *
+ * Before anything else (else: three nodes, a static cluster):
+ *   nodes N, option views|o3|sessions=N|walk=N      walk: entries in one chunk of a bulk copy
+ * Requests of client x, by default the one named like its node:
+ *   put|get|del|cas|casv|incr NODE KEY [VALUE | VERSION VALUE | EXPECTED VALUE | DELTA]
+ *     [as CLIENT] [within MS]     within: the client's patience
+ *   retry NODE CLIENT             its newest request, sent there now
+ *   again NODE                    the newest request that arrived there arrives once more
+ * Messages (TYPE: INV, ...; EPOCH: of the frame):
+ *   deliver|drop|double X->Y [TYPE] [@EPOCH]        the oldest (double: delivered, and stays)
+ *   old X->Y [TYPE] [@EPOCH]      the oldest that was delivered or dropped comes again
+ *   flow [NODES]                  everything is delivered and durable, until all is quiet
  *   link                          HELLOs are exchanged
- *   put|get|del|cas|incr NODE KEY [VALUE | VERSION VALUE | DELTA]
- *   again NODE                    its newest request arrives once more
- *   deliver|drop|double X->Y [TYPE]   the oldest message (double: delivered, and stays)
- *   flow                          everything is delivered and durable, until all is quiet
- *   durable NODE, tick MS, restart NODE, show KEY, queues
+ * Nodes (NODES: letters, as in abc):
+ *   durable|crash|restart|amnesia|fail|joined NODES, tick MS, stall NODE MS
+ *   space NODES 0|1|2             room as in enum space; HELLOs carry it
+ *   plant NODES KEY VERSION VALUE   a log record of an earlier life, for the next restart
+ *   collect NODES KEY             forget its tombstone
+ * Views (option views):
+ *   view EPOCH [members=NODES] [shadows=NODES] [recovered=NODES]
+ *   install NODES EPOCH, lease NODES EPOCH MS|off
+ * Looking: show KEY, queues
+ *
+ * A comment line "# kills N..." names the mutants of tests/mutants.h that must make the script
+ * fail; tests/sim/mutants.py sees to it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +36,7 @@
 #include "tests/replay/world.h"
 
 #define LINE_MAX_BYTES 512u
+#define MS 1000000ull
 
 #ifdef CAIRN_MUTANTS
 int mutant_active;
@@ -32,7 +51,7 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 
 struct words {
 	uint32_t count;
-	char *word[6];
+	char *word[9];
 };
 
 static struct words split(char *line)
@@ -46,15 +65,36 @@ static struct words split(char *line)
 	return s;
 }
 
-static bool parse_node(const char *text, uint32_t *ret_node)
+static bool parse_node(const struct world *w, const char *text, uint32_t *ret_node)
 {
-	if (text[0] < 'a' || text[0] >= (char)('a' + WORLD_NODES))
+	if (text[0] < 'a' || text[0] >= (char)('a' + w->nodes))
 		return false;
 	*ret_node = (uint32_t)(text[0] - 'a');
 	return true;
 }
 
-static bool parse_version(const char *text, struct op_ts *ret_ts)
+/* parse_nodes: letters to a bitmap. */
+static bool parse_nodes(const struct world *w, const char *text, uint8_t *ret_nodes)
+{
+	uint8_t nodes = 0;
+	uint32_t node;
+
+	for (; *text; text++) {
+		if (!parse_node(w, text, &node))
+			return false;
+		nodes |= (uint8_t)(1u << node);
+	}
+	*ret_nodes = nodes;
+	return nodes != 0;
+}
+
+static bool parse_client(const char *text, uint32_t *ret_client)
+{
+	*ret_client = (uint32_t)(text[0] - 'a');
+	return text[0] >= 'a' && text[0] <= 'z' && text[1] == '\0';
+}
+
+static bool parse_version(const struct world *w, const char *text, struct op_ts *ret_ts)
 {
 	unsigned long long version;
 	unsigned incarnation;
@@ -66,11 +106,18 @@ static bool parse_version(const char *text, struct op_ts *ret_ts)
 		return true;
 	}
 	if (sscanf(text, "%llu.%c.%u", &version, &who, &incarnation) != 3 ||
-	    !parse_node(&who, &node))
+	    !parse_node(w, &who, &node))
 		return false;
 	*ret_ts = (struct op_ts){ version, writer_make((uint8_t)node, incarnation) };
 	return true;
 }
+
+static uint32_t number(const char *text)
+{
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static bool request(struct world *w, const struct words *s)
 {
@@ -78,101 +125,244 @@ static bool request(struct world *w, const struct words *s)
 		const char *name;
 		enum wire_type type;
 		uint32_t words;
-	} kinds[] = { { "get", WIRE_GET, 3 },
-		      { "put", WIRE_PUT, 4 },
-		      { "del", WIRE_DEL, 3 },
-		      { "cas", WIRE_CAS, 5 },
+	} kinds[] = { { "get", WIRE_GET, 3 },	{ "put", WIRE_PUT, 4 },	  { "del", WIRE_DEL, 3 },
+		      { "cas", WIRE_CAS, 5 },	{ "casv", WIRE_CASV, 5 },
 		      { "incr", WIRE_INCR, 4 } };
 	struct wire_message m = { .key = (const uint8_t *)s->word[2] };
-	uint8_t delta[8];
-	uint32_t node, i = 0;
+	char both[LINE_MAX_BYTES];
+	uint32_t node, client, i = 0;
 
 	while (i < ARRAY_LEN(kinds) && strcmp(s->word[0], kinds[i].name) != 0)
 		i++;
-	if (i == ARRAY_LEN(kinds) || s->count != kinds[i].words || !parse_node(s->word[1], &node))
+	if (i == ARRAY_LEN(kinds) || s->count < kinds[i].words ||
+	    !parse_node(w, s->word[1], &node))
 		return false;
+	client = node;
+	for (uint32_t k = kinds[i].words; k < s->count; k += 2) {
+		if (k + 1 == s->count)
+			return false;
+		if (strcmp(s->word[k], "within") == 0)
+			m.patience_ms = (uint16_t)number(s->word[k + 1]);
+		else if (strcmp(s->word[k], "as") != 0 || !parse_client(s->word[k + 1], &client))
+			return false;
+	}
 	m.type = kinds[i].type;
 	m.key_bytes = (uint16_t)strlen(s->word[2]);
 	if (m.type == WIRE_INCR) {
-		store_u64(delta, (uint64_t)strtoll(s->word[3], NULL, 10));
-		m.value = delta;
-		m.value_bytes = sizeof(delta);
+		store_u64((uint8_t *)both, (uint64_t)strtoll(s->word[3], NULL, 10));
+		m.value = (const uint8_t *)both;
+		m.value_bytes = sizeof(uint64_t);
+	} else if (m.type == WIRE_CASV) {
+		m.ts.version = strlen(s->word[3]);
+		m.value_bytes = (uint16_t)snprintf(both, sizeof(both), "%s%s", s->word[3],
+						   s->word[4]);
+		m.value = (const uint8_t *)both;
 	} else if (m.type == WIRE_PUT || m.type == WIRE_CAS) {
-		m.value = (const uint8_t *)s->word[s->count - 1];
-		m.value_bytes = (uint16_t)strlen(s->word[s->count - 1]);
+		m.value = (const uint8_t *)s->word[kinds[i].words - 1];
+		m.value_bytes = (uint16_t)strlen(s->word[kinds[i].words - 1]);
 	}
-	if (m.type == WIRE_CAS && !parse_version(s->word[3], &m.ts))
+	if (m.type == WIRE_CAS && !parse_version(w, s->word[3], &m.ts))
 		return false;
-	world_request(w, node, &m);
+	world_request(w, node, client, &m);
 	return true;
+}
+
+static bool retry(struct world *w, const struct words *s)
+{
+	uint32_t node, client;
+
+	return parse_node(w, s->word[1], &node) && parse_client(s->word[2], &client) &&
+	       world_retry(w, node, client);
 }
 
 static bool message(struct world *w, const struct words *s)
 {
-	uint32_t from, to;
-	uint8_t type = s->count > 2 ? world_type(s->word[2]) : 0;
+	struct world_pick pick = { 0 };
 	bool found;
 
-	if (s->count < 2 || strlen(s->word[1]) != 4 || memcmp(s->word[1] + 1, "->", 2) != 0 ||
-	    !parse_node(s->word[1], &from) || !parse_node(s->word[1] + 3, &to) ||
-	    (s->count > 2 && type == 0))
+	if (strlen(s->word[1]) != 4 || memcmp(s->word[1] + 1, "->", 2) != 0 ||
+	    !parse_node(w, s->word[1], &pick.from) || !parse_node(w, s->word[1] + 3, &pick.to))
 		return false;
+	for (uint32_t i = 2; i < s->count; i++) {
+		if (s->word[i][0] == '@')
+			pick.epoch = number(s->word[i] + 1);
+		else
+			pick.type = world_type(s->word[i]);
+		if (s->word[i][0] == '@' ? pick.epoch == 0 : pick.type == 0)
+			return false;
+	}
 	if (strcmp(s->word[0], "drop") == 0)
-		found = world_drop(w, from, to, type);
+		found = world_drop(w, &pick);
+	else if (strcmp(s->word[0], "old") == 0)
+		found = world_old(w, &pick);
 	else
-		found = world_deliver(w, from, to, type, strcmp(s->word[0], "double") == 0);
+		found = world_deliver(w, &pick, strcmp(s->word[0], "double") == 0);
 	if (!found)
 		fputs("  nothing there\n", w->out);
 	return true;
 }
 
-static void flow(struct world *w)
-{
-	bool moved = true;
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
-	while (moved) {
-		moved = false;
-		for (uint32_t from = 0; from < WORLD_NODES; from++) {
-			for (uint32_t to = 0; to < WORLD_NODES; to++)
-				moved |= world_deliver(w, from, to, 0, false);
-		}
-		for (uint32_t i = 0; i < WORLD_NODES; i++) {
-			if (w->node[i].durable + 1 == w->node[i].seq_next)
-				continue;
-			world_durable(w, i);
-			moved = true;
-		}
-	}
+/* at: one node of a command about several; false: not understood. */
+static bool at(struct world *w, const struct words *s, uint32_t node)
+{
+	const char *name = s->word[0];
+
+	if (strcmp(name, "restart") == 0 || strcmp(name, "amnesia") == 0)
+		world_restart(w, node, name[0] == 'a');
+	else if (w->node[node].dead)
+		return false;
+	else if (strcmp(name, "durable") == 0)
+		world_durable(w, node);
+	else if (strcmp(name, "crash") == 0)
+		world_crash(w, node);
+	else if (strcmp(name, "again") == 0)
+		world_again(w, node);
+	else if (strcmp(name, "fail") == 0)
+		replica_fail(w->node[node].replica);
+	else if (strcmp(name, "joined") == 0)
+		world_joined(w, node);
+	else if (strcmp(name, "space") == 0)
+		replica_set_space(w->node[node].replica, (enum space)number(s->word[2]));
+	else if (strcmp(name, "stall") == 0)
+		w->node[node].stall_ns = number(s->word[2]) * MS;
+	else if (strcmp(name, "collect") == 0)
+		world_collect(w, node, s->word[2]);
+	else if (strcmp(name, "install") == 0)
+		return world_install(w, node, number(s->word[2]));
+	else
+		world_lease(w, node, number(s->word[2]),
+			    strcmp(s->word[3], "off") == 0 ? 0 :
+							     w->now_ns + number(s->word[3]) * MS);
+	return true;
 }
+
+static bool nodes(struct world *w, const struct words *s)
+{
+	uint8_t set;
+
+	if (!parse_nodes(w, s->word[1], &set))
+		return false;
+	for (uint32_t i = 0; i < w->nodes; i++) {
+		if (set & 1u << i && !at(w, s, i))
+			return false;
+	}
+	return true;
+}
+
+static bool plant(struct world *w, const struct words *s)
+{
+	struct op_ts ts;
+	uint8_t set;
+
+	if (!parse_nodes(w, s->word[1], &set) || !parse_version(w, s->word[3], &ts))
+		return false;
+	for (uint32_t i = 0; i < w->nodes; i++) {
+		if (set & 1u << i)
+			world_plant(w, i, s->word[2], ts, s->word[4]);
+	}
+	return true;
+}
+
+static bool view(struct world *w, const struct words *s)
+{
+	struct view v = { .epoch = number(s->word[1]) };
+
+	if (v.epoch == 0 || v.epoch >= WORLD_VIEWS || w->view[v.epoch].epoch != 0)
+		return false;
+	for (uint32_t i = 2; i < s->count; i++) {
+		char *value = strchr(s->word[i], '=');
+		uint8_t set;
+
+		if (!value || !parse_nodes(w, value + 1, &set))
+			return false;
+		if (strncmp(s->word[i], "members=", 8) == 0)
+			v.members = set;
+		else if (strncmp(s->word[i], "shadows=", 8) == 0)
+			v.shadows = set;
+		else if (strncmp(s->word[i], "recovered=", 10) == 0)
+			v.recovered = set;
+		else
+			return false;
+	}
+	world_view(w, &v);
+	return true;
+}
+
+static bool option(struct world *w, const struct words *s)
+{
+	const char *what = s->word[1];
+
+	if (w->started)
+		return false;
+	if (strcmp(s->word[0], "nodes") == 0)
+		w->nodes = number(what);
+	else if (strcmp(what, "views") == 0)
+		w->views = true;
+	else if (strcmp(what, "o3") == 0)
+		w->broadcast_acks = true;
+	else if (strncmp(what, "sessions=", 9) == 0)
+		w->sessions = number(what + 9);
+	else if (strncmp(what, "walk=", 5) == 0)
+		w->walk = number(what + 5);
+	else
+		return false;
+	return w->nodes >= 1 && w->nodes <= WORLD_NODES && w->sessions != 0 && w->walk != 0 &&
+	       w->walk <= WALK_MAX;
+}
+
+static bool plain(struct world *w, const struct words *s)
+{
+	uint8_t set = (uint8_t)((1u << w->nodes) - 1);
+	const char *name = s->word[0];
+
+	if (strcmp(name, "link") == 0)
+		world_link(w);
+	else if (strcmp(name, "queues") == 0)
+		world_queues(w);
+	else if (strcmp(name, "tick") == 0)
+		world_tick(w, number(s->word[1]) * MS);
+	else if (strcmp(name, "show") == 0)
+		world_show(w, s->word[1]);
+	else if (s->count == 1 || parse_nodes(w, s->word[1], &set))
+		world_flow(w, set);
+	else
+		return false;
+	return true;
+}
+
+static const struct {
+	const char *name;
+	uint32_t words_min, words_max;
+	bool (*run)(struct world *w, const struct words *s);
+} commands[] = {
+	{ "nodes", 2, 2, option },   { "option", 2, 2, option },   { "link", 1, 1, plain },
+	{ "flow", 1, 2, plain },     { "queues", 1, 1, plain },	   { "tick", 2, 2, plain },
+	{ "show", 2, 2, plain },     { "deliver", 2, 4, message }, { "drop", 2, 4, message },
+	{ "double", 2, 4, message }, { "old", 2, 4, message },	   { "durable", 2, 2, nodes },
+	{ "crash", 2, 2, nodes },    { "restart", 2, 2, nodes },   { "amnesia", 2, 2, nodes },
+	{ "fail", 2, 2, nodes },     { "joined", 2, 2, nodes },	   { "again", 2, 2, nodes },
+	{ "stall", 3, 3, nodes },    { "collect", 3, 3, nodes },   { "install", 3, 3, nodes },
+	{ "lease", 4, 4, nodes },    { "plant", 5, 5, plant },	   { "view", 3, 5, view },
+	{ "retry", 3, 3, retry },    { "get", 3, 7, request },	   { "put", 4, 8, request },
+	{ "del", 3, 7, request },    { "cas", 5, 9, request },	   { "casv", 5, 9, request },
+	{ "incr", 4, 8, request },   { "space", 3, 3, nodes },
+};
 
 /* command: false when it cannot be understood. */
 static bool command(struct world *w, const struct words *s)
 {
-	const char *name = s->word[0];
-	uint32_t node = 0;
+	uint32_t i = 0;
 
-	if (strcmp(name, "link") == 0)
-		world_link(w);
-	else if (strcmp(name, "flow") == 0)
-		flow(w);
-	else if (strcmp(name, "queues") == 0)
-		world_queues(w);
-	else if (strcmp(name, "deliver") == 0 || strcmp(name, "drop") == 0 ||
-		 strcmp(name, "double") == 0)
-		return message(w, s);
-	else if (s->count == 2 && strcmp(name, "tick") == 0)
-		world_tick(w, strtoull(s->word[1], NULL, 10) * 1000000);
-	else if (s->count == 2 && strcmp(name, "show") == 0)
-		world_show(w, s->word[1]);
-	else if (s->count == 2 && strcmp(name, "durable") == 0 && parse_node(s->word[1], &node))
-		world_durable(w, node);
-	else if (s->count == 2 && strcmp(name, "restart") == 0 && parse_node(s->word[1], &node))
-		world_restart(w, node);
-	else if (s->count == 2 && strcmp(name, "again") == 0 && parse_node(s->word[1], &node))
-		world_again(w, node);
-	else
-		return s->count >= 3 && request(w, s);
-	return true;
+	while (i < ARRAY_LEN(commands) && strcmp(commands[i].name, s->word[0]) != 0)
+		i++;
+	if (i == ARRAY_LEN(commands) || s->count < commands[i].words_min ||
+	    s->count > commands[i].words_max)
+		return false;
+	if (commands[i].run != option && !w->started)
+		world_start(w);
+	return commands[i].run(w, s);
 }
 
 /* play: the script with what really happens as its output. NULL: not understood. */
@@ -184,14 +374,14 @@ static char *play(const char *path, const char *script, uint64_t *ret_digest)
 	FILE *out = open_memstream(&text, &bytes);
 	FILE *in = fmemopen((void *)(uintptr_t)script, strlen(script), "r");
 	struct world *w = world_create(out);
-	uint32_t number = 0;
+	uint32_t line_number = 0;
 	bool good = true;
 
 	must(in != NULL && out != NULL);
 	while (good && fgets(line, sizeof(line), in)) {
 		struct words s;
 
-		number++;
+		line_number++;
 		if (line[0] == ' ')
 			continue;
 		fputs(line, out);
@@ -200,7 +390,8 @@ static char *play(const char *path, const char *script, uint64_t *ret_digest)
 		s = split(line);
 		good = command(w, &s);
 		if (!good)
-			fprintf(stderr, "%s:%u: cannot understand '%s'\n", path, number, s.word[0]);
+			fprintf(stderr, "%s:%u: cannot understand '%s'\n", path, line_number,
+				s.word[0]);
 	}
 	*ret_digest = w->digest;
 	world_destroy(w);
