@@ -81,17 +81,21 @@ enum effect {
 
 static enum effect effect_of(const struct check_op *op)
 {
+	bool cas = op->kind == CHECK_CAS || op->kind == CHECK_CASV;
+
 	switch ((enum status)op->outcome) {
 	case STATUS_OK:
 		return op->kind == CHECK_GET ? EFFECT_READ : EFFECT_INSTALL;
 	case STATUS_NOT_FOUND:
 		return op->kind == CHECK_PUT ? EFFECT_NONE : EFFECT_READ;
 	case STATUS_CONFLICT:
-		return op->kind == CHECK_CAS ? EFFECT_READ : EFFECT_NONE;
+		return cas ? EFFECT_READ : EFFECT_NONE;
 	case STATUS_NOT_A_NUMBER:
 	case STATUS_OVERFLOW:
 		return op->kind == CHECK_INCR ? EFFECT_READ : EFFECT_NONE;
 	case STATUS_UNKNOWN:
+	case STATUS_EVICTED:
+	case STATUS_WAIT:
 		return op->kind == CHECK_GET ? EFFECT_NONE : EFFECT_UNKNOWN;
 	case STATUS_BUSY:
 	case STATUS_NO_SPACE:
@@ -106,408 +110,340 @@ static enum effect effect_of(const struct check_op *op)
 	return EFFECT_NONE;
 }
 
-/* What a mention says about the content of its version. */
-static enum content content_of(const struct checker *c, const struct ref *r)
+bool check_allows(const struct checker *c, const struct ref *r, const struct state *s)
 {
-	const struct check_op *op = &c->ops[r->op >> 1];
+	const struct check_op *op = &c->ops[r->op];
+	bool present = s->content == CONTENT_VALUE;
+	uint64_t sum;
 
-	if ((r->op & 1) == REF_INSTALL)
-		return op->kind == CHECK_DEL ? CONTENT_ABSENT : CONTENT_VALUE;
+	if (ref_role(r) != REF_READ)
+		return true;
+	if (op->outcome == STATUS_OK)
+		return present && op->value == s->value && op->is_number == s->is_number;
 	if (op->outcome == STATUS_NOT_FOUND)
-		return CONTENT_ABSENT;
-	if (op->kind == CHECK_GET)
-		return CONTENT_VALUE;
-	if (op->kind == CHECK_INCR)
-		return CONTENT_EXISTS; /* NOT_A_NUMBER, OVERFLOW */
-	if (op->outcome == STATUS_CONFLICT && check_ts_zero(check_base_ts(op)))
-		return CONTENT_EXISTS; /* expected absence, and found something */
-	return CONTENT_ANY;	       /* CAS conflict, or the version a CAS was built on */
+		return !present;
+	if (op->outcome == STATUS_NOT_A_NUMBER)
+		return present && !s->is_number;
+	if (op->outcome == STATUS_OVERFLOW)
+		return present && s->is_number && !check_add(s->value, op->base, &sum);
+	/* CONFLICT. */
+	if (op->kind == CHECK_CASV)
+		return !present || s->value != op->base;
+	if (op->base_writer == 0)
+		return present;
+	return op->version != op->base || op->writer != op->base_writer;
 }
 
-static void add_ref(struct checker *c, const struct check_op *op, struct op_ts ts,
-		    enum ref_role role)
-{
-	uint32_t index = (uint32_t)(op - c->ops);
-
-	c->refs[c->ref_count++] =
-		(struct ref) { op->key, ts.version, ts.writer, index << 1 | role };
-}
-
-static void add_unknown(struct checker *c, const struct check_op *op)
-{
-	c->unknowns[c->unknown_count++] = (struct unknown) {
-		.key = op->key,
-		.value = op->kind == CHECK_PUT || op->kind == CHECK_CAS ? op->value : 0,
-		.op = (uint32_t)(op - c->ops),
-		.version = NONE,
-		.class = op->kind == CHECK_DEL	  ? UNKNOWN_DEL
-			 : op->kind == CHECK_INCR ? UNKNOWN_INCR
-						  : UNKNOWN_WRITE,
-	};
-}
-
-static void add_op(struct checker *c, const struct check_op *op)
-{
-	switch (effect_of(op)) {
-	case EFFECT_NONE:
-		break;
-	case EFFECT_INSTALL:
-		add_ref(c, op, check_op_ts(op), REF_INSTALL);
-		/* A successful CAS is also a witness of the version it was built on. */
-		if (op->kind == CHECK_CAS && !check_ts_zero(check_base_ts(op)))
-			add_ref(c, op, check_base_ts(op), REF_READ);
-		break;
-	case EFFECT_READ:
-		add_ref(c, op, check_op_ts(op), REF_READ);
-		break;
-	case EFFECT_UNKNOWN:
-		add_unknown(c, op);
-		break;
-	}
-}
-
-/* ---- the versions of one key ---- */
-
-static struct version *add_version(struct checker *c, struct op_ts ts)
-{
-	struct version *v;
-
-	if (c->version_count == c->version_max) {
-		uint32_t max = c->version_max ? 2 * c->version_max : 1024;
-
-		v = realloc(c->versions, max * sizeof(*v));
-		if (!v) {
-			c->out_of_memory = true;
-			return NULL;
-		}
-		c->versions = v;
-		c->version_max = max;
-	}
-	v = &c->versions[c->version_count++];
-	*v = (struct version) { .ts = ts, .install = NONE, .deadline_ns = UINT64_MAX };
-	return v;
-}
-
-/* A version nobody saw, but that the operation `above` was built on. */
-static bool add_hidden(struct checker *c, uint64_t number, enum content content, uint64_t value)
-{
-	struct version *v = add_version(c, (struct op_ts) { number, HIDDEN_WRITER });
-
-	if (!v)
-		return false;
-	v->content = (uint8_t)content;
-	v->value = value;
-	v->is_number = 1;
-	return true;
-}
-
-static struct version *last_version(struct checker *c)
-{
-	return &c->versions[c->version_count - 1];
-}
-
-/*
- * Two UNKNOWN operations, one of them no INCR: one may stand for the last version, the other for
- * one between it and what was built on top, with a tied version. Then nothing is certain about the
- * last version.
- */
-static bool may_hide(const struct checker *c)
-{
-	return c->key_unknown_count > 1 && c->key_unknowns[0].class != UNKNOWN_INCR;
-}
-
-/* base_cas: the version before a successful CAS must be the expected one. */
-static bool base_cas(struct checker *c, uint32_t index)
-{
-	const struct check_op *op = &c->ops[index];
-	struct version *previous = last_version(c);
-	struct op_ts expected = check_base_ts(op);
-
-	if (!check_ts_zero(expected)) {
-		if (op_ts_compare(previous->ts, expected) == 0)
-			return true;
-		return check_violation(
-			c, (uint32_t[3]) { index, previous->install, NONE },
-			"CAS succeeded, but not right after the version it expected");
-	}
-	if (previous->content == CONTENT_ANY && !may_hide(c))
-		previous->content = CONTENT_ABSENT;
-	if (previous->content == CONTENT_ABSENT || previous->content == CONTENT_ANY)
-		return true;
-	if (c->key_unknown_count > 0 && previous->ts.version < op->version)
-		return add_hidden(c, op->version - 1, CONTENT_ABSENT, 0);
-	return check_violation(c, (uint32_t[3]) { index, previous->install, NONE },
-			       "CAS expected no value and succeeded, but there was one");
-}
-
-/*
- * All UNKNOWN operations are INCRs by one delta: then the versions between are known one by one.
- * false when they are not, and one hidden version must do.
- */
-static bool same_delta(const struct checker *c)
-{
-	for (uint32_t j = 0; j < c->key_unknown_count; j++) {
-		const struct unknown *u = &c->key_unknowns[j];
-
-		if (u->class != UNKNOWN_INCR ||
-		    c->ops[u->op].base != c->ops[c->key_unknowns[0].op].base)
-			return false;
-	}
-	return c->key_unknown_count > 0;
-}
-
-static bool known_number(const struct version *v, uint64_t *ret_number)
-{
-	if (v->content == CONTENT_VALUE && !v->is_number)
-		return false;
-	if (v->content != CONTENT_VALUE && v->content != CONTENT_ABSENT)
-		return false;
-	*ret_number = v->content == CONTENT_VALUE ? v->value : 0;
-	return true;
-}
-
-/* The versions between the last one and an INCR built on the number `want`, which nobody saw. */
-static bool add_hidden_incrs(struct checker *c, uint32_t index, uint64_t want)
-{
-	const struct check_op *op = &c->ops[index];
-	struct version *previous = last_version(c);
-	uint32_t first = previous->install;
-	uint64_t number, from = previous->ts.version, gap = op->version - 1 - from;
-
-	if (from >= op->version || c->key_unknown_count == 0)
-		return check_violation(c, (uint32_t[3]) { index, first, NONE },
-				       "INCR did not build on the version before it: lost update");
-	if (!same_delta(c) || !known_number(previous, &number))
-		return add_hidden(c, op->version - 1, want == 0 ? CONTENT_ZERO : CONTENT_VALUE,
-				  want);
-	if (gap == 0 || gap > c->key_unknown_count ||
-	    number + gap * c->ops[c->key_unknowns[0].op].base != want)
-		return check_violation(c, (uint32_t[3]) { index, first, c->key_unknowns[0].op },
-				       "INCR counts more or fewer increments than there can be");
-	for (uint64_t k = 1; k <= gap; k++) {
-		number += c->ops[c->key_unknowns[0].op].base;
-		if (!add_hidden(c, from + k, CONTENT_VALUE, number))
-			return false;
-	}
-	return true;
-}
-
-/* base_incr: the version before a successful INCR must be one less and hold number - delta. */
-static bool base_incr(struct checker *c, uint32_t index)
-{
-	const struct check_op *op = &c->ops[index];
-	struct version *previous = last_version(c);
-	uint64_t want = op->value - op->base;
-
-	if (previous->ts.version + 1 == op->version) {
-		switch ((enum content)previous->content) {
-		case CONTENT_ANY:
-		case CONTENT_EXISTS:
-		case CONTENT_ZERO:
-			if (may_hide(c))
-				return true;
-			if (want == 0 && previous->content != CONTENT_EXISTS) {
-				previous->content = CONTENT_ZERO;
-				return true;
-			}
-			previous->content = CONTENT_VALUE;
-			previous->value = want;
-			previous->is_number = 1;
-			return true;
-		case CONTENT_VALUE:
-			if (previous->is_number && previous->value == want)
-				return true;
-			break;
-		case CONTENT_ABSENT:
-			if (want == 0)
-				return true;
-			break;
-		}
-	}
-	return add_hidden_incrs(c, index, want);
-}
-
-static bool merge_content(struct checker *c, struct version *v, const struct ref *r)
-{
-	const struct check_op *op = &c->ops[r->op >> 1];
-	enum content content = content_of(c, r);
-	uint32_t other = v->install != NONE  ? v->install
-			 : v->read_count > 0 ? c->refs[v->first_read].op >> 1
-					     : NONE;
-	bool agree = true;
-
-	if (content == CONTENT_ANY)
-		return true;
-	if (v->content == CONTENT_ANY ||
-	    (v->content == CONTENT_EXISTS && content == CONTENT_VALUE)) {
-		v->content = (uint8_t)content;
-		v->value = op->value;
-		v->is_number = op->is_number;
-	} else if (content == CONTENT_EXISTS) {
-		agree = v->content != CONTENT_ABSENT;
-	} else {
-		agree = v->content == content &&
-			(content != CONTENT_VALUE ||
-			 (v->value == op->value && v->is_number == op->is_number));
-	}
-	if (agree)
-		return true;
-	return check_violation(c, (uint32_t[3]) { r->op >> 1, other, NONE },
-			       "two contents under one version%s",
-			       other == NONE ? " (it was never written)" : "");
-}
-
-static bool conflict_with_expected(const struct check_op *op)
-{
-	return op->kind == CHECK_CAS && op->outcome == STATUS_CONFLICT &&
-	       op_ts_compare(check_op_ts(op), check_base_ts(op)) == 0;
-}
-
-/* One mention of the version v, in the order install, then reads. */
-static bool add_mention(struct checker *c, struct version *v, uint32_t ref_index)
-{
-	const struct ref *r = &c->refs[ref_index];
-	uint32_t index = r->op >> 1;
-	const struct check_op *op = &c->ops[index];
-
-	if ((r->op & 1) == REF_INSTALL) {
-		if (check_ts_zero(v->ts))
-			return check_violation(c, (uint32_t[3]) { index, NONE, NONE },
-					       "an update was acknowledged without a version");
-		if (v->install != NONE)
-			return check_violation(c, (uint32_t[3]) { v->install, index, NONE },
-					       "two updates carry one version");
-	} else if (conflict_with_expected(op)) {
-		return check_violation(c, (uint32_t[3]) { index, NONE, NONE },
-				       "CAS conflicted with the very version it expected");
-	}
-	if (!merge_content(c, v, r))
-		return false;
-	if ((r->op & 1) == REF_INSTALL)
-		v->install = index;
-	else if (v->read_count++ == 0)
-		v->first_read = ref_index;
-	v->deadline_ns = min_u64(v->deadline_ns, op->end_ns);
-	return true;
-}
-
-static bool base_of_install(struct checker *c, const struct ref *r)
-{
-	uint32_t index = r->op >> 1;
-
-	if ((r->op & 1) != REF_INSTALL || (r->version == 0 && r->writer == 0))
-		return true;
-	if (c->ops[index].kind == CHECK_CAS)
-		return base_cas(c, index);
-	if (c->ops[index].kind == CHECK_INCR)
-		return base_incr(c, index);
-	return true;
-}
-
-/* The versions of refs[first..end), ascending, each with its content and its reads. */
-static bool build_versions(struct checker *c, uint64_t first, uint64_t end)
-{
-	struct version *v;
-
-	c->version_count = 0;
-	v = add_version(c, (struct op_ts) { 0, 0 });
-	if (!v)
-		return false;
-	v->content = CONTENT_ABSENT;
-	for (uint64_t i = first; i < end; i++) {
-		const struct ref *r = &c->refs[i];
-		struct op_ts ts = { r->version, r->writer };
-
-		v = last_version(c);
-		if (op_ts_compare(ts, v->ts) != 0) {
-			if (!base_of_install(c, r))
-				return false;
-			v = add_version(c, ts);
-			if (!v)
-				return false;
-		}
-		if (!add_mention(c, v, (uint32_t)i))
-			return false;
-	}
-	for (uint32_t i = c->version_count - 1; i > 0; i--) {
-		v = &c->versions[i - 1];
-		v->deadline_ns = min_u64(v->deadline_ns, v[1].deadline_ns);
-	}
-	return true;
-}
-
-/* ---- real time against version order ---- */
+/* ---- one key, from version to version ---- */
 
 struct latest {
 	uint64_t start_ns;
 	uint32_t op;
 };
 
-static void latest_take(struct latest *l, const struct checker *c, uint32_t index)
+/* The mentions of one version, refs[first..end). */
+struct group {
+	struct op_ts ts;
+	uint64_t end_ns; /* earliest end of any of them */
+	uint32_t first, end;
+	uint32_t install; /* operation, or NONE */
+};
+
+struct pass {
+	struct state now;
+	bool uncertain;	       /* now depends on how the last demand is met */
+	bool absent_group;     /* the last group was an absence and has a demand, which grows */
+	struct latest earlier; /* of all operations at earlier positions */
+	struct latest reads;   /* of those that read this position */
+	struct latest orphan;  /* reads of the open version before the absence demand */
+	uint64_t end_ns;       /* earliest end since the last demand began */
+};
+
+static void latest_take(struct latest *l, uint64_t start_ns, uint32_t op)
 {
-	if (l->op == NONE || c->ops[index].start_ns > l->start_ns)
-		*l = (struct latest) { c->ops[index].start_ns, index };
+	if (l->op == NONE || start_ns > l->start_ns)
+		*l = (struct latest) { start_ns, op };
 }
 
 static bool too_late(struct checker *c, const struct latest *l, uint32_t index)
 {
 	const struct check_op *op = &c->ops[index];
 
-	if (l->op == NONE || op->outcome == STATUS_UNKNOWN || op->end_ns >= l->start_ns)
-		return false;
-	check_violation(c, (uint32_t[3]) { index, l->op, NONE },
-			"an operation ended before the next one shown began, yet shows a newer "
-			"version: the later one %s",
-			c->ops[l->op].kind == CHECK_GET ? "is a stale read"
-							: "came too late in version order");
-	return true;
+	if (l->op == NONE || op->end_ns >= l->start_ns)
+		return true;
+	return check_violation(
+		c, (uint32_t[3]) { index, l->op, NONE },
+		"an operation ended before the next one shown began, yet shows a newer version: "
+		"the later one %s",
+		c->ops[l->op].kind == CHECK_GET ? "is a stale read"
+						: "came too late in version order");
 }
 
-static bool check_times(struct checker *c)
+/* The position moves on: what was read so far is earlier than what follows. */
+static void next_position(struct pass *p)
 {
-	struct latest earlier = { 0, NONE };
+	if (p->reads.op != NONE)
+		latest_take(&p->earlier, p->reads.start_ns, p->reads.op);
+	p->reads.op = NONE;
+}
 
-	for (uint32_t i = 0; i < c->version_count; i++) {
-		const struct version *v = &c->versions[i];
-		struct latest reads = { 0, NONE };
+static struct demand *add_demand(struct checker *c, struct pass *p, enum demand_type type,
+				 const struct group *g)
+{
+	struct demand *d;
 
-		if (v->install != NONE) {
-			if (too_late(c, &earlier, v->install))
-				return false;
-			latest_take(&earlier, c, v->install);
+	if (c->demand_count == c->demand_max) {
+		uint32_t max = c->demand_max ? 2 * c->demand_max : 256;
+
+		d = realloc(c->demands, max * sizeof(*d));
+		if (!d) {
+			c->out_of_memory = true;
+			return NULL;
 		}
-		for (uint32_t k = v->first_read; k < v->first_read + v->read_count; k++) {
-			if (too_late(c, &earlier, c->refs[k].op >> 1))
-				return false;
-			latest_take(&reads, c, c->refs[k].op >> 1);
-		}
-		if (reads.op != NONE)
-			latest_take(&earlier, c, reads.op);
+		c->demands = d;
+		c->demand_max = max;
 	}
+	/* deadline_ns: for now, of the mentions up to the next demand. */
+	if (c->demand_count > 0)
+		c->demands[c->demand_count - 1].deadline_ns = p->end_ns;
+	p->end_ns = UINT64_MAX;
+	d = &c->demands[c->demand_count++];
+	*d = (struct demand) { .before = p->now,
+			       .ts = g->ts,
+			       .first = g->first,
+			       .end = g->end,
+			       .op = g->install,
+			       .type = (uint8_t)type,
+			       .linked = p->uncertain };
+	return d;
+}
+
+static bool two_contents(struct checker *c, const struct group *g, uint32_t reader)
+{
+	const struct check_op *op = &c->ops[reader];
+	uint32_t other = g->install;
+
+	if (op->outcome == STATUS_CONFLICT)
+		return check_violation(c, (uint32_t[3]) { reader, other, NONE },
+				       "%s conflicted with the very %s it expected",
+				       op->kind == CHECK_CASV ? "CASV" : "CAS",
+				       op->kind == CHECK_CASV	? "value"
+				       : op->base_writer == 0 ? "absence"
+								: "version");
+	for (uint32_t i = g->first; i < g->end && other == NONE; i++)
+		if (c->refs[i].op != reader && ref_role(&c->refs[i]) == REF_READ)
+			other = c->refs[i].op;
+	return check_violation(c, (uint32_t[3]) { reader, other, NONE },
+			       "two contents under one version%s",
+			       g->ts.writer == 0 ? " (it was never written)" : "");
+}
+
+/* Every read of the group against the content and against time; in p->reads afterwards. */
+static bool take_reads(struct checker *c, struct pass *p, const struct group *g)
+{
+	struct latest reads = p->reads;
+
+	for (uint32_t i = g->first; i < g->end; i++) {
+		const struct ref *r = &c->refs[i];
+
+		if (ref_role(r) != REF_READ)
+			continue;
+		if (p->now.content != CONTENT_OPEN && !check_allows(c, r, &p->now))
+			return two_contents(c, g, r->op);
+		if (!too_late(c, &p->earlier, r->op))
+			return false;
+		latest_take(&reads, c->ops[r->op].start_ns, r->op);
+	}
+	p->reads = reads;
 	return true;
 }
 
-static bool check_key(struct checker *c, uint64_t first, uint64_t end)
+static bool absence(struct checker *c, struct pass *p, struct group *g)
 {
-	c->key = c->refs[first].key;
-	if (!build_versions(c, first, end) || !check_hidden_match(c) || !check_times(c))
+	bool open = p->now.content == CONTENT_OPEN;
+
+	if (g->install != NONE)
+		return check_violation(c, (uint32_t[3]) { g->install, NONE, NONE },
+				       "an update was acknowledged without a version");
+	if (p->now.content != CONTENT_ABSENT) {
+		struct demand *d = add_demand(c, p, DEMAND_ABSENCE, g);
+
+		if (!d)
+			return false;
+		p->orphan = p->reads;
+		if (!open)
+			next_position(p);
+		p->now.content = CONTENT_ABSENT;
+		p->now.ts.writer = 0;
+		p->absent_group = true;
+		p->uncertain = open;
+	}
+	if (p->absent_group) {
+		struct demand *d = &c->demands[c->demand_count - 1];
+
+		d->ts = g->ts;
+		d->merged |= p->orphan.op != NONE && p->uncertain &&
+			     p->orphan.start_ns > g->end_ns;
+	}
+	p->now.low = p->now.low_rmw = g->ts.version + 1;
+	p->end_ns = min_u64(p->end_ns, g->end_ns);
+	return take_reads(c, p, g);
+}
+
+/* What the mentions of a version without an acknowledged author say about it. */
+static void read_content(const struct checker *c, const struct group *g, struct state *now)
+{
+	now->content = CONTENT_OPEN;
+	for (uint32_t i = g->first; i < g->end; i++) {
+		const struct check_op *op = &c->ops[c->refs[i].op];
+
+		if (ref_role(&c->refs[i]) != REF_READ)
+			continue;
+		if (op->outcome == STATUS_NOT_FOUND) {
+			now->content = CONTENT_ABSENT;
+			return;
+		}
+		if (op->outcome == STATUS_OK) {
+			now->content = CONTENT_VALUE;
+			now->value = op->value;
+			now->is_number = op->is_number;
+			return;
+		}
+	}
+}
+
+static bool is_rmw(const struct check_op *op)
+{
+	return op->kind == CHECK_CAS || op->kind == CHECK_CASV || op->kind == CHECK_INCR;
+}
+
+/* The author of the version: acknowledged, or a demand. */
+static bool take_install(struct checker *c, struct pass *p, const struct group *g,
+			 const struct state *next)
+{
+	const struct check_op *op;
+	struct demand *d;
+
+	if (g->install == NONE) {
+		d = add_demand(c, p, DEMAND_ORPHAN, g);
+		if (!d)
+			return false;
+		d->content = next->content;
+		d->value = next->value;
+		d->is_number = next->is_number;
+		p->uncertain = next->content == CONTENT_OPEN;
+		return true;
+	}
+	op = &c->ops[g->install];
+	if (is_rmw(op) && !check_built_on(op, g->ts.version, &p->now) &&
+	    !add_demand(c, p, DEMAND_RMW, g))
 		return false;
-	c->result->keys++;
-	c->result->versions += c->version_count - 1;
+	p->uncertain = false;
+	if (!too_late(c, &p->earlier, g->install))
+		return false;
+	latest_take(&p->earlier, op->start_ns, g->install);
 	return true;
 }
 
-/* Every key that somebody got an answer about; UNKNOWN updates of other keys were seen by nobody.
- */
-static bool check_keys(struct checker *c)
+static bool take_version(struct checker *c, struct pass *p, const struct group *g)
 {
-	uint64_t u = 0;
+	struct state next = { .ts = g->ts,
+			      .low = g->ts.version,
+			      .low_rmw = g->ts.version + 1,
+			      .content = CONTENT_ABSENT };
 
-	for (uint64_t first = 0, end; first < c->ref_count; first = end) {
-		uint64_t key = c->refs[first].key, u_first;
+	if (g->ts.version == 0)
+		return check_violation(c, (uint32_t[3]) { c->refs[g->first].op, NONE, NONE },
+				       "a version 0 with a writer");
+	if (g->install == NONE) {
+		read_content(c, g, &next);
+	} else if (c->ops[g->install].kind != CHECK_DEL) {
+		next.content = CONTENT_VALUE;
+		next.value = c->ops[g->install].value;
+		next.is_number = c->ops[g->install].is_number;
+	}
+	next_position(p);
+	if (!take_install(c, p, g, &next))
+		return false;
+	p->now = next;
+	p->absent_group = false;
+	p->end_ns = min_u64(p->end_ns, g->end_ns);
+	c->result->versions++;
+	return take_reads(c, p, g);
+}
 
-		for (end = first + 1; end < c->ref_count && c->refs[end].key == key; end++)
-			;
+/* The group that begins at refs[first]; false: two updates with one version. */
+static bool take_group(struct checker *c, uint32_t first, uint32_t end, struct group *g)
+{
+	uint64_t version = ref_version(&c->refs[first]);
+	uint32_t writer = c->refs[first].writer, i;
+
+	*g = (struct group) { { version, writer }, UINT64_MAX, first, end, NONE };
+	for (i = first; i < end; i++) {
+		const struct ref *r = &c->refs[i];
+
+		if (ref_version(r) != version || r->writer != writer)
+			break;
+		if (i + 16 < end)
+			__builtin_prefetch(&c->ops[c->refs[i + 16].op]);
+		if (ref_role(r) == REF_BASE)
+			continue;
+		g->end_ns = min_u64(g->end_ns, c->ops[r->op].end_ns);
+		if (ref_role(r) == REF_READ)
+			continue;
+		if (g->install != NONE)
+			return check_violation(c, (uint32_t[3]) { g->install, r->op, NONE },
+					       "two updates carry one version");
+		g->install = r->op;
+	}
+	g->end = i;
+	return true;
+}
+
+static bool check_key(struct checker *c, uint32_t first, uint32_t end)
+{
+	struct pass p = {
+		.now = { .low = 1, .low_rmw = 1, .content = CONTENT_ABSENT },
+		.earlier.op = NONE,
+		.reads.op = NONE,
+		.orphan.op = NONE,
+		.end_ns = UINT64_MAX,
+	};
+	uint64_t deadline_ns;
+	struct group g;
+
+	c->demand_count = 0;
+	c->key = c->ops[c->refs[first].op].key;
+	for (; first < end; first = g.end) {
+		if (!take_group(c, first, end, &g))
+			return false;
+		if (!(g.ts.writer == 0 ? absence(c, &p, &g) : take_version(c, &p, &g)))
+			return false;
+	}
+	deadline_ns = p.end_ns;
+	for (uint32_t i = c->demand_count; i-- > 0;) {
+		if (i + 1 < c->demand_count)
+			deadline_ns = min_u64(deadline_ns, c->demands[i].deadline_ns);
+		c->demands[i].deadline_ns = deadline_ns;
+	}
+	c->result->keys++;
+	return check_hidden(c);
+}
+
+/* ---- the whole history ---- */
+
+/* Every key that somebody got an answer about; UNKNOWN updates of others were seen by nobody. */
+static void check_keys(struct checker *c)
+{
+	uint64_t u = 0, u_first;
+	uint32_t first, end, count = (uint32_t)c->ref_count;
+
+	for (first = 0; first < count; first = end) {
+		uint64_t key = c->ops[c->refs[first].op].key;
+
+		for (end = c->key_bits ? first + 1 : count; end < count; end++)
+			if (c->ops[c->refs[end].op].key != key)
+				break;
 		for (; u < c->unknown_count && c->unknowns[u].key < key; u++)
 			c->result->unknown_dropped++;
 		for (u_first = u; u < c->unknown_count && c->unknowns[u].key == key; u++)
@@ -515,60 +451,95 @@ static bool check_keys(struct checker *c)
 		c->key_unknowns = c->unknowns + u_first;
 		c->key_unknown_count = (uint32_t)(u - u_first);
 		if (!check_key(c, first, end))
-			return false;
+			return;
 	}
 	c->result->unknown_dropped += c->unknown_count - u;
+}
+
+static void add_ref(struct checker *c, uint32_t index, struct op_ts ts, enum ref_role role)
+{
+	struct ref *r = &c->refs[c->ref_count++];
+
+	*r = (struct ref) { ts.version | (uint64_t)role << REF_ROLE_SHIFT, ts.writer, index };
+	c->version_bits |= ts.version ^ ref_version(&c->refs[0]);
+	c->key_bits |= c->ops[index].key ^ c->ops[c->refs[0].op].key;
+}
+
+static bool add_unknown(struct checker *c, uint32_t index)
+{
+	const struct check_op *op = &c->ops[index];
+
+	if ((c->unknown_count & (c->unknown_count - 1)) == 0) {
+		uint64_t max = c->unknown_count ? 2 * c->unknown_count : 1;
+		struct unknown *grown = realloc(c->unknowns, max * sizeof(*grown));
+
+		if (!grown) {
+			c->out_of_memory = true;
+			return false;
+		}
+		c->unknowns = grown;
+	}
+	c->unknowns[c->unknown_count++] = (struct unknown) {
+		.key = op->key, .start_ns = op->start_ns, .op = index, .slot = NONE
+	};
 	return true;
 }
 
-static int survey(struct checker *c, uint64_t *ret_refs, uint64_t *ret_unknowns)
+/* Checks that the operation makes sense, and takes what it mentions. */
+static int add_op(struct checker *c, uint32_t index)
 {
-	uint64_t refs = 0, unknowns = 0;
+	const struct check_op *op = &c->ops[index];
+	enum effect effect;
 
-	c->origin_ns = UINT64_MAX;
-	for (uint64_t i = 0; i < c->count; i++) {
-		const struct check_op *op = &c->ops[i];
-
-		if (op->kind >= CHECK_KIND_COUNT || op->outcome >= STATUS_COUNT ||
-		    (op->outcome != STATUS_UNKNOWN && op->start_ns > op->end_ns) ||
-		    (op->kind == CHECK_INCR && op->outcome == STATUS_OK && !op->is_number))
+	if (op->kind >= CHECK_KIND_COUNT || op->outcome >= STATUS_COUNT)
+		return -EINVAL;
+	effect = effect_of(op);
+	c->origin_ns = min_u64(c->origin_ns, op->start_ns);
+	if (effect == EFFECT_NONE)
+		return op->start_ns > op->end_ns && !check_is_unknown(op) ? -EINVAL : 0;
+	if (effect == EFFECT_UNKNOWN)
+		return add_unknown(c, index) ? 0 : -ENOMEM;
+	if (op->start_ns > op->end_ns || op->version > REF_VERSION ||
+	    (effect == EFFECT_INSTALL && op->kind == CHECK_INCR && !op->is_number))
+		return -EINVAL;
+	add_ref(c, index, (struct op_ts) { op->version, op->writer },
+		effect == EFFECT_INSTALL ? REF_INSTALL : REF_READ);
+	/* A successful CAS is also a witness of the version it was built on. */
+	if (effect == EFFECT_INSTALL && op->kind == CHECK_CAS && op->base_writer != 0) {
+		if (op->base > REF_VERSION)
 			return -EINVAL;
-		c->origin_ns = min_u64(c->origin_ns, op->start_ns);
-		refs += op->kind == CHECK_CAS ? 2 : 1;
-		unknowns += op->outcome == STATUS_UNKNOWN;
+		add_ref(c, index, check_base_ts(op), REF_BASE);
 	}
-	*ret_refs = refs;
-	*ret_unknowns = unknowns;
 	return 0;
 }
 
 int check_history(const struct check_op *ops, uint64_t count, struct check_result *ret_result)
 {
 	struct check_result result = { .ok = true };
-	struct checker c = { .ops = ops, .count = count, .result = &result };
-	uint64_t refs, unknowns;
-	int rc = count > INT32_MAX ? -EINVAL : survey(&c, &refs, &unknowns);
+	struct checker c = { .ops = ops, .count = count, .origin_ns = UINT64_MAX };
+	int rc = 0;
 
-	if (rc != 0)
-		return rc;
-	c.refs = malloc((refs + 1) * sizeof(*c.refs));
-	c.spare = malloc((refs + 1) * sizeof(*c.spare));
-	c.unknowns = malloc((unknowns + 1) * sizeof(*c.unknowns));
-	if (c.refs && c.spare && c.unknowns) {
-		for (uint64_t i = 0; i < count; i++)
-			add_op(&c, &ops[i]);
+	if (count > INT32_MAX)
+		return -EINVAL;
+	c.result = &result;
+	c.refs = malloc((2 * count + 1) * sizeof(*c.refs));
+	c.spare = malloc((2 * count + 1) * sizeof(*c.spare));
+	if (!c.refs || !c.spare)
+		rc = -ENOMEM;
+	for (uint32_t i = 0; i < count && rc == 0; i++)
+		rc = add_op(&c, i);
+	if (rc == 0) {
 		check_sort_refs(&c);
 		check_sort_unknowns(&c);
 		check_keys(&c);
-	} else {
-		c.out_of_memory = true;
 	}
 	free(c.refs);
 	free(c.spare);
 	free(c.unknowns);
-	free(c.versions);
+	free(c.demands);
 	if (c.out_of_memory)
-		return -ENOMEM;
-	*ret_result = result;
-	return 0;
+		rc = -ENOMEM;
+	if (rc == 0)
+		*ret_result = result;
+	return rc;
 }

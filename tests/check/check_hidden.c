@@ -1,23 +1,386 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_hidden.c: a version that was seen but that no acknowledged operation installed must be the
- * work of an UNKNOWN one. Which one is a bipartite matching; values are unique nearly always, so
- * that the first try succeeds, and augmenting paths settle the rest.
+ * check_hidden.c: which UNKNOWN operations can have done what only they can have done? A demand is
+ * met by a chain of them: the last leaves what the demand asks for, those before it are versions
+ * that nobody saw and that the chain needs as its base. Operations with the same effect are
+ * interchangeable but for their start, so a chain asks for slots, one per operation: "this effect,
+ * started before this deadline". Slots are matched with operations by augmenting paths, which is
+ * exact; only the choice among several chains is searched, demand by demand in version order.
+ *
+ * A dead end jumps back to the last demand that had a part in it: the one whose state the chains
+ * started from, or one that holds an operation which the slot that stays empty could have had
+ * (every slot on the way of the failed augmentation; together they want more than there is). If
+ * there is none, nothing can meet the demand.
+ *
+ * Chains. A base: the state before, or a PUT, or a CAS or INCR on an absence (which an extra DEL
+ * may have made). Then any number of INCR and CASV, each one number higher. Shorter ones first.
+ * A version of which nobody knows the content, on which nothing depends, is met by any blind update
+ * that its readers allow: ANY_BLIND.
  */
 #include "tests/check/check_priv.h"
 
 #include <stdlib.h>
 
-/* Index of the first UNKNOWN operation of the key at or after (class, value). */
-static uint32_t lower_bound(const struct checker *c, uint8_t class, uint64_t value)
+#define ANY_BLIND     UINT32_MAX
+#define NUMBERS_SMALL ((int64_t)1 << 61)
+#define DELTAS_SMALL  ((int64_t)1 << 30)
+
+/* All UNKNOWN operations with one effect: key_unknowns[first..end), by start. */
+struct class {
+	const struct check_op *op; /* one of them */
+	uint32_t first, end;
+};
+
+struct slot {
+	uint64_t deadline_ns;
+	uint32_t class; /* or ANY_BLIND */
+	uint32_t frame;
+	uint32_t unknown; /* what fills it, or NONE */
+};
+
+struct option {
+	struct state after;
+	uint32_t first; /* its classes in the pool */
+	uint32_t count;
+};
+
+/* One demand and how it is being met. */
+struct frame {
+	struct state before, after;
+	struct option *options; /* chains of `length` operations; the next to try is at `tried` */
+	uint32_t *pool;
+	uint32_t option_count, option_max, pool_count, pool_max, tried;
+	uint32_t length, length_max;
+	uint32_t slots; /* how many there were before it */
+	uint32_t *blame; /* earlier frames that had a part in its dead ends, ascending */
+	uint32_t blame_count, blame_max;
+};
+
+struct search {
+	struct checker *c;
+	struct class *classes;
+	struct slot *slots;
+	uint32_t *queue;
+	struct frame *frames;
+	uint32_t class_count, slot_count;
+	uint32_t kind_first[CHECK_KIND_COUNT], kind_end[CHECK_KIND_COUNT]; /* classes */
+	uint32_t hops; /* UNKNOWN INCR and CASV */
+	uint32_t stamp;
+	int64_t delta_min, delta_max;
+	bool deltas_small;
+	uint64_t steps;
+	uint32_t chain[64]; /* of the option being made */
+	uint32_t frame;	    /* that is being worked on */
+	const struct demand *demand;
+};
+
+#define CHAIN_MAX ARRAY_LEN(((struct search *)0)->chain)
+
+/* ---- effects ---- */
+
+bool check_built_on(const struct check_op *op, uint64_t number, const struct state *s)
 {
-	uint32_t low = 0, high = c->key_unknown_count;
+	uint64_t sum;
+
+	if (op->kind == CHECK_CAS && op->base_writer != 0)
+		return check_same_ts(s->ts, check_base_ts(op)) && number == op->base + 1 &&
+		       number >= s->low;
+	if (s->content == CONTENT_OPEN)
+		return false;
+	if (s->content == CONTENT_ABSENT)
+		return op->kind != CHECK_CASV && number >= s->low_rmw &&
+		       (op->kind != CHECK_INCR || op->value == op->base);
+	if (number != s->ts.version + 1)
+		return false;
+	if (op->kind == CHECK_CASV)
+		return s->value == op->base;
+	return op->kind == CHECK_INCR && s->is_number && check_add(s->value, op->base, &sum) &&
+	       sum == op->value;
+}
+
+/* ---- matching ---- */
+
+static bool blind_fits(const struct search *s, const struct demand *d, const struct class *class)
+{
+	struct state content = {
+		.value = class->op->value,
+		.content = class->op->kind == CHECK_DEL ? CONTENT_ABSENT : CONTENT_VALUE,
+		.is_number = class->op->is_number,
+	};
+
+	for (uint32_t i = d->first; i < d->end; i++)
+		if (!check_allows(s->c, &s->c->refs[i], &content))
+			return false;
+	return true;
+}
+
+/* The operation `from` is free: it goes to its slot, whose old one goes to its slot, and so on. */
+static void shift_along(struct search *s, uint32_t unknown, uint32_t slot)
+{
+	struct unknown *u = s->c->key_unknowns;
+
+	while (true) {
+		uint32_t via = u[unknown].via, next = s->slots[via].unknown;
+
+		s->slots[via].unknown = unknown;
+		u[unknown].slot = via;
+		if (via == slot)
+			return;
+		unknown = next;
+	}
+}
+
+/* Reaches the operations of one class from the slot queue[at]; true: one was free. */
+static bool reach(struct search *s, const struct class *class, uint32_t at, uint32_t *tail)
+{
+	struct unknown *u = s->c->key_unknowns;
+	uint32_t from = s->queue[at];
+
+	for (uint32_t i = class->first; i < class->end; i++) {
+		if (u[i].start_ns > s->slots[from].deadline_ns)
+			break;
+		s->steps++;
+		if (u[i].visited == s->stamp)
+			continue;
+		u[i].visited = s->stamp;
+		u[i].via = from;
+		if (u[i].slot == NONE) {
+			shift_along(s, i, s->queue[0]);
+			return true;
+		}
+		s->queue[(*tail)++] = u[i].slot;
+	}
+	return false;
+}
+
+/* An augmenting path from a new slot. false: the queue holds the slots that compete in vain. */
+static bool fill_slot(struct search *s, uint32_t slot, uint32_t *ret_reached)
+{
+	uint32_t tail = 1;
+
+	s->stamp++;
+	s->queue[0] = slot;
+	for (uint32_t at = 0; at < tail; at++) {
+		const struct slot *from = &s->slots[s->queue[at]];
+
+		if (from->class != ANY_BLIND) {
+			if (reach(s, &s->classes[from->class], at, &tail))
+				return true;
+			continue;
+		}
+		for (uint32_t k = 0; k < s->kind_end[CHECK_DEL]; k++)
+			if (blind_fits(s, &s->c->demands[from->frame], &s->classes[k]) &&
+			    reach(s, &s->classes[k], at, &tail))
+				return true;
+	}
+	*ret_reached = tail;
+	return false;
+}
+
+static void drop_slots(struct search *s, uint32_t count)
+{
+	while (s->slot_count > count) {
+		const struct slot *slot = &s->slots[--s->slot_count];
+
+		if (slot->unknown != NONE)
+			s->c->key_unknowns[slot->unknown].slot = NONE;
+	}
+}
+
+/* ---- memory ---- */
+
+static bool grow(struct search *s, void **array, uint32_t *max, size_t bytes)
+{
+	uint32_t more = *max ? 2 * *max : 8;
+	void *grown = realloc(*array, more * bytes);
+
+	if (!grown) {
+		s->c->out_of_memory = true;
+		return false;
+	}
+	*array = grown;
+	*max = more;
+	return true;
+}
+
+static void blame(struct search *s, struct frame *f, uint32_t frame)
+{
+	uint32_t at = f->blame_count;
+
+	while (at > 0 && f->blame[at - 1] > frame)
+		at--;
+	if (at > 0 && f->blame[at - 1] == frame)
+		return;
+	if (f->blame_count == f->blame_max &&
+	    !grow(s, (void **)&f->blame, &f->blame_max, sizeof(*f->blame)))
+		return;
+	memmove(&f->blame[at + 1], &f->blame[at], (f->blame_count - at) * sizeof(*f->blame));
+	f->blame[at] = frame;
+	f->blame_count++;
+}
+
+/* ---- options: chains of exactly f->length operations ---- */
+
+static void add_option(struct search *s, const struct state *after)
+{
+	struct frame *f = &s->frames[s->frame];
+
+	if (f->option_count == f->option_max &&
+	    !grow(s, (void **)&f->options, &f->option_max, sizeof(*f->options)))
+		return;
+	while (f->pool_count + f->length > f->pool_max)
+		if (!grow(s, (void **)&f->pool, &f->pool_max, sizeof(*f->pool)))
+			return;
+	f->options[f->option_count++] = (struct option) { *after, f->pool_count, f->length };
+	for (uint32_t i = 0; i < f->length; i++)
+		f->pool[f->pool_count++] = s->chain[i];
+}
+
+/* Is what the whole chain leaves behind what the demand asks for? */
+static void end_chain(struct search *s, const struct state *last)
+{
+	const struct demand *d = s->demand;
+	struct state after = *last;
+
+	s->steps += 4; /* it takes memory, too */
+	if (d->type == DEMAND_RMW) {
+		if (check_built_on(&s->c->ops[d->op], d->ts.version, last))
+			add_option(s, last);
+		return;
+	}
+	if (d->type == DEMAND_ABSENCE) {
+		if (last->content != CONTENT_ABSENT)
+			return;
+		after.low = after.low_rmw = d->ts.version + 1;
+		add_option(s, &after);
+		return;
+	}
+	for (uint32_t i = d->first; i < d->end; i++)
+		if (!check_allows(s->c, &s->c->refs[i], last))
+			return;
+	after.ts = d->ts;
+	after.low = d->ts.version;
+	after.low_rmw = d->ts.version + 1;
+	add_option(s, &after);
+}
+
+static bool is_small(uint64_t number, int64_t limit)
+{
+	return (int64_t)number < limit && (int64_t)number > -limit;
+}
+
+/* Can `hops` increments, and nothing else, lead from this number to what is wanted? */
+static bool in_range(const struct search *s, const struct state *now, uint32_t hops)
+{
+	const struct demand *d = s->demand;
+	uint64_t want = d->value;
+	int64_t way;
+
+	if (s->kind_first[CHECK_CASV] != s->kind_end[CHECK_CASV] || !s->deltas_small)
+		return true;
+	if (d->type == DEMAND_RMW && s->c->ops[d->op].kind == CHECK_INCR)
+		want = s->c->ops[d->op].value - s->c->ops[d->op].base;
+	else if (d->type == DEMAND_RMW)
+		want = s->c->ops[d->op].base;
+	else if (d->content == CONTENT_OPEN)
+		return true;
+	if (!is_small(want, NUMBERS_SMALL) || !is_small(now->value, NUMBERS_SMALL))
+		return true;
+	way = (int64_t)(want - now->value);
+	return way >= s->delta_min * (int64_t)hops && way <= s->delta_max * (int64_t)hops;
+}
+
+/* How many times the chain uses the class already, and may it once more? */
+static bool is_left(const struct search *s, uint32_t class, uint32_t used)
+{
+	const struct class *k = &s->classes[class];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < used; i++)
+		count += s->chain[i] == class;
+	if (count >= k->end - k->first)
+		return false;
+	return s->c->key_unknowns[k->first + count].start_ns <= s->demand->deadline_ns;
+}
+
+static void hop_on(struct search *s, const struct state *now, uint32_t used);
+
+static void hop(struct search *s, const struct state *now, uint32_t used, uint32_t class)
+{
+	const struct check_op *op = s->classes[class].op;
+	struct state next = *now;
+
+	s->steps++;
+	if (now->content != CONTENT_VALUE || !is_left(s, class, used))
+		return;
+	if (op->kind == CHECK_INCR) {
+		if (!now->is_number || !check_add(now->value, op->base, &next.value))
+			return;
+	} else {
+		if (now->value != op->base)
+			return;
+		next.value = op->value;
+		next.is_number = op->is_number;
+	}
+	next.ts = (struct op_ts) { now->ts.version + 1, 0 };
+	next.low = next.ts.version;
+	next.low_rmw = next.low + 1;
+	s->chain[used] = class;
+	hop_on(s, &next, used + 1);
+}
+
+static void hop_on(struct search *s, const struct state *now, uint32_t used)
+{
+	uint32_t left = s->frames[s->frame].length - used, first = s->kind_first[CHECK_INCR];
+
+	if (left == 0) {
+		end_chain(s, now);
+		return;
+	}
+	if (s->steps > CHECK_SEARCH_MAX || s->c->out_of_memory)
+		return;
+	if (now->content == CONTENT_VALUE && now->is_number && in_range(s, now, left)) {
+		/* Increments side by side in one order only, where none can overflow. */
+		if (used > 0 && s->chain[used - 1] >= first &&
+		    s->chain[used - 1] < s->kind_end[CHECK_INCR] && s->deltas_small &&
+		    is_small(now->value, NUMBERS_SMALL) &&
+		    s->classes[s->chain[used - 1]].op->kind == CHECK_INCR)
+			first = s->chain[used - 1];
+		for (uint32_t k = first; k < s->kind_end[CHECK_INCR]; k++)
+			hop(s, now, used, k);
+	}
+	for (uint32_t k = s->kind_first[CHECK_CASV]; k < s->kind_end[CHECK_CASV]; k++)
+		hop(s, now, used, k);
+}
+
+/* The base is an update that leaves this behind at `number`. */
+static void base(struct search *s, uint32_t class, uint64_t number, uint32_t used)
+{
+	const struct check_op *op = s->classes[class].op;
+	struct state next = {
+		.ts = { number, 0 },
+		.value = op->kind == CHECK_INCR ? op->base : op->value,
+		.low = number,
+		.low_rmw = number + 1,
+		.content = op->kind == CHECK_DEL ? CONTENT_ABSENT : CONTENT_VALUE,
+		.is_number = op->kind == CHECK_INCR ? 1 : op->is_number,
+	};
+
+	if (!is_left(s, class, used))
+		return;
+	s->chain[used] = class;
+	hop_on(s, &next, used + 1);
+}
+
+/* First class of the kind whose value is not below `value`; classes of a kind are in this order. */
+static uint32_t lower_bound(const struct search *s, enum check_kind kind, uint64_t value)
+{
+	uint32_t low = s->kind_first[kind], high = s->kind_end[kind];
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		const struct unknown *u = &c->key_unknowns[middle];
 
-		if (u->class < class || (u->class == class && u->value < value))
+		if (s->classes[middle].op->value < value)
 			low = middle + 1;
 		else
 			high = middle;
@@ -25,145 +388,338 @@ static uint32_t lower_bound(const struct checker *c, uint8_t class, uint64_t val
 	return low;
 }
 
-/* May content be what an operation that writes `value` leaves behind? */
-static bool value_fits(const struct version *v, const struct check_op *op)
+/* The classes of PUT or CAS that can begin a chain; fewer when no hop follows. */
+static void base_range(const struct search *s, enum check_kind kind, bool last, uint32_t range[2])
 {
-	if (v->content == CONTENT_VALUE)
-		return op->value == v->value && op->is_number == v->is_number;
-	if (v->content == CONTENT_ZERO)
-		return op->is_number && op->value == 0;
-	return v->content != CONTENT_ABSENT;
+	const struct demand *d = s->demand;
+	const struct check_op *op = d->type == DEMAND_RMW ? &s->c->ops[d->op] : NULL;
+	uint64_t want = d->value;
+
+	range[0] = s->kind_first[kind];
+	range[1] = s->kind_end[kind];
+	if (!last || (d->type == DEMAND_ORPHAN && d->content == CONTENT_OPEN))
+		return;
+	if (d->type == DEMAND_RMW && op->kind == CHECK_CAS)
+		range[1] = range[0]; /* on a version that somebody saw, or on an absence */
+	else if (d->type == DEMAND_RMW)
+		want = op->kind == CHECK_CASV ? op->base : op->value - op->base;
+	else if (d->content == CONTENT_ABSENT)
+		range[1] = range[0];
+	if (range[0] == range[1])
+		return;
+	range[0] = lower_bound(s, kind, want);
+	if (want != UINT64_MAX)
+		range[1] = lower_bound(s, kind, want + 1);
 }
 
-static bool cas_fits(const struct checker *c, const struct version *previous,
-		     const struct check_op *op)
+/* Nobody knows what this version contains, and no demand depends on it. */
+static bool any_blind_does(const struct search *s)
 {
-	struct op_ts base = check_base_ts(op);
-	uint32_t del = lower_bound(c, UNKNOWN_DEL, 0);
+	bool asked = s->frame + 1 < s->c->demand_count && s->c->demands[s->frame + 1].linked;
 
-	if (!check_ts_zero(base))
-		return op_ts_compare(previous->ts, base) == 0;
-	if (previous->content != CONTENT_VALUE && previous->content != CONTENT_EXISTS)
-		return true;
-	/* An UNKNOWN delete that nobody saw may lie between. */
-	return del < c->key_unknown_count && c->key_unknowns[del].class == UNKNOWN_DEL;
+	return s->demand->type == DEMAND_ORPHAN && s->demand->content == CONTENT_OPEN && !asked;
 }
 
-static bool incr_fits(const struct checker *c, const struct version *v, const struct check_op *op)
+/* Chains whose base is at `number` and takes `length` less `hops` operations. */
+static void chains_from(struct search *s, uint64_t number, uint32_t hops)
 {
-	const struct version *previous = v - 1;
-	uint64_t base = previous->content == CONTENT_VALUE ? previous->value : 0;
-	/* An UNKNOWN blind write with a tied version may lie between. */
-	bool tie = c->key_unknown_count > 1 && c->key_unknowns[0].class != UNKNOWN_INCR;
+	const struct frame *f = &s->frames[s->frame];
+	const struct state *now = &f->before;
+	uint32_t cost = f->length - hops, range[2];
+	uint32_t del = s->kind_first[CHECK_DEL];
+	bool absent = now->content == CONTENT_ABSENT && number >= now->low_rmw, extra;
 
-	if (v->content == CONTENT_ABSENT || (v->content == CONTENT_VALUE && !v->is_number))
-		return false;
-	/* Something nobody saw may lie between; with one UNKNOWN operation nothing can. */
-	if (previous->ts.version + 1 < v->ts.version)
-		return c->key_unknown_count > 1;
-	if (previous->ts.version + 1 != v->ts.version)
-		return false;
-	if (tie || previous->content == CONTENT_ANY || previous->content == CONTENT_EXISTS ||
-	    previous->content == CONTENT_ZERO)
-		return true;
-	if (previous->content == CONTENT_VALUE && !previous->is_number)
-		return false;
-	if (v->content == CONTENT_VALUE)
-		return base + op->base == v->value;
-	return v->content != CONTENT_ZERO || base + op->base == 0;
+	if (cost == 0 && now->content == CONTENT_VALUE && now->ts.version == number)
+		hop_on(s, now, 0);
+	if (cost == 1 && number >= now->low && !(hops == 0 && any_blind_does(s))) {
+		base_range(s, CHECK_PUT, hops == 0, range);
+		for (uint32_t k = range[0]; k < range[1]; k++)
+			base(s, k, number, 0);
+	}
+	extra = cost == 2 && number > now->low && now->content != CONTENT_ABSENT &&
+		del < s->kind_end[CHECK_DEL];
+	if (extra && !is_left(s, del, 0))
+		return;
+	if (extra)
+		s->chain[0] = del;
+	if (cost < 1 || cost > 2)
+		return;
+	base_range(s, CHECK_CAS, hops == 0, range);
+	for (uint32_t k = range[0]; k < range[1]; k++) {
+		const struct check_op *op = s->classes[k].op;
+		bool zero = op->base_writer == 0;
+
+		if (zero ? (cost == 1 ? absent : extra) :
+			   cost == 1 && check_built_on(op, number, now))
+			base(s, k, number, cost - 1);
+	}
+	for (uint32_t k = s->kind_first[CHECK_INCR]; k < s->kind_end[CHECK_INCR]; k++)
+		if (cost == 1 ? absent : extra)
+			base(s, k, number, cost - 1);
 }
 
-static bool fits(const struct checker *c, const struct version *v, const struct unknown *u)
+/* A single DEL, or none where the key is absent already. */
+static void absent_chain(struct search *s, uint64_t number)
 {
-	const struct check_op *op = &c->ops[u->op];
+	const struct frame *f = &s->frames[s->frame];
+	uint32_t del = s->kind_first[CHECK_DEL];
+	struct state after = f->before;
 
-	if (op->start_ns > v->deadline_ns)
+	if (f->length == 0 && f->before.content == CONTENT_ABSENT)
+		end_chain(s, &f->before);
+	if (f->length != 1 || del == s->kind_end[CHECK_DEL] || number < f->before.low ||
+	    !is_left(s, del, 0) || f->before.content == CONTENT_ABSENT)
+		return;
+	s->chain[0] = del;
+	after.content = CONTENT_ABSENT;
+	after.ts.writer = 0;
+	/* Its number is as low as can be: what is built on it may have any higher one. */
+	after.low_rmw = f->before.low + 1;
+	end_chain(s, &after);
+}
+
+static void orphan_chains(struct search *s)
+{
+	const struct demand *d = s->demand;
+	struct frame *f = &s->frames[s->frame];
+	struct state after = { .ts = d->ts,
+			       .low = d->ts.version,
+			       .low_rmw = d->ts.version + 1,
+			       .content = CONTENT_OPEN };
+	uint32_t del = s->kind_first[CHECK_DEL];
+
+	if (f->length == 1 && d->content == CONTENT_OPEN && s->kind_end[CHECK_DEL] > 0) {
+		s->chain[0] = ANY_BLIND;
+		add_option(s, &after);
+	}
+	if (f->length == 1 && !any_blind_does(s) && del < s->kind_end[CHECK_DEL] &&
+	    is_left(s, del, 0)) {
+		after.content = CONTENT_ABSENT;
+		s->chain[0] = del;
+		end_chain(s, &after);
+	}
+	for (uint32_t hops = 0; hops <= f->length && hops < d->ts.version; hops++)
+		chains_from(s, d->ts.version - hops, hops);
+}
+
+static void rmw_chains(struct search *s)
+{
+	const struct frame *f = &s->frames[s->frame];
+	const struct check_op *op = &s->c->ops[s->demand->op];
+	uint64_t number = s->demand->ts.version;
+
+	if (f->length == 0 && check_built_on(op, number, &f->before))
+		add_option(s, &f->before);
+	else if (op->kind == CHECK_CAS && op->base_writer != 0)
+		return;
+	if (op->kind != CHECK_CASV && f->length > 0 &&
+	    (op->kind == CHECK_CAS || op->value == op->base))
+		absent_chain(s, number - 1);
+	if (op->kind != CHECK_CAS)
+		for (uint32_t hops = 0; hops <= f->length && f->length > 0 && hops + 1 < number;
+		     hops++)
+			chains_from(s, number - 1 - hops, hops);
+}
+
+/* The next longer chains; false: there can be none. */
+static bool more_options(struct search *s)
+{
+	struct frame *f = &s->frames[s->frame];
+
+	f->option_count = f->pool_count = f->tried = 0;
+	if (f->length == NONE)
+		f->length = 0;
+	else if (f->length++ == f->length_max)
 		return false;
-	switch ((enum check_kind)op->kind) {
-	case CHECK_PUT:
-		return value_fits(v, op);
-	case CHECK_CAS:
-		return value_fits(v, op) && cas_fits(c, v - 1, op);
-	case CHECK_DEL:
-		return v->content == CONTENT_ABSENT || v->content == CONTENT_ANY ||
-		       v->content == CONTENT_ZERO;
-	case CHECK_INCR:
-		return incr_fits(c, v, op);
-	case CHECK_GET:
-	case CHECK_KIND_COUNT:
+	switch ((enum demand_type)s->demand->type) {
+	case DEMAND_ORPHAN:
+		if (f->length > 0)
+			orphan_chains(s);
+		break;
+	case DEMAND_ABSENCE:
+		if (f->length == 0 || !s->demand->merged)
+			absent_chain(s, s->demand->ts.version);
+		break;
+	case DEMAND_RMW:
+		rmw_chains(s);
 		break;
 	}
-	return false;
-}
-
-/* Up to two ranges of candidates, by what is known of the content. */
-static void candidates(const struct checker *c, const struct version *v, uint32_t range[4])
-{
-	uint32_t incr = lower_bound(c, UNKNOWN_INCR, 0);
-
-	range[0] = 0;
-	range[1] = range[2] = range[3] = c->key_unknown_count;
-	if (v->content == CONTENT_ABSENT) {
-		range[0] = lower_bound(c, UNKNOWN_DEL, 0);
-		range[1] = incr;
-	} else if (v->content == CONTENT_VALUE) {
-		range[0] = lower_bound(c, UNKNOWN_WRITE, v->value);
-		range[1] = v->value == UINT64_MAX ? lower_bound(c, UNKNOWN_DEL, 0)
-						  : lower_bound(c, UNKNOWN_WRITE, v->value + 1);
-		if (v->is_number)
-			range[2] = incr;
-	}
-}
-
-static bool assign(struct checker *c, uint32_t version, uint32_t stamp)
-{
-	const struct version *v = &c->versions[version];
-	uint32_t range[4];
-
-	candidates(c, v, range);
-	for (uint32_t k = 0; k < 4; k += 2) {
-		for (uint32_t j = range[k]; j < range[k + 1]; j++) {
-			struct unknown *u = &c->key_unknowns[j];
-
-			if (u->version != NONE || !fits(c, v, u))
-				continue;
-			u->version = version;
-			return true;
-		}
-	}
-	for (uint32_t k = 0; k < 4; k += 2) {
-		for (uint32_t j = range[k]; j < range[k + 1]; j++) {
-			struct unknown *u = &c->key_unknowns[j];
-
-			if (u->visited == stamp || !fits(c, v, u))
-				continue;
-			u->visited = stamp;
-			if (!assign(c, u->version, stamp))
-				continue;
-			u->version = version;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool check_hidden_match(struct checker *c)
-{
-	for (uint32_t i = 1; i < c->version_count; i++) {
-		struct version *v = &c->versions[i];
-
-		if (v->install == NONE && !assign(c, i, i))
-			return check_orphan(c, v);
-	}
-	for (uint32_t j = 0; j < c->key_unknown_count; j++) {
-		const struct unknown *u = &c->key_unknowns[j];
-
-		if (u->version == NONE) {
-			c->result->unknown_dropped++;
-			continue;
-		}
-		c->versions[u->version].install = u->op;
-		c->result->unknown_applied++;
-	}
 	return true;
+}
+
+/* ---- the search ---- */
+
+static bool try_option(struct search *s, const struct option *o)
+{
+	struct frame *f = &s->frames[s->frame];
+	uint32_t reached;
+
+	for (uint32_t i = 0; i < o->count; i++) {
+		uint32_t slot = s->slot_count++;
+
+		s->slots[slot] = (struct slot) { s->demand->deadline_ns, f->pool[o->first + i],
+						 s->frame, NONE };
+		if (fill_slot(s, slot, &reached))
+			continue;
+		for (uint32_t k = 1; k < reached; k++)
+			if (s->slots[s->queue[k]].frame != s->frame)
+				blame(s, f, s->slots[s->queue[k]].frame);
+		drop_slots(s, f->slots);
+		return false;
+	}
+	f->after = o->after;
+	return true;
+}
+
+static void enter(struct search *s, uint32_t frame)
+{
+	struct frame *f = &s->frames[frame];
+	uint64_t hops = s->hops, gap;
+
+	s->frame = frame;
+	s->demand = &s->c->demands[frame];
+	f->before = s->demand->linked ? s->frames[frame - 1].after : s->demand->before;
+	f->slots = s->slot_count;
+	f->length = NONE;
+	f->option_count = f->tried = 0;
+	f->blame_count = 0;
+	if (s->demand->linked)
+		blame(s, f, frame - 1);
+	gap = s->demand->ts.version > f->before.ts.version ?
+		      s->demand->ts.version - f->before.ts.version :
+		      0;
+	hops = min_u64(hops, gap);
+	f->length_max = (uint32_t)min_u64(hops + 2, CHAIN_MAX);
+	if (s->demand->type == DEMAND_ABSENCE || s->demand->content == CONTENT_ABSENT)
+		f->length_max = 1;
+}
+
+/* Meets the demand of s->frame in a way not tried yet. */
+static bool advance(struct search *s)
+{
+	struct frame *f = &s->frames[s->frame];
+
+	do {
+		while (f->tried < f->option_count) {
+			if (s->steps > CHECK_SEARCH_MAX || s->c->out_of_memory)
+				return false;
+			s->steps++;
+			if (try_option(s, &f->options[f->tried++]))
+				return true;
+		}
+	} while (more_options(s));
+	return false;
+}
+
+/* Back to the last frame that is to blame; false: none is. */
+static bool jump_back(struct search *s)
+{
+	struct frame *f = &s->frames[s->frame];
+	uint32_t target;
+
+	if (f->blame_count == 0)
+		return false;
+	target = f->blame[f->blame_count - 1];
+	for (uint32_t i = 0; i + 1 < f->blame_count; i++)
+		blame(s, &s->frames[target], f->blame[i]);
+	s->frame = target;
+	s->demand = &s->c->demands[target];
+	drop_slots(s, s->frames[target].slots);
+	return true;
+}
+
+static bool find(struct search *s)
+{
+	struct checker *c = s->c;
+	uint32_t next = 0, stuck = 0;
+
+	while (next < c->demand_count) {
+		enter(s, next);
+		while (!advance(s)) {
+			if (c->out_of_memory)
+				return false;
+			if (s->steps > CHECK_SEARCH_MAX ||
+			    s->frames[s->frame].length_max == CHAIN_MAX) {
+				check_gave_up(c, &c->demands[s->frame]);
+				return true;
+			}
+			if (s->frame == next)
+				stuck = next;
+			if (!jump_back(s))
+				return check_unmet(c, &c->demands[stuck]);
+		}
+		next = s->frame + 1;
+	}
+	c->result->versions += s->slot_count;
+	for (uint32_t i = 0; i < c->demand_count; i++)
+		if (c->demands[i].type == DEMAND_ORPHAN)
+			c->result->versions--;
+	c->result->unknown_applied += s->slot_count;
+	c->result->unknown_dropped += c->key_unknown_count - s->slot_count;
+	return true;
+}
+
+static void make_classes(struct search *s)
+{
+	const struct checker *c = s->c;
+
+	s->deltas_small = true;
+	for (uint32_t i = 0; i < c->key_unknown_count; i++) {
+		const struct check_op *op = &c->ops[c->key_unknowns[i].op];
+		struct class *last = s->class_count ? &s->classes[s->class_count - 1] : NULL;
+		int64_t delta = (int64_t)op->base;
+
+		if (!last || check_effect_compare(last->op, op) != 0) {
+			last = &s->classes[s->class_count++];
+			*last = (struct class) { op, i, i };
+		}
+		last->end = i + 1;
+		s->hops += op->kind == CHECK_INCR || op->kind == CHECK_CASV;
+		if (op->kind != CHECK_INCR)
+			continue;
+		s->deltas_small &= is_small(op->base, DELTAS_SMALL);
+		if (s->delta_min > s->delta_max)
+			s->delta_min = s->delta_max = delta;
+		s->delta_min = delta < s->delta_min ? delta : s->delta_min;
+		s->delta_max = delta > s->delta_max ? delta : s->delta_max;
+	}
+	for (uint32_t i = s->class_count; i-- > 0;)
+		s->kind_first[s->classes[i].op->kind] = i;
+	for (uint32_t i = 0; i < s->class_count; i++)
+		s->kind_end[s->classes[i].op->kind] = i + 1;
+	if (s->kind_end[CHECK_DEL] == 0) /* no DEL: all blind ones end with the PUTs */
+		s->kind_first[CHECK_DEL] = s->kind_end[CHECK_DEL] = s->kind_end[CHECK_PUT];
+}
+
+bool check_hidden(struct checker *c)
+{
+	struct search s = { .c = c, .delta_min = 1 };
+	/* Every slot is filled but the one being tried. */
+	uint64_t slots = (uint64_t)c->key_unknown_count + 2;
+	bool good = false;
+
+	if (c->demand_count == 0) {
+		c->result->unknown_dropped += c->key_unknown_count;
+		return true;
+	}
+	s.classes = malloc(slots * sizeof(*s.classes));
+	s.slots = malloc(slots * sizeof(*s.slots));
+	s.queue = malloc(slots * sizeof(*s.queue));
+	s.frames = calloc(c->demand_count, sizeof(*s.frames));
+	if (s.classes && s.slots && s.queue && s.frames) {
+		make_classes(&s);
+		good = find(&s);
+	} else {
+		c->out_of_memory = true;
+	}
+	for (uint32_t i = 0; s.frames && i < c->demand_count; i++) {
+		free(s.frames[i].options);
+		free(s.frames[i].pool);
+		free(s.frames[i].blame);
+	}
+	free(s.classes);
+	free(s.slots);
+	free(s.queue);
+	free(s.frames);
+	return good && !c->out_of_memory;
 }

@@ -1,64 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check_priv.h: what the sources of the checker share. check.c judges, check_hidden.c finds which
- * UNKNOWN operation stands for a version that no acknowledged one installed, check_sort.c brings
- * the history into version order, check_text.c explains.
+ * check_priv.h: what the sources of the checker share. check.c goes over the versions of a key in
+ * order and judges whatever is certain; what depends on UNKNOWN operations it writes down as
+ * demands, which check_hidden.c tries to meet. check_sort.c brings the history into version order,
+ * check_text.c explains.
  */
 #ifndef CAIRN_TESTS_CHECK_PRIV_H
 #define CAIRN_TESTS_CHECK_PRIV_H
 
 #include "tests/check/check.h"
 
-#define NONE	      UINT32_MAX
-#define HIDDEN_WRITER UINT32_MAX /* writer of a version nobody saw, only built upon */
+#define NONE UINT32_MAX
 
-/* One mention of a version by an operation; key, version, writer and role are the sort order. */
+/* One mention of a version by an operation. */
 enum ref_role {
 	REF_INSTALL = 0,
 	REF_READ = 1,
+	REF_BASE = 2, /* a CAS that succeeded on it */
 };
 
 struct ref {
-	uint64_t key;
 	uint64_t version;
 	uint32_t writer;
-	uint32_t op; /* index << 1 | enum ref_role */
+	uint32_t op; /* index of the operation */
 };
 
-/* What is known of the content of a version. */
+/* Versions start at 1 and stay far below this; the top bits of ref.version are the role. */
+#define REF_ROLE_SHIFT 62u
+#define REF_VERSION    (((uint64_t)1 << REF_ROLE_SHIFT) - 1)
+
+static inline uint64_t ref_version(const struct ref *r)
+{
+	return r->version & REF_VERSION;
+}
+
+static inline enum ref_role ref_role(const struct ref *r)
+{
+	return (enum ref_role)(r->version >> REF_ROLE_SHIFT);
+}
+
 enum content {
-	CONTENT_ANY,	/* nothing */
-	CONTENT_EXISTS, /* a value */
-	CONTENT_ZERO,	/* absent, or the number 0: what an INCR by n to n was built on */
+	CONTENT_OPEN, /* not known (yet) */
 	CONTENT_VALUE,
 	CONTENT_ABSENT,
 };
 
-struct version {
-	struct op_ts ts;
-	uint64_t value;	      /* CONTENT_VALUE */
-	uint64_t deadline_ns; /* earliest end of any operation at this version or a later one */
-	uint32_t install;     /* operation, or NONE: {0,0}, or still to be found */
-	uint32_t first_read;  /* refs[first_read .. +read_count) are its reads */
-	uint32_t read_count;
-	uint8_t content; /* enum content */
+/* The key right after a version. */
+struct state {
+	struct op_ts ts; /* writer 0: a version that has no name in the history */
+	uint64_t value;
+	uint64_t low;	  /* lowest number a blind update may have next */
+	uint64_t low_rmw; /* lowest number of a read-modify-write on an absence */
+	uint8_t content;  /* enum content */
 	uint8_t is_number;
 };
 
-/* An UNKNOWN update that may stand for a version. */
-struct unknown {
-	uint64_t key;
-	uint64_t value;
-	uint32_t op;
-	uint32_t version; /* index of the version it stands for, or NONE */
-	uint32_t visited;
-	uint8_t class; /* enum unknown_class */
+/* Something only UNKNOWN operations can explain, in version order. */
+enum demand_type {
+	DEMAND_ORPHAN,	/* a version that no acknowledged operation installed */
+	DEMAND_ABSENCE, /* an absence after what may be a value */
+	DEMAND_RMW,	/* an acknowledged read-modify-write whose base is not what precedes it */
 };
 
-enum unknown_class {
-	UNKNOWN_WRITE, /* PUT, CAS */
-	UNKNOWN_DEL,
-	UNKNOWN_INCR,
+struct demand {
+	struct state before;  /* unless linked */
+	struct op_ts ts;      /* ABSENCE: the highest number it was read with */
+	uint64_t deadline_ns; /* earliest end of any operation from here on */
+	uint64_t value;	      /* ORPHAN, when content is CONTENT_VALUE */
+	uint32_t first, end;  /* its mentions in refs */
+	uint32_t op;	      /* RMW: the operation */
+	uint8_t type;	      /* enum demand_type */
+	uint8_t content;      /* ORPHAN: enum content */
+	uint8_t is_number;
+	bool linked; /* the state before is what the previous demand leaves behind */
+	bool merged; /* ABSENCE: its reads overlap those before in a way that no delete fits between
+		      */
+};
+
+/* An UNKNOWN update. */
+struct unknown {
+	uint64_t key;
+	uint64_t start_ns;
+	uint32_t op;
+	uint32_t slot; /* what it is used for, or NONE */
+	uint32_t via;
+	uint32_t visited;
 };
 
 struct checker {
@@ -66,10 +92,12 @@ struct checker {
 	uint64_t count;
 	struct ref *refs, *spare;
 	uint64_t ref_count;
+	uint64_t key_bits;	  /* that differ between refs */
+	uint64_t version_bits;	  /* likewise */
 	struct unknown *unknowns; /* of all keys */
 	uint64_t unknown_count;
-	struct version *versions; /* of the key being judged */
-	uint32_t version_count, version_max;
+	struct demand *demands; /* of the key being judged */
+	uint32_t demand_count, demand_max;
 	struct unknown *key_unknowns;
 	uint32_t key_unknown_count;
 	uint64_t key;
@@ -78,14 +106,23 @@ struct checker {
 	struct check_result *result;
 };
 
-/* check_sort_refs: radix sort by key, version, writer, role; result in c->refs. */
+/* check_sort_refs: by key, then position (writer 0 behind all of its number); result in c->refs. */
 void check_sort_refs(struct checker *c);
 
-/* check_sort_unknowns: by key, class, value, start. */
+/* check_sort_unknowns: by key, kind, effect, start. */
 void check_sort_unknowns(struct checker *c);
 
-/* check_hidden_match: finds an operation for every version without one; false: violation, said. */
-bool check_hidden_match(struct checker *c);
+/* check_effect_compare: order of two updates by kind, then value, then base; 0: same effect. */
+int check_effect_compare(const struct check_op *a, const struct check_op *b);
+
+/* check_allows: may the mention r be of a version with this content? */
+bool check_allows(const struct checker *c, const struct ref *r, const struct state *s);
+
+/* check_built_on: may op, a read-modify-write with this version number, follow s right away? */
+bool check_built_on(const struct check_op *op, uint64_t number, const struct state *s);
+
+/* check_hidden: are there UNKNOWN operations to meet all demands? false: said, or out of memory. */
+bool check_hidden(struct checker *c);
 
 /*
  * check_violation: fills the result and returns false. ops: up to three operations to show, NONE
@@ -94,12 +131,16 @@ bool check_hidden_match(struct checker *c);
 __attribute__((format(printf, 3, 4))) bool check_violation(struct checker *c, const uint32_t ops[3],
 							   const char *format, ...);
 
-/* check_orphan: explains a version that nobody can have written. Returns false. */
-bool check_orphan(struct checker *c, const struct version *v);
+/* check_unmet: explains a demand that nothing can meet. Returns false. */
+bool check_unmet(struct checker *c, const struct demand *d);
 
-static inline struct op_ts check_op_ts(const struct check_op *op)
+/* check_gave_up: the search was too long; the key counts as undecided. */
+void check_gave_up(struct checker *c, const struct demand *d);
+
+static inline bool check_is_unknown(const struct check_op *op)
 {
-	return (struct op_ts) { op->version, op->writer };
+	return op->outcome == STATUS_UNKNOWN || op->outcome == STATUS_EVICTED ||
+	       op->outcome == STATUS_WAIT;
 }
 
 static inline struct op_ts check_base_ts(const struct check_op *op)
@@ -107,9 +148,20 @@ static inline struct op_ts check_base_ts(const struct check_op *op)
 	return (struct op_ts) { op->base, op->base_writer };
 }
 
-static inline bool check_ts_zero(struct op_ts ts)
+static inline bool check_same_ts(struct op_ts a, struct op_ts b)
 {
-	return ts.version == 0 && ts.writer == 0;
+	return a.version == b.version && a.writer == b.writer;
+}
+
+/* check_add: signed addition; false: outside 64 bits. */
+static inline bool check_add(uint64_t a, uint64_t b, uint64_t *ret_sum)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow((int64_t)a, (int64_t)b, &sum))
+		return false;
+	*ret_sum = (uint64_t)sum;
+	return true;
 }
 
 #endif

@@ -3,54 +3,103 @@
 
 #include <stdlib.h>
 
-/* Byte `digit` of the sort order, least significant first: role, writer, version, key. */
-static inline uint32_t digit_of(const struct ref *r, uint32_t digit)
+#define DIGIT_BITS 11u
+#define DIGITS	   (1u << DIGIT_BITS)
+
+/* One stable pass by `bits` bits of the version, or of the key, from `shift` on. */
+static void sort_digit(struct checker *c, uint32_t shift, bool by_key)
 {
-	if (digit == 0)
-		return r->op & 1;
-	if (digit < 5)
-		return r->writer >> (8 * (digit - 1)) & 0xff;
-	if (digit < 13)
-		return (uint32_t)(r->version >> (8 * (digit - 5))) & 0xff;
-	return (uint32_t)(r->key >> (8 * (digit - 13))) & 0xff;
+	uint32_t at[DIGITS + 1] = { 0 };
+	struct ref *to = c->spare, *from = c->refs;
+	const struct check_op *ops = c->ops;
+
+	for (uint64_t i = 0; i < c->ref_count; i++) {
+		uint64_t word = by_key ? ops[from[i].op].key : ref_version(&from[i]);
+
+		at[(word >> shift & (DIGITS - 1)) + 1]++;
+	}
+	for (uint32_t i = 0; i < DIGITS; i++)
+		at[i + 1] += at[i];
+	for (uint64_t i = 0; i < c->ref_count; i++) {
+		uint64_t word = by_key ? ops[from[i].op].key : ref_version(&from[i]);
+
+		to[at[word >> shift & (DIGITS - 1)]++] = from[i];
+	}
+	c->refs = to;
+	c->spare = from;
 }
 
-#define DIGITS 21u
-
-static void sort_digit(struct checker *c, uint32_t digit)
+/* By position among those of one number, writer 0 last. */
+static int compare_ties(const void *x, const void *y)
 {
-	uint32_t at[257] = { 0 };
-	struct ref *swap = c->refs;
+	const struct ref *a = x, *b = y;
 
-	for (uint64_t i = 0; i < c->ref_count; i++)
-		at[digit_of(&c->refs[i], digit) + 1]++;
-	for (uint32_t i = 0; i < 256; i++)
-		at[i + 1] += at[i];
-	for (uint64_t i = 0; i < c->ref_count; i++)
-		c->spare[at[digit_of(&c->refs[i], digit)]++] = c->refs[i];
-	c->refs = c->spare;
-	c->spare = swap;
+	if (a->writer == b->writer)
+		return a->op < b->op ? -1 : a->op > b->op;
+	if (a->writer == 0 || b->writer == 0)
+		return a->writer == 0 ? 1 : -1;
+	return op_ts_compare((struct op_ts) { ref_version(a), a->writer },
+			     (struct op_ts) { ref_version(b), b->writer });
+}
+
+/* Most numbers were used by one writer only; nothing is to be done for them. */
+static void sort_ties(struct checker *c)
+{
+	uint64_t end;
+
+	for (uint64_t first = 0; first < c->ref_count; first = end) {
+		const struct ref *r = &c->refs[first];
+		uint64_t version = ref_version(r);
+		bool mixed = false;
+
+		for (end = first + 1; end < c->ref_count; end++) {
+			if (ref_version(&c->refs[end]) != version ||
+			    (c->key_bits && c->ops[c->refs[end].op].key != c->ops[r->op].key))
+				break;
+			mixed |= c->refs[end].writer != r->writer;
+		}
+		if (mixed)
+			qsort(&c->refs[first], end - first, sizeof(*r), compare_ties);
+	}
 }
 
 void check_sort_refs(struct checker *c)
 {
-	struct ref all = { 0 };
-
-	/* Bytes that never differ cost nothing: most histories have small versions and few keys. */
-	for (uint64_t i = 1; i < c->ref_count; i++) {
-		all.key |= c->refs[i].key ^ c->refs[0].key;
-		all.version |= c->refs[i].version ^ c->refs[0].version;
-		all.writer |= c->refs[i].writer ^ c->refs[0].writer;
-		all.op |= c->refs[i].op ^ c->refs[0].op;
-	}
-	for (uint32_t digit = 0; digit < DIGITS; digit++)
-		if (digit_of(&all, digit) != 0)
-			sort_digit(c, digit);
+	/* Bits that never differ cost nothing: most histories have small versions, few keys. */
+	for (uint32_t shift = 0; shift < 64; shift += DIGIT_BITS)
+		if (c->version_bits >> shift & (DIGITS - 1))
+			sort_digit(c, shift, false);
+	for (uint32_t shift = 0; shift < 64; shift += DIGIT_BITS)
+		if (c->key_bits >> shift & (DIGITS - 1))
+			sort_digit(c, shift, true);
+	sort_ties(c);
 }
 
 static int compare_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? -1 : a > b;
+}
+
+/* Blind ones first. */
+static uint64_t kind_order(uint8_t kind)
+{
+	return kind == CHECK_PUT ? 0 : kind == CHECK_DEL ? 1 : kind;
+}
+
+int check_effect_compare(const struct check_op *a, const struct check_op *b)
+{
+	bool writes = a->kind == CHECK_PUT || a->kind == CHECK_CAS || a->kind == CHECK_CASV;
+	int order = compare_u64(kind_order(a->kind), kind_order(b->kind));
+
+	if (order == 0 && writes)
+		order = compare_u64(a->value, b->value);
+	if (order == 0 && writes)
+		order = compare_u64(a->is_number, b->is_number);
+	if (order == 0 && a->kind != CHECK_PUT && a->kind != CHECK_DEL)
+		order = compare_u64(a->base, b->base);
+	if (order == 0 && a->kind == CHECK_CAS)
+		order = compare_u64(a->base_writer, b->base_writer);
+	return order;
 }
 
 static int compare_unknowns(const void *x, const void *y, void *arg)
@@ -60,12 +109,10 @@ static int compare_unknowns(const void *x, const void *y, void *arg)
 	int order = compare_u64(a->key, b->key);
 
 	if (order == 0)
-		order = compare_u64(a->class, b->class);
+		order = check_effect_compare(&ops[a->op], &ops[b->op]);
 	if (order == 0)
-		order = compare_u64(a->value, b->value);
-	if (order == 0)
-		order = compare_u64(ops[a->op].start_ns, ops[b->op].start_ns);
-	return order;
+		order = compare_u64(a->start_ns, b->start_ns);
+	return order ? order : compare_u64(a->op, b->op);
 }
 
 void check_sort_unknowns(struct checker *c)
