@@ -39,8 +39,12 @@
 	MUTANT(47, note_ignored, worker, "recovery forgets updates that were overtaken at once")  \
 	MUTANT(48, gap_in_index, store, "removing a key hides those behind it in the index")       \
 	MUTANT(49, incarnation_kept, superblock, "a start does not write its incarnation down")    \
-	MUTANT(50, resend_elsewhere, sim, "updates of a lost session are sent in the next one")    \
-	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place") \
+	MUTANT(50, resend_elsewhere, client_core, "updates of a lost session are sent as new ones") \
+	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place")     \
+	MUTANT(52, prior_unsaid, client_retry, "a retry does not say who may have executed it")    \
+	MUTANT(53, ids_per_server, client_retry, "request ids start again at every server")        \
+	MUTANT(54, evicted_is_not_done, client_retry, "what was forgotten is sent as a new one")   \
+	MUTANT(55, retry_new_id, client_retry, "a retry gets another request id")                  \
 	MUTANT(60, lease_by_old_clock, worker, "leases are checked with an old time") \
 	MUTANT(70, offset_unchecked, wal, "recovery takes a batch meant for another place")        \
 	MUTANT(71, device_unchecked, wal, "recovery takes a batch of another device")              \

@@ -13,9 +13,10 @@
  *  1. prior stays that of the first attempt for ever. Every later one runs under RMW rules, and two
  *     RMWs of one origin cannot both commit; a blind first attempt is what others must wait out.
  *  2. Another retrier is chosen only when every request sent to the present one was answered with
- *     WAIT or a refusal, or when it said UNKNOWN: that it does not go on with it. A silent retrier is asked again, also after it restarted: its new incarnation
- *     takes part only where the old one no longer can. So is the home, in turn with it, while
- *     its session lives: it remembers what it did.
+ *     WAIT or a refusal, or when it said UNKNOWN: that it does not go on with it. A silent retrier
+ *     is asked again, also after it restarted: its new incarnation takes part only where the old
+ *     one no longer can. So is the home, in turn with it, while its session lives: it remembers
+ *     what it did.
  *  3. OK is taken from whoever says it. That nothing happened (CONFLICT, NOT_FOUND..) is taken
  *     from the home only if nobody was asked after it, and from the retrier only if it was the
  *     only one: a late copy of the request must find a node that remembers its answer. Otherwise

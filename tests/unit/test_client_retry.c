@@ -586,7 +586,8 @@ static void mini_reply(struct mini *w, uint8_t server, uint64_t session, uint64_
 static void mini_request(struct mini *w, uint8_t server, const struct wire_header *h,
 			 const struct wire_message *m)
 {
-	uint32_t prior_node = m->prior >> 24, tag = (uint32_t)strtoul((const char *)m->key, NULL, 10);
+	uint32_t tag = (uint32_t)strtoul((const char *)m->key, NULL, 10);
+	uint32_t prior_node = m->prior >> 24;
 
 	assert_true(m->id < MINI_IDS);
 	if (h->session != w->r->sessions[server] || h->to_incarnation != w->r->lives[server]) {
