@@ -13,7 +13,8 @@ static const char *const percent_names[] = { "p50_us", "p90_us", "p99_us", "p99_
 
 const char *report_kind_name(enum check_kind kind)
 {
-	static const char *const names[CHECK_KIND_COUNT] = { "get", "put", "del", "cas", "incr" };
+	static const char *const names[CHECK_KIND_COUNT] = { "get", "put",  "del",
+							     "cas", "incr", "casv" };
 
 	return names[kind];
 }
