@@ -49,13 +49,40 @@ static void timestamps_are_ordered(void **state)
 	struct op_ts b = { 4, writer_make(2, 1) };
 
 	(void)state;
-	assert_true(op_ts_compare(a, b) < 0);
-	assert_true(op_ts_compare(b, a) > 0);
 	assert_int_equal(op_ts_compare(a, a), 0);
+	assert_int_not_equal(op_ts_compare(a, b), 0);
+	assert_int_equal(op_ts_compare(a, b), -op_ts_compare(b, a));
 	a.version = 5;
 	assert_true(op_ts_compare(a, b) > 0);
 	assert_int_equal(writer_node(b.writer), 2);
 	assert_int_equal(writer_incarnation(a.writer), 9);
+}
+
+/* O2: at equal versions every writer wins its share, and all agree on who. */
+static void ties_are_drawn_by_lot(void **state)
+{
+	uint32_t wins[NODES_MAX] = { 0 };
+
+	(void)state;
+	for (uint64_t version = 1; version <= 7000; version++) {
+		struct op_ts best = { version, writer_make(0, 1) };
+
+		for (uint8_t n = 1; n < NODES_MAX; n++) {
+			struct op_ts ts = { version, writer_make(n, 1) };
+
+			if (op_ts_compare(ts, best) > 0)
+				best = ts;
+		}
+		for (uint8_t n = 0; n < NODES_MAX; n++) {
+			struct op_ts ts = { version, writer_make(n, 1) };
+
+			assert_int_equal(op_ts_compare(ts, best) == 0, ts.writer == best.writer);
+			assert_true(op_ts_compare(ts, best) <= 0);
+		}
+		wins[writer_node(best.writer)]++;
+	}
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		assert_in_range(wins[n], 800, 1200);
 }
 
 int main(void)
@@ -65,6 +92,7 @@ int main(void)
 		cmocka_unit_test(fires_when_false),
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(timestamps_are_ordered),
+		cmocka_unit_test(ties_are_drawn_by_lot),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
