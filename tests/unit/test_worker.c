@@ -530,6 +530,37 @@ static void deletes_stay_forgotten(void **state)
 	end_rig();
 }
 
+/* Compare on value: the room a key gets is that of the larger value, not that of both. */
+static void compare_on_value_has_room(void **state)
+{
+	char both[801], half[401];
+	struct wire_message m = message(WIRE_PUT, 1, "k", "1");
+	uint64_t session;
+
+	(void)state;
+	make_rig(1, 1, false);
+	start(0);
+	turn(5000000);
+	session = open_session(0, 1, 1);
+	expect_status(0, session, &m, STATUS_OK);
+	memset(half, 'x', sizeof(half));
+	half[400] = 0;
+	snprintf(both, sizeof(both), "1%s", half);
+	m = message(WIRE_CASV, 2, "k", both);
+	m.ts.version = 1;
+	expect_status(0, session, &m, STATUS_OK);
+	expect_get(0, session, "k", half);
+	memset(both, 'y', 800);
+	memcpy(both, half, 400);
+	both[800] = 0;
+	m = message(WIRE_CASV, 3, "k", both);
+	m.ts.version = 400;
+	expect_status(0, session, &m, STATUS_OK);
+	expect_get(0, session, "k", both + 400);
+	assert_in_range(find(0, "k")->blob_capacity, 401, 500);
+	end_rig();
+}
+
 /* ---- leases ---------------------------------------------------------------------------------- */
 
 static uint64_t one_member_with_keys(void)
@@ -725,6 +756,7 @@ int main(void)
 		cmocka_unit_test(reset_voids_what_came_before),
 		cmocka_unit_test(requests_are_remembered),
 		cmocka_unit_test(deletes_stay_forgotten),
+		cmocka_unit_test(compare_on_value_has_room),
 		cmocka_unit_test(reads_need_the_lease_at_the_end),
 		cmocka_unit_test(early_frames_need_the_lease_too),
 		cmocka_unit_test(a_shadow_begins_anew),
