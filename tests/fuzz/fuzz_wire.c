@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_wire.c: any payload, as received and again with its checksum repaired, so that the checks
- * behind the checksum are reached. What is accepted must encode to the very same bytes.
+ * behind the checksum are reached. What is accepted must encode to the very same bytes. Packed
+ * sessions are unpacked, too.
  */
+#include "replication/session.h"
 #include "replication/wire.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,6 +18,29 @@ static void check_header(const uint8_t *payload, const struct wire_header *heade
 	must(memcmp(again, payload, WIRE_HEADER_BYTES) == 0);
 }
 
+/* check_sessions: whatever is unpacked, the table stays one that can be packed again. */
+static void check_sessions(const struct wire_message *m)
+{
+	static _Alignas(64) uint8_t mem[65536];
+	static struct session_table table;
+	static bool made;
+	uint8_t out[SESSION_PACK_BYTES];
+	uint32_t cursor = 0, bytes, packs = 0;
+
+	if (!made) {
+		must(session_table_size(4, 8) <= sizeof(mem));
+		session_table_init(&table, mem, 4, 8, 1);
+		made = true;
+	}
+	if (!session_unpack(&table, m->value, m->value_bytes, 1))
+		return;
+	fuzz_accepted++;
+	while ((bytes = session_pack(&table, &cursor, out)) != 0) {
+		must(bytes <= sizeof(out));
+		must(++packs <= 8);
+	}
+}
+
 static void check_message(const uint8_t *payload, uint32_t bytes, uint32_t from, uint32_t to,
 			  const struct wire_message *m)
 {
@@ -27,6 +52,8 @@ static void check_message(const uint8_t *payload, uint32_t bytes, uint32_t from,
 	must(wire_message_bytes(m) == to - from);
 	wire_message_encode(again, m);
 	must(memcmp(again, payload + from, to - from) == 0);
+	if (m->type == WIRE_COPY_SESSION)
+		check_sessions(m);
 }
 
 static void decode(const uint8_t *payload, uint32_t bytes)

@@ -10,6 +10,7 @@
 
 #include "dataplane/frame.h"
 #include "mgmt/config.h"
+#include "replication/session.h"
 #include "replication/wire.h"
 #include "storage/record.h"
 #include "storage/superblock.h"
@@ -73,18 +74,32 @@ static void wire_corpus(void)
 		{ "ack", WIRE_PEER, WIRE_ACK, 0, 0 },
 		{ "val", WIRE_PEER, WIRE_VAL, 9, 0 },
 		{ "hello", WIRE_PEER, WIRE_HELLO, 0, WIRE_HELLO_BYTES },
+		{ "ack_key", WIRE_PEER, WIRE_ACK, 9, 0 },
+		{ "fetch", WIRE_PEER, WIRE_FETCH, 0, 0 },
+		{ "copy", WIRE_PEER, WIRE_COPY, 9, 16 },
+		{ "copy_session", WIRE_PEER, WIRE_COPY_SESSION, 0,
+		  SESSION_PACK_HEAD + SESSION_PACK_ONE },
+		{ "copied", WIRE_PEER, WIRE_COPIED, 0, WIRE_COPIED_BYTES },
 		{ "open", WIRE_REQUEST, WIRE_OPEN, 0, WIRE_OPEN_BYTES },
 		{ "get", WIRE_REQUEST, WIRE_GET, 9, 0 },
 		{ "put", WIRE_REQUEST, WIRE_PUT, 9, 16 },
 		{ "del", WIRE_REQUEST, WIRE_DEL, 9, 0 },
 		{ "cas", WIRE_REQUEST, WIRE_CAS, 9, 16 },
 		{ "incr", WIRE_REQUEST, WIRE_INCR, 9, 8 },
+		{ "casv", WIRE_REQUEST, WIRE_CASV, 9, 16 },
 		{ "opened", WIRE_REPLY, WIRE_OPENED, 0, WIRE_OPEN_BYTES },
 		{ "result", WIRE_REPLY, WIRE_RESULT, 0, 16 },
 	};
 	static const uint8_t zeros[WIRE_OPEN_BYTES];
+	uint8_t pack[SESSION_PACK_HEAD + SESSION_PACK_ONE] = { 0 };
 	uint8_t out[FRAME_PAYLOAD_MAX * 2];
 
+	store_u64(pack, 0x8877665544332211u); /* client, floor, one outcome: it took effect */
+	store_u64(pack + 8, 3);
+	store_u64(pack + 16, 1);
+	store_u64(pack + SESSION_PACK_HEAD, 41);
+	store_u64(pack + SESSION_PACK_HEAD + 8, 18);
+	pack[SESSION_PACK_HEAD + 20] = OUTCOME_TOOK;
 	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
 		bool zero = list[i].type == WIRE_OPEN || list[i].type == WIRE_HELLO;
 		struct wire_message m = { .type = list[i].type,
@@ -96,6 +111,18 @@ static void wire_corpus(void)
 
 		if (list[i].kind == WIRE_PEER && list[i].type != WIRE_HELLO)
 			m.ts = (struct op_ts) { 18, writer_make(2, 4) };
+		if (list[i].type == WIRE_INV || list[i].type == WIRE_COPY) {
+			m.prior = writer_make(1, 5);
+			m.origin = (struct origin) { 0x8877665544332211u, 41 };
+		}
+		if (list[i].type == WIRE_COPY_SESSION)
+			m.value = pack;
+		if (list[i].kind == WIRE_REQUEST)
+			m.patience_ms = 5000;
+		if (list[i].type == WIRE_CASV) {
+			m.ts.version = 3;
+			m.prior = writer_make(1, 5);
+		}
 		save("wire", list[i].name, out,
 		     frame_of(out, list[i].kind, &m, list[i].key_bytes == KEY_BYTES_MAX ? 1 : 2));
 	}

@@ -17,7 +17,8 @@ static uint32_t build(uint8_t *p)
 	};
 	struct wire_message inv = {
 		.type = WIRE_INV, .flags = WIRE_RMW, .key_bytes = 3, .value_bytes = 5,
-		.ts = { 7, 0x01000005 }, .id = 99, .key = (const uint8_t *)"key",
+		.ts = { 7, 0x01000005 }, .prior = 0x02000006, .id = 99,
+		.origin = { 0x8877665544332211ull, 41 }, .key = (const uint8_t *)"key",
 		.value = (const uint8_t *)"value",
 	};
 	struct wire_message ack = { .type = WIRE_ACK, .ts = { 9, 1 }, .id = 100 };
@@ -36,11 +37,12 @@ static void layout_is_documented(void **state)
 {
 	uint8_t p[FRAME_PAYLOAD_MAX];
 	uint32_t n = build(p);
+	struct wire_header h;
 
 	(void)state;
-	assert_int_equal(n, 32 + 32 + 8 + 32);
+	assert_int_equal(n, 32 + 32 + 16 + 8 + 32);
 	assert_int_equal(load_u16(p), 0x4e43);
-	assert_int_equal(p[2], 1);
+	assert_int_equal(p[2], 2);
 	assert_int_equal(p[3], WIRE_PEER);
 	assert_int_equal(load_u64(p + 8), 0x1122334455667788ull);
 	assert_int_equal(load_u32(p + 16), 1);
@@ -55,8 +57,14 @@ static void layout_is_documented(void **state)
 	assert_int_equal(load_u16(p + 36), 5);
 	assert_int_equal(load_u64(p + 40), 7);
 	assert_int_equal(load_u32(p + 48), 0x01000005);
+	assert_int_equal(load_u32(p + 52), 0x02000006);
 	assert_int_equal(load_u64(p + 56), 99);
-	assert_memory_equal(p + 64, "keyvalue", 8);
+	assert_int_equal(load_u64(p + 64), 0x8877665544332211ull);
+	assert_int_equal(load_u64(p + 72), 41);
+	assert_memory_equal(p + 80, "keyvalue", 8);
+	p[2] = 1; /* the format before */
+	wire_seal(p, n);
+	assert_int_equal(wire_header_decode(p, n, &h), WIRE_BAD_FORMAT);
 }
 
 static void round_trip(void **state)
@@ -74,6 +82,10 @@ static void round_trip(void **state)
 	assert_int_equal(h.from_incarnation, 5);
 	assert_int_equal(wire_message_decode(p, n, h.kind, &offset, &m), WIRE_OK);
 	assert_int_equal(m.type, WIRE_INV);
+	assert_int_equal(m.prior, 0x02000006);
+	assert_int_equal(m.origin.client, 0x8877665544332211ull);
+	assert_int_equal(m.origin.request, 41);
+	assert_memory_equal(m.key, "key", 3);
 	assert_memory_equal(m.value, "value", 5);
 	assert_int_equal(wire_message_decode(p, n, h.kind, &offset, &m), WIRE_OK);
 	assert_int_equal(m.id, 100);
@@ -113,32 +125,151 @@ static enum wire_verdict decode_one(const struct wire_message *m, enum wire_kind
 	return wire_message_decode(p, wire_message_bytes(m) - cut, kind, &offset, &out);
 }
 
-static void bodies_are_checked(void **state)
+static uint8_t any[FRAME_PAYLOAD_MAX];
+
+/* The table of types in docs/wire.md: what each may carry, and nothing else. */
+static const struct shape {
+	enum wire_type type;
+	enum wire_kind kind;
+	uint32_t key_min, key_max, value_min, value_max;
+	uint8_t flags;
+	bool prior, version; /* version: must not be 0 */
+} shapes[] = {
+	{ WIRE_INV, WIRE_PEER, 1, 512, 0, 880, 7, true, true },
+	{ WIRE_ACK, WIRE_PEER, 0, 512, 0, 0, 0, false, false },
+	{ WIRE_VAL, WIRE_PEER, 1, 512, 0, 0, 0, false, false },
+	{ WIRE_HELLO, WIRE_PEER, 0, 0, 48, 48, 0, false, false },
+	{ WIRE_FETCH, WIRE_PEER, 0, 0, 0, 0, 0, false, false },
+	{ WIRE_COPY, WIRE_PEER, 1, 512, 0, 880, 11, true, true },
+	{ WIRE_COPY_SESSION, WIRE_PEER, 0, 0, 0, 880, 0, false, false },
+	{ WIRE_COPIED, WIRE_PEER, 0, 0, 16, 16, 0, false, false },
+	{ WIRE_OPEN, WIRE_REQUEST, 0, 0, 32, 32, 0, false, false },
+	{ WIRE_GET, WIRE_REQUEST, 1, 512, 0, 0, 0, false, false },
+	{ WIRE_PUT, WIRE_REQUEST, 1, 512, 0, 880, 0, true, false },
+	{ WIRE_DEL, WIRE_REQUEST, 1, 512, 0, 0, 0, true, false },
+	{ WIRE_CAS, WIRE_REQUEST, 1, 512, 0, 880, 0, true, false },
+	{ WIRE_INCR, WIRE_REQUEST, 1, 512, 8, 8, 0, true, false },
+	{ WIRE_CASV, WIRE_REQUEST, 1, 512, 0, 880, 0, true, false },
+	{ WIRE_OPENED, WIRE_REPLY, 0, 0, 32, 32, 0, false, false },
+	{ WIRE_RESULT, WIRE_REPLY, 0, 0, 0, 880, 0, false, false },
+};
+
+static struct wire_message smallest(const struct shape *s)
 {
-	static uint8_t key[KEY_BYTES_MAX];
-	struct wire_message m = { .type = WIRE_GET, .key_bytes = 4, .key = key };
+	return (struct wire_message){
+		.type = s->type, .key_bytes = (uint16_t)s->key_min,
+		.value_bytes = (uint16_t)s->value_min, .key = any, .value = any, .ts = { 2, 1 },
+	};
+}
+
+/* decode_lengths: with these lengths, also if the encoder would not take them. */
+static enum wire_verdict decode_lengths(const struct shape *s, uint32_t key, uint32_t value)
+{
+	uint8_t p[3 * FRAME_PAYLOAD_MAX] = { 0 };
+	uint32_t offset = 0;
+	struct wire_message m = smallest(s), out;
+
+	if (s->type == WIRE_CASV)
+		m.ts.version = 0;
+	wire_message_encode(p, &m);
+	store_u16(p + 2, (uint16_t)key);
+	store_u16(p + 4, (uint16_t)value);
+	return wire_message_decode(p, sizeof(p), s->kind, &offset, &out);
+}
+
+static void lengths_are_checked(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		uint32_t k = s->key_min, v = s->value_min;
+
+		assert_int_equal(decode_lengths(s, s->key_min, v), WIRE_OK);
+		assert_int_equal(decode_lengths(s, s->key_max, s->value_max), WIRE_OK);
+		assert_int_equal(decode_lengths(s, s->key_max + 1, v), WIRE_BAD_LENGTH);
+		assert_int_equal(decode_lengths(s, k, s->value_max + 1), WIRE_BAD_LENGTH);
+		if (k > 0)
+			assert_int_equal(decode_lengths(s, k - 1, v), WIRE_BAD_LENGTH);
+		if (v > 0)
+			assert_int_equal(decode_lengths(s, k, v - 1), WIRE_BAD_LENGTH);
+	}
+}
+
+static void fields_are_checked(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		struct wire_message m = smallest(s);
+
+		if (s->type == WIRE_CASV)
+			m.ts.version = 0;
+		for (enum wire_kind kind = WIRE_PEER; kind <= WIRE_REPLY; kind++)
+			assert_int_equal(decode_one(&m, kind, 0),
+					 kind == s->kind ? WIRE_OK : WIRE_BAD_KIND);
+		for (uint32_t cut = 1; cut <= wire_message_bytes(&m); cut++)
+			assert_int_equal(decode_one(&m, s->kind, cut), WIRE_SHORT);
+		for (uint32_t bit = 0; bit < 8; bit++) {
+			m.flags = (uint8_t)(1u << bit);
+			assert_int_equal(decode_one(&m, s->kind, 0),
+					 s->flags & m.flags ? WIRE_OK : WIRE_BAD_FIELD);
+		}
+		m.flags = 0;
+		m.prior = 1;
+		assert_int_equal(decode_one(&m, s->kind, 0), s->prior ? WIRE_OK : WIRE_BAD_FIELD);
+		m.prior = 0;
+		m.ts.version = 0;
+		assert_int_equal(decode_one(&m, s->kind, 0), s->version ? WIRE_BAD_FIELD : WIRE_OK);
+	}
+}
+
+/* What shares its place: patience of requests, status and durability of replies, zero of peers. */
+static void shared_places(void **state)
+{
+	struct wire_message m = { .type = WIRE_GET, .key_bytes = 4, .key = any,
+				  .patience_ms = 0xfedc };
+	struct wire_message back;
+	uint8_t p[FRAME_PAYLOAD_MAX] = { 0 };
+	uint32_t offset = 0;
 
 	(void)state;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_OK);
-	for (uint32_t cut = 1; cut < 36; cut++)
-		assert_int_equal(decode_one(&m, WIRE_REQUEST, cut), WIRE_SHORT);
-	assert_int_equal(decode_one(&m, WIRE_PEER, 0), WIRE_BAD_KIND);
-	m.key_bytes = 0;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_LENGTH);
-	m.key_bytes = 4;
-	m.flags = 1;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_FIELD);
-	m.flags = 0;
-	m.status = 1;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_FIELD);
+	wire_message_encode(p, &m);
+	assert_int_equal(load_u16(p + 6), 0xfedc);
+	assert_int_equal(wire_message_decode(p, 36, WIRE_REQUEST, &offset, &back), WIRE_OK);
+	assert_int_equal(back.patience_ms, 0xfedc);
+	assert_int_equal(back.status, 0);
+	m = (struct wire_message){ .type = WIRE_RESULT, .status = STATUS_WAIT, .durability = 2 };
+	assert_int_equal(decode_one(&m, WIRE_REPLY, 0), WIRE_OK);
+	m.status = STATUS_COUNT;
+	assert_int_equal(decode_one(&m, WIRE_REPLY, 0), WIRE_BAD_FIELD);
 	m.status = 0;
-	m.type = 0;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_KIND);
-	m.type = 200;
-	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_KIND);
-	m = (struct wire_message){ .type = WIRE_INV, .flags = WIRE_TOMBSTONE, .key_bytes = 1,
-				   .value_bytes = 1, .key = key, .value = key };
+	m.durability = 3;
+	assert_int_equal(decode_one(&m, WIRE_REPLY, 0), WIRE_BAD_FIELD);
+	m = (struct wire_message){ .type = WIRE_ACK, .durability = 1 };
 	assert_int_equal(decode_one(&m, WIRE_PEER, 0), WIRE_BAD_FIELD);
+	m = (struct wire_message){ .type = WIRE_ACK, .status = 1 };
+	assert_int_equal(decode_one(&m, WIRE_PEER, 0), WIRE_BAD_FIELD);
+}
+
+static void bodies_are_checked(void **state)
+{
+	struct wire_message m = { .type = WIRE_INV, .flags = WIRE_TOMBSTONE, .key_bytes = 1,
+				  .value_bytes = 1, .ts = { 2, 1 }, .key = any, .value = any };
+
+	(void)state;
+	assert_int_equal(decode_one(&m, WIRE_PEER, 0), WIRE_BAD_FIELD);
+	m.value_bytes = 0;
+	assert_int_equal(decode_one(&m, WIRE_PEER, 0), WIRE_OK);
+	m = (struct wire_message){ .type = (enum wire_type)0, .key_bytes = 1, .key = any };
+	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_KIND);
+	m.type = (enum wire_type)200;
+	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_KIND);
+	/* The expected value of a CASV lies within its value. */
+	m = (struct wire_message){ .type = WIRE_CASV, .key_bytes = 1, .key = any, .value = any,
+				   .value_bytes = 5, .ts = { 5, 0 } };
+	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_OK);
+	m.ts.version = 6;
+	assert_int_equal(decode_one(&m, WIRE_REQUEST, 0), WIRE_BAD_FIELD);
 }
 
 /* The published examples of the Redis Cluster specification and a few by hand. */
@@ -173,6 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout_is_documented), cmocka_unit_test(round_trip),
 		cmocka_unit_test(damage_is_refused),	cmocka_unit_test(bodies_are_checked),
+		cmocka_unit_test(lengths_are_checked),	cmocka_unit_test(fields_are_checked),
+		cmocka_unit_test(shared_places),
 		cmocka_unit_test(slots),		cmocka_unit_test(names),
 	};
 
