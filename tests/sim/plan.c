@@ -94,9 +94,9 @@ static void draw_worker(struct plan *p, struct rng *r)
 static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 {
 	static const uint32_t mixes[][SIM_KINDS] = {
-		{ 40, 30, 8, 12, 10 }, { 50, 50, 0, 0, 0 },   { 30, 40, 30, 0, 0 },
-		{ 30, 20, 0, 50, 0 },  { 20, 10, 0, 0, 70 },  { 10, 25, 15, 25, 25 },
-		{ 80, 10, 2, 4, 4 },   { 30, 10, 20, 40, 0 },
+		{ 40, 28, 8, 8, 10, 6 }, { 50, 50, 0, 0, 0, 0 },  { 30, 40, 30, 0, 0, 0 },
+		{ 30, 20, 0, 30, 0, 20 }, { 20, 10, 0, 0, 70, 0 }, { 10, 25, 15, 15, 20, 15 },
+		{ 80, 10, 2, 3, 3, 2 },	 { 30, 10, 20, 40, 0, 0 }, { 30, 10, 15, 0, 0, 45 },
 	};
 	uint64_t mix = rng_below(r, ARRAY_LEN(mixes));
 
@@ -120,6 +120,21 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 	p->safety_ns = 6 * length_ns;
 }
 
+/* draw_clients: how they deal with servers that do not answer. */
+static void draw_clients(struct plan *p, struct rng *r)
+{
+	if (rng_chance(r, 750000)) {
+		p->failover_ns = PICK(r, 500 * US, 1 * MS, 3 * MS);
+		p->any_ppm = (uint32_t)PICK(r, 300000, 800000, 1000000);
+	}
+	if (rng_chance(r, 250000)) {
+		p->hasty_ppm = (uint32_t)PICK(r, 50000, 300000);
+		p->hasty_ns = PICK(r, 100 * US, 500 * US, 2 * MS);
+	}
+	p->worker.broadcast_acks = rng_chance(r, 300000);
+	p->worker.session_window = (uint16_t)PICK(r, 16, 64, SESSION_WINDOW);
+}
+
 void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes)
 {
 	struct rng rng = rng_make(seed, 0), *r = &rng;
@@ -136,4 +151,5 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes)
 	draw_processes(p, r, length_ns);
 	draw_worker(p, r);
 	draw_load(p, r, length_ns);
+	draw_clients(p, r);
 }

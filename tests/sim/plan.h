@@ -16,7 +16,7 @@
 #define SIM_KEYS_MAX 16u
 #define SIM_SLOTS_MAX 8u /* operations one client has open at once */
 #define SIM_OPS_MAX 8192u
-#define SIM_KINDS 5u	 /* of operations: get, put, del, cas, incr */
+#define SIM_KINDS 6u	 /* of operations: get, put, del, cas, incr, casv */
 
 /* A fault that comes again and again: mean time between two, mean length. 0: never. */
 struct plan_fault {
@@ -43,6 +43,10 @@ struct plan {
 	uint32_t hot_ppm;	 /* operations on key 0, beyond its share */
 	uint32_t value_bytes_max;
 	uint64_t think_ns, timeout_ns, retransmit_ns;
+	uint64_t failover_ns;	 /* a silent server is left after this; 0: never */
+	uint32_t any_ppm;	 /* operations that another server may do */
+	uint32_t hasty_ppm;	 /* operations whose client gives up after about hasty_ns */
+	uint64_t hasty_ns;
 	uint64_t safety_ns;	 /* the faulty phase ends here at the latest */
 };
 

@@ -42,13 +42,16 @@ struct sim *sim_create(void)
 	if (!s)
 		return NULL;
 	s->net = sim_net_create();
+	s->watch = sim_watch_create();
 	s->scratch = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
 	for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
 		for (uint32_t w = 0; w < SIM_QUEUES_MAX; w++)
 			s->node[n].worker[w].disk = sim_disk_create(SIM_DEVICE_BYTES, 0, NULL);
 	}
-	if (s->net && s->scratch)
+	if (s->net && s->scratch && s->watch) {
+		sim_net_watch(s->net, sim_watch_frame, s);
 		return s;
+	}
 	sim_destroy(s);
 	return NULL;
 }
@@ -64,6 +67,7 @@ void sim_destroy(struct sim *s)
 	for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++)
 		free(s->client[c].mem);
 	sim_net_destroy(s->net);
+	sim_watch_destroy(s->watch);
 	free(s->scratch);
 	free(s);
 }
@@ -74,7 +78,6 @@ static void reset_node(struct sim_node *n)
 	n->ready_ns = n->paused_ns = 0;
 	n->restart_ns = n->disk_error_ns = SIM_NEVER;
 	n->incarnation = 0;
-	memset(n->entry, 0, sizeof(n->entry));
 	memset(n->seen, 0, sizeof(n->seen));
 }
 
@@ -154,7 +157,7 @@ static bool phase_over(const struct sim *s)
 	case PHASE_FAULTS:
 		return s->op_count >= s->plan.ops || s->now_ns >= s->plan.safety_ns;
 	case PHASE_DRAIN:
-		return s->ops_open == 0;
+		return s->ops_open == 0 && sim_view_whole(s);
 	case PHASE_READ:
 	case PHASE_WRITE:
 	case PHASE_READ_AGAIN:
@@ -223,8 +226,10 @@ static void run(struct sim *s)
 			look_quiet(s);
 		else
 			sim_fault_turn(s);
-		if (s->events % VERIFY_EVENTS == 0)
+		if (s->events >= s->verify_at) {
+			s->verify_at = s->events + VERIFY_EVENTS;
 			sim_verify_step(s);
+		}
 		while (phase_over(s))
 			next_phase(s);
 		if (s->phase != PHASE_FAULTS && s->now_ns > s->phase_end_ns)
@@ -243,7 +248,8 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	const struct sim_net_counters *net = sim_net_counters(s->net);
 
 	t->seeds++;
-	t->events += s->events;
+	t->events += s->events + net->lost + net->burst_lost + net->duplicated + net->corrupted +
+		     net->truncated + net->cut;
 	t->ops += s->op_count;
 	t->unknown += s->ops_unknown;
 	t->violations += s->violated;

@@ -17,11 +17,13 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_watch.h"
 
 #define SIM_NODES_MAX NODES_MAX
 #define SIM_KEY_TEXT 24u
 #define SIM_NEVER UINT64_MAX
 #define SIM_NONE UINT32_MAX
+#define SIM_CLIENT_PORT 9000u /* UDP port of client 0 */
 
 /* What the seeds did to the cluster, summed. */
 #define SIM_FAULTS(X)                                                                              \
@@ -46,17 +48,28 @@ struct sim_worker {
 	uint64_t due_ns, polled_ns;
 };
 
+/* A node's own clock: rate_ppm parts per million of the true one, since base_ns (true time). */
+struct sim_clock {
+	const uint64_t *true_ns;
+	uint64_t base_ns, local_ns;
+	uint32_t rate_ppm;
+	uint64_t lag_ns; /* reading it in the middle of a round shows this much more */
+};
+
 struct sim_node {
 	bool up;
 	uint16_t port;
+	struct sim_clock clock;
 	uint64_t ready_ns;	/* recovery ends: not polled before */
 	uint64_t paused_ns;	/* not polled before */
 	uint64_t restart_ns;	/* when down: comes back then */
 	uint64_t disk_error_ns; /* the failed disk is replaced (the process restarts) then */
 	uint32_t incarnation;
 	struct sim_worker worker[SIM_QUEUES_MAX];
-	struct entry *entry[SIM_KEYS_MAX]; /* found once per incarnation */
+	uint64_t hash[SIM_KEYS_MAX];	   /* of the keys, under this incarnation's seed */
 	struct op_ts seen[SIM_KEYS_MAX];   /* newest timestamp seen (H-MONO) */
+	uint64_t resets[SHARDS_MAX];	   /* counted by its replicas when last looked at */
+	uint32_t member_epoch;		   /* newest view it was seen to be a member of */
 };
 
 struct sim_key {
@@ -64,6 +77,15 @@ struct sim_key {
 	uint32_t bytes;
 	uint16_t shard;
 	struct op_ts acked; /* newest version any client was told is committed */
+	bool acked_deleted; /* it is a delete */
+};
+
+/* A value a client has seen, if it was not too long to remember. */
+#define SIM_VALUE_KEPT 64u
+
+struct sim_value {
+	uint32_t bytes;
+	uint8_t data[SIM_VALUE_KEPT];
 };
 
 struct sim_client {
@@ -76,13 +98,18 @@ struct sim_client {
 	uint64_t slot_ns[SIM_SLOTS_MAX]; /* next operation of the slot; SIM_NEVER: one is open */
 	uint32_t slot_final[SIM_SLOTS_MAX]; /* final operation it works on, or SIM_NONE */
 	struct op_ts known[SIM_KEYS_MAX]; /* version it heard of last, for CAS; {0,0}: absent */
+	struct sim_value value[SIM_KEYS_MAX]; /* likewise, for CASV */
 };
 
 /* What the history line of an operation needs beyond struct check_op. */
 struct sim_op {
 	uint8_t client, slot, server;
+	bool any; /* another server will do */
+	uint64_t timeout_ns; /* 0: the plan's */
 	int64_t delta;
-	uint32_t value_bytes; /* PUT, CAS: written; GET: read */
+	uint32_t value_bytes; /* PUT, CAS, CASV: written; GET: read */
+	struct op_ts floor;   /* acknowledged before it began (H-READ-VALID) */
+	struct sim_value expected; /* CASV */
 };
 
 enum sim_phase {
@@ -94,14 +121,6 @@ enum sim_phase {
 	PHASE_QUIET,	  /* nothing open at any node */
 	PHASE_DONE,
 };
-
-struct ts_map_slot {
-	struct op_ts ts; /* version 0: free */
-	uint32_t key;
-	uint64_t hash;
-};
-
-#define TS_MAP_SLOTS 16384u
 
 struct sim {
 	/* Options. */
@@ -129,9 +148,8 @@ struct sim {
 	uint32_t op_count, ops_open, ops_unknown;
 	struct check_op op[SIM_OPS_MAX];
 	struct sim_op op_more[SIM_OPS_MAX];
-	struct ts_map_slot ts_map[TS_MAP_SLOTS]; /* H-UNIQUE-TS */
-	uint32_t ts_map_used;
-	uint64_t verify_turn;
+	struct sim_watch *watch;
+	uint64_t verify_turn, verify_at; /* events */
 
 	bool violated;
 	char violation[1536];
@@ -164,6 +182,23 @@ void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery);
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker);
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
 uint32_t sim_node_ops(struct sim *s, uint8_t node);
+struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key); /* NULL: has none */
+
+/*
+ * A node's own clock, in which its worker lives and its leases are told. Its rate: 1,000,000 is
+ * true, 0 frozen; it stays over restarts.
+ */
+uint64_t sim_node_clock(const struct sim *s, uint8_t node);
+void sim_node_clock_rate(struct sim *s, uint8_t node, uint32_t rate_ppm);
+
+/*
+ * What the view service would call: at all workers of the node. false: it is down or paused, or not
+ * all could take it: call again later. lease_ns: the node's clock.
+ */
+bool sim_node_install(struct sim *s, uint8_t node, const struct view *view);
+bool sim_node_lease(struct sim *s, uint8_t node, uint32_t epoch, uint64_t lease_ns);
+uint32_t sim_node_epoch(const struct sim *s, uint8_t node); /* oldest installed; 0: none, or down */
+bool sim_node_joined(const struct sim *s, uint8_t node);
 
 /* sim_load.c */
 void sim_load_start(struct sim *s);
@@ -177,10 +212,16 @@ void sim_fault_start(struct sim *s);
 void sim_fault_turn(struct sim *s);
 void sim_fault_stop(struct sim *s);
 
+/* sim_view.c: the authority. Views it made, the newest, all nodes are members and know it. */
+const struct view *sim_view_of(const struct sim *s, uint32_t epoch);
+const struct view *sim_view_latest(const struct sim *s);
+bool sim_view_whole(const struct sim *s);
+
 /* sim_verify.c */
 void sim_verify_start(struct sim *s);
 void sim_verify_step(struct sim *s);	      /* invariants that hold at any moment */
 void sim_verify_recovered(struct sim *s, uint8_t node);
+void sim_verify_view(struct sim *s, uint8_t node);    /* it has just installed one, or got a lease */
 void sim_verify_quiet(struct sim *s);	      /* all nodes equal, to the byte */
 void sim_verify_history(struct sim *s);
 

@@ -175,17 +175,19 @@ static uint32_t earliest(const struct blockdev *dev)
 	return best;
 }
 
-void sim_disk_advance(struct blockdev *dev, uint64_t now_ns)
+uint32_t sim_disk_advance(struct blockdev *dev, uint64_t now_ns)
 {
-	uint32_t i;
+	uint32_t i, count = 0;
 
 	dev->now_ns = max_u64(dev->now_ns, now_ns);
 	while ((i = earliest(dev)) < dev->running_count && dev->running[i].done_ns <= dev->now_ns) {
+		count++;
 		finish(dev, &dev->running[i]);
 		dev->running_count--;
 		memmove(&dev->running[i], &dev->running[i + 1],
 			(dev->running_count - i) * sizeof(dev->running[0]));
 	}
+	return count;
 }
 
 uint64_t sim_disk_next_ns(const struct blockdev *dev)

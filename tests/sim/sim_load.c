@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 #include "replication/slot.h"
+#include "tests/check/check_file.h"
 #include "tests/sim/sim.h"
 
 #define FINAL_OPS_RESERVE 3000u
 #define FINAL_TIMEOUT_NS 100000000ull
 #define FINAL_RETRY_NS 3000000ull
-#define CLIENT_PORT 9000u
 
 _Static_assert(SIM_OPS_MAX >= 4200 + FINAL_OPS_RESERVE, "room for the load and the final phase");
 
@@ -22,6 +22,7 @@ static void draw_key(struct sim *s, uint32_t index)
 	memcpy(k->text, text, k->bytes);
 	k->shard = slot_shard_of_key(k->text, k->bytes, s->plan.shards);
 	k->acked = (struct op_ts){ 0, 0 };
+	k->acked_deleted = false;
 }
 
 static void start_client(struct sim *s, uint32_t index)
@@ -31,6 +32,7 @@ static void start_client(struct sim *s, uint32_t index)
 		.seed = rng_next(&s->load_rng),
 		.retransmit_ns = s->plan.retransmit_ns,
 		.timeout_ns = s->plan.timeout_ns,
+		.failover_ns = s->plan.failover_ns,
 		.ops_max = SIM_SLOTS_MAX,
 		.server_count = s->plan.nodes,
 		.shard_count = s->plan.shards,
@@ -45,10 +47,11 @@ static void start_client(struct sim *s, uint32_t index)
 	}
 	c->core = client_core_init(c->mem, &config);
 	c->addr = (struct frame_addr){ .mac = { 0x02, 0xca, 0x1a, 0, 1, (uint8_t)index },
-				       .port = (uint16_t)(CLIENT_PORT + index),
+				       .port = (uint16_t)(SIM_CLIENT_PORT + index),
 				       .ip = 0x0a4d0065u + index };
 	c->port = sim_net_add_port(s->net, c->addr.mac, 1, 0);
 	memset(c->known, 0, sizeof(c->known));
+	memset(c->value, 0, sizeof(c->value));
 	for (uint32_t i = 0; i < SIM_SLOTS_MAX; i++) {
 		c->slot_final[i] = SIM_NONE;
 		c->slot_ns[i] = SIM_NEVER;
@@ -86,7 +89,8 @@ static uint32_t op_value(const struct sim *s, uint32_t index, uint8_t *out)
 /* submit: hands operation `index` to the client core. */
 static void submit(struct sim *s, uint32_t index)
 {
-	static const enum wire_type types[] = { WIRE_GET, WIRE_PUT, WIRE_DEL, WIRE_CAS, WIRE_INCR };
+	static const enum wire_type types[] = { WIRE_GET, WIRE_PUT,  WIRE_DEL,
+						WIRE_CAS, WIRE_INCR, WIRE_CASV };
 	struct check_op *o = &s->op[index];
 	struct sim_op *more = &s->op_more[index];
 	struct sim_client *c = &s->client[more->client];
@@ -94,20 +98,27 @@ static void submit(struct sim *s, uint32_t index)
 	struct client_op op = {
 		.type = types[o->kind],
 		.server = more->server,
+		.any = more->any,
 		.key = s->key[o->key].text,
 		.key_bytes = s->key[o->key].bytes,
 		.expected = { o->base, o->base_writer },
 		.delta = more->delta,
-		.timeout_ns = s->phase == PHASE_FAULTS ? 0 : FINAL_TIMEOUT_NS,
+		.timeout_ns = s->phase == PHASE_FAULTS ? more->timeout_ns : FINAL_TIMEOUT_NS,
 		.tag = index,
 	};
 
-	if (o->kind == CHECK_PUT || o->kind == CHECK_CAS) {
+	if (o->kind == CHECK_CASV) {
+		op.compare = more->expected.data;
+		op.compare_bytes = more->expected.bytes;
+		check_expect(o, op.compare, op.compare_bytes);
+	}
+	if (o->kind == CHECK_PUT || o->kind == CHECK_CAS || o->kind == CHECK_CASV) {
 		op.value = value;
 		op.value_bytes = op_value(s, index, value);
 		check_value(o, value, op.value_bytes);
 	}
 	o->start_ns = s->now_ns;
+	more->floor = s->key[o->key].acked;
 	must(client_core_submit(c->core, &op, s->now_ns) == STATUS_OK);
 	c->slot_ns[more->slot] = SIM_NEVER;
 	s->ops_open++;
@@ -157,6 +168,17 @@ static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 		more->delta = (int64_t)rng_range(r, 1, 9) - 3;
 		o->base = (uint64_t)more->delta;
 	}
+	if (o->kind == CHECK_CASV) {
+		/* What it saw last, or what nobody ever writes. */
+		more->expected = s->client[client].value[o->key];
+		if (more->expected.bytes == 0 || rng_chance(r, 100000))
+			more->expected = (struct sim_value){ 3, "no" };
+		more->value_bytes = (uint32_t)min_u64(more->value_bytes,
+						      VALUE_BYTES_MAX - SIM_VALUE_KEPT);
+	}
+	more->any = rng_chance(r, s->plan.any_ppm);
+	if (rng_chance(r, s->plan.hasty_ppm))
+		more->timeout_ns = 1 + rng_exponential(r, s->plan.hasty_ns);
 	submit(s, index);
 }
 
@@ -244,21 +266,61 @@ static bool is_definite(enum status status)
 	return status == STATUS_OK || status == STATUS_NOT_FOUND;
 }
 
-/* learn: what the reply proves: this version is committed, hence durable at every node. */
-static void learn(struct sim *s, struct sim_client *c, const struct check_op *o,
-		  const struct client_completion *done)
+/* remember: what the client knows of the key from now on. */
+static void remember(struct sim *s, const struct check_op *o, const struct sim_op *more,
+		     const struct client_completion *done, uint32_t index)
 {
-	struct sim_key *k = &s->key[o->key];
+	struct sim_client *c = &s->client[more->client];
+	struct sim_value *v = &c->value[o->key];
+	uint8_t written[VALUE_BYTES_MAX];
+	const uint8_t *data = written;
+	uint32_t bytes = 0;
 
 	if (done->status == STATUS_OK || done->status == STATUS_CONFLICT)
 		c->known[o->key] = done->ts;
 	if (done->status == STATUS_NOT_FOUND || o->kind == CHECK_DEL)
 		c->known[o->key] = (struct op_ts){ 0, 0 };
-	if (is_definite(done->status) && op_ts_compare(done->ts, k->acked) > 0)
-		k->acked = done->ts;
-	if (done->status == STATUS_OK && o->kind != CHECK_GET &&
-	    done->durability != DURABILITY_ALL)
+	if (o->kind == CHECK_GET && done->status == STATUS_OK) {
+		data = done->value;
+		bytes = done->value_bytes;
+	} else if (o->kind == CHECK_INCR && done->status == STATUS_OK) {
+		bytes = (uint32_t)snprintf((char *)written, sizeof(written), "%lld",
+					   (long long)done->number);
+	} else if (o->kind != CHECK_DEL && done->status == STATUS_OK) {
+		bytes = op_value(s, index, written);
+	} else if (!is_definite(done->status)) {
+		return;
+	}
+	v->bytes = bytes <= SIM_VALUE_KEPT ? bytes : 0;
+	memcpy(v->data, data, v->bytes);
+}
+
+/*
+ * learn: what the reply proves: this version is committed, hence durable at every node. H-READ-VALID:
+ * what was acknowledged before the operation began is not newer than what it saw or made.
+ */
+static void learn(struct sim *s, const struct check_op *o, const struct sim_op *more,
+		  const struct client_completion *done)
+{
+	struct sim_key *k = &s->key[o->key];
+	bool forgotten = done->ts.writer == 0 && done->ts.version >= more->floor.version;
+	bool update = done->status == STATUS_OK && o->kind != CHECK_GET;
+
+	if (!is_definite(done->status) && done->status != STATUS_CONFLICT)
+		return;
+	if (op_ts_compare(done->ts, more->floor) < 0 && !forgotten)
+		sim_violation(s, "H-READ-VALID: key %u is answered with version %llu, but %llu was "
+				 "acknowledged before it was asked for", (uint32_t)o->key,
+			      (unsigned long long)done->ts.version,
+			      (unsigned long long)more->floor.version);
+	if (update && done->durability != DURABILITY_ALL)
 		sim_violation(s, "update acknowledged with durability %u", done->durability);
+	if (update)
+		sim_ledger_commit(s, (uint32_t)o->key, done->ts);
+	if (done->ts.writer == 0 || op_ts_compare(done->ts, k->acked) <= 0)
+		return;
+	k->acked = done->ts;
+	k->acked_deleted = done->status == STATUS_NOT_FOUND || o->kind == CHECK_DEL;
 }
 
 static void on_completion(struct sim *s, const struct client_completion *done)
@@ -281,8 +343,9 @@ static void on_completion(struct sim *s, const struct client_completion *done)
 	if (o->kind == CHECK_INCR && done->status == STATUS_OK)
 		check_number(o, done->number);
 	s->ops_open--;
-	s->ops_unknown += done->status == STATUS_UNKNOWN;
-	learn(s, c, o, done);
+	s->ops_unknown += done->status == STATUS_UNKNOWN || done->status == STATUS_EVICTED;
+	learn(s, o, more, done);
+	remember(s, o, more, done, (uint32_t)done->tag);
 	sim_event(s, done->tag ^ (uint64_t)done->status << 32 ^ rng_mix(o->version ^ o->value));
 	sim_trace(s, "c%u op %u ends %s at %llu.%u", more->client, (uint32_t)done->tag,
 		  status_name(done->status), (unsigned long long)o->version, o->writer);
@@ -302,8 +365,10 @@ void sim_load_turn(struct sim *s, uint32_t client)
 	struct client_completion done;
 	uint64_t due_ns;
 
-	if (client_core_deadline_ns(c->core) <= s->now_ns)
+	if (client_core_deadline_ns(c->core) <= s->now_ns) {
 		client_core_tick(c->core, s->now_ns);
+		s->events++;
+	}
 	while (client_core_complete(c->core, &done))
 		on_completion(s, &done);
 	submit_due(s, client);
@@ -329,37 +394,12 @@ void sim_load_arrival(struct sim *s, const struct sim_delivery *delivery)
 	sim_load_turn(s, client);
 }
 
-static void history_result(struct sim *s, const struct check_op *o)
-{
-	if (o->is_number)
-		fprintf(s->history, " %lld", (long long)o->value);
-	else
-		fprintf(s->history, " %016llx", (unsigned long long)o->value);
-}
-
 void sim_load_history(struct sim *s)
 {
-	static const char *const names[] = { "get", "put", "del", "cas", "incr" };
-
-	fprintf(s->history, "# seed %llu: client op key argument value version start_ns end_ns "
-			    "outcome\n",
-		(unsigned long long)s->seed);
+	fprintf(s->history, "# seed %llu\n" CHECK_FILE_HEAD, (unsigned long long)s->seed);
 	for (uint32_t i = 0; i < s->op_count; i++) {
-		const struct check_op *o = &s->op[i];
+		const struct sim_key *k = &s->key[s->op[i].key];
 
-		fprintf(s->history, "%u %s %.*s ", o->client, names[o->kind],
-			(int)s->key[o->key].bytes, (const char *)s->key[o->key].text);
-		if (o->kind == CHECK_CAS)
-			fprintf(s->history, "%llu.%u.%u", (unsigned long long)o->base,
-				writer_node(o->base_writer), writer_incarnation(o->base_writer));
-		else if (o->kind == CHECK_INCR)
-			fprintf(s->history, "%lld", (long long)s->op_more[i].delta);
-		else
-			fputc('-', s->history);
-		history_result(s, o);
-		fprintf(s->history, " %llu.%u.%u %llu %llu %s\n", (unsigned long long)o->version,
-			writer_node(o->writer), writer_incarnation(o->writer),
-			(unsigned long long)o->start_ns, (unsigned long long)o->end_ns,
-			status_name((enum status)o->outcome));
+		check_file_write_line(s->history, &s->op[i], k->text, k->bytes);
 	}
 }

@@ -62,6 +62,9 @@ struct sim_net {
 	bool burst[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	uint64_t last_ns[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	struct port port[SIM_PORTS_MAX];
+	/* What a reset keeps. */
+	sim_net_watcher *watcher;
+	void *watcher_context;
 	struct flight heap[HEAP_MAX];
 	struct frame frame[SIM_NET_FRAMES];
 	uint8_t data[SIM_NET_FRAMES][FRAME_STRIDE];
@@ -84,12 +87,18 @@ void sim_net_destroy(struct sim_net *net)
 
 void sim_net_reset(struct sim_net *net, uint64_t seed)
 {
-	memset(net, 0, offsetof(struct sim_net, heap));
+	memset(net, 0, offsetof(struct sim_net, watcher));
 	net->rng = rng_make(seed, 1);
 	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++) {
 		net->frame[i].state = FRAME_FREE;
 		net->frame[i].next_free = i + 1 < SIM_NET_FRAMES ? i + 1 : FREE_NONE;
 	}
+}
+
+void sim_net_watch(struct sim_net *net, sim_net_watcher *watcher, void *context)
+{
+	net->watcher = watcher;
+	net->watcher_context = context;
 }
 
 uint16_t sim_net_add_port(struct sim_net *net, const uint8_t mac[6], uint16_t queues,
@@ -472,6 +481,9 @@ uint32_t netdev_send(struct netdev *dev, struct netdev_buf *bufs, uint32_t count
 		must(bufs[i].data == dev->net->data[index]);
 		must(bufs[i].bytes > 0 && bufs[i].bytes <= NETDEV_FRAME_MAX);
 		dev->net->frame[index].bytes = bufs[i].bytes;
+		if (dev->net->watcher)
+			dev->net->watcher(dev->net->watcher_context, dev->port,
+					  dev->net->data[index], bufs[i].bytes);
 		wire_send(dev->net, index);
 		frame_give(dev->net, index);
 		dev->counters.tx_frames++;

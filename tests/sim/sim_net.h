@@ -64,6 +64,13 @@ struct netdev *sim_net_queue(struct sim_net *net, uint16_t port, uint16_t queue)
 
 void sim_net_set_faults(struct sim_net *net, const struct sim_net_faults *faults);
 
+/*
+ * sim_net_watch: called with every frame that a port hands over, before the wire has its way with
+ * it. NULL: nobody. sim_net_reset keeps it.
+ */
+typedef void sim_net_watcher(void *context, uint16_t port, const uint8_t *data, uint32_t bytes);
+void sim_net_watch(struct sim_net *net, sim_net_watcher *watcher, void *context);
+
 /* sim_net_cut: frames from one port to another are dropped from now on, or no longer. */
 void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, bool cut);
 void sim_net_heal(struct sim_net *net);

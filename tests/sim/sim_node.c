@@ -6,6 +6,45 @@
 #include "tests/sim/sim.h"
 
 #define CLUSTER_ID 0xca12ca12ca12ca12ull
+#define RATE_TRUE 1000000u
+
+__extension__ typedef unsigned __int128 u128;
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static uint64_t clock_at(const struct sim_clock *c, uint64_t true_ns)
+{
+	return c->local_ns + (uint64_t)((u128)(true_ns - c->base_ns) * c->rate_ppm / RATE_TRUE);
+}
+
+/* clock_reaches: the true time at which the clock shows local_ns; SIM_NEVER as things stand. */
+static uint64_t clock_reaches(const struct sim_clock *c, uint64_t local_ns)
+{
+	u128 at;
+
+	if (local_ns <= clock_at(c, *c->true_ns))
+		return *c->true_ns;
+	if (local_ns == SIM_NEVER || c->rate_ppm == 0)
+		return SIM_NEVER;
+	at = ((u128)(local_ns - c->local_ns) * RATE_TRUE + c->rate_ppm - 1) / c->rate_ppm;
+	at += c->base_ns;
+	return at >= SIM_NEVER ? SIM_NEVER : (uint64_t)at;
+}
+
+/* clock_read: the worker asks what time it is; its round has been going on for a while (CC-26). */
+static uint64_t clock_read(void *context)
+{
+	const struct sim_clock *c = context;
+
+	return clock_at(c, *c->true_ns) + c->lag_ns;
+}
+
+uint64_t sim_node_clock(const struct sim *s, uint8_t node)
+{
+	return clock_at(&s->node[node].clock, s->now_ns);
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static struct worker_config node_config(const struct sim *s, uint8_t node, uint16_t worker)
 {
@@ -18,6 +57,11 @@ static struct worker_config node_config(const struct sim *s, uint8_t node, uint1
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		c.ip[n] = 0x0a4d0001u + n;
 	c.worker_index = worker;
+	c.store.shard_count = s->plan.shards;
+	if (c.views) {
+		c.clock_ns = clock_read;
+		c.clock_context = (void *)&s->node[node].clock;
+	}
 	return c;
 }
 
@@ -29,6 +73,8 @@ void sim_node_format(struct sim *s, uint8_t node)
 
 	memcpy(mac, mac_base, sizeof(mac));
 	mac[5] = (uint8_t)(node + 1);
+	n->clock = (struct sim_clock){ .true_ns = &s->now_ns, .rate_ppm = RATE_TRUE,
+				       .lag_ns = s->plan.poll_gap_ns / 2 };
 	n->port = sim_net_add_port(s->net, mac, s->plan.workers, s->plan.worker.port_base);
 	must(n->port == node);
 	for (uint16_t w = 0; w < s->plan.workers; w++) {
@@ -101,9 +147,31 @@ static uint64_t disk_time(struct sim *s, struct blockdev *disk)
 	return now_ns;
 }
 
+/* restarted: a new life begins with a clean slate. */
+static void restarted(struct sim *s, struct sim_node *n)
+{
+	n->up = true;
+	n->paused_ns = 0;
+	n->restart_ns = SIM_NEVER;
+	n->disk_error_ns = SIM_NEVER;
+	n->member_epoch = 0;
+	memset(n->resets, 0, sizeof(n->resets));
+	for (uint16_t i = 0; i < s->plan.workers; i++) {
+		n->worker[i].due_ns = n->ready_ns;
+		n->worker[i].polled_ns = n->ready_ns;
+	}
+	for (uint32_t key = 0; key < s->plan.keys; key++) {
+		const struct sim_key *k = &s->key[key];
+		struct worker *w = n->worker[k->shard % s->plan.workers].worker;
+
+		n->hash[key] = store_hash(worker_store(w), k->text, k->bytes);
+	}
+}
+
 void sim_node_start(struct sim *s, uint8_t node)
 {
 	struct sim_node *n = &s->node[node];
+	uint32_t before = n->incarnation;
 
 	must(!n->up);
 	n->ready_ns = s->now_ns;
@@ -114,22 +182,20 @@ void sim_node_start(struct sim *s, uint8_t node)
 		sim_disk_advance(w->disk, s->now_ns);
 		rc = start_worker(s, node, i);
 		n->ready_ns = max_u64(n->ready_ns, disk_time(s, w->disk));
-		if (rc != 0)
+		if (rc != 0) {
 			sim_violation(s, "worker %u.%u does not start: error %d", node, i, -rc);
+			return;
+		}
 	}
-	n->up = true;
-	n->paused_ns = 0;
-	n->restart_ns = SIM_NEVER;
-	n->disk_error_ns = SIM_NEVER;
-	for (uint16_t i = 0; i < s->plan.workers; i++) {
-		n->worker[i].due_ns = n->ready_ns;
-		n->worker[i].polled_ns = n->ready_ns;
-	}
+	restarted(s, n);
 	sim_event(s, node);
 	sim_trace(s, "node %u starts, incarnation %u, ready at %llu ns", node, n->incarnation,
 		  (unsigned long long)n->ready_ns);
-	if (!s->violated)
-		sim_verify_recovered(s, node);
+	if (n->incarnation <= before)
+		sim_violation(s, "M-INCARN: node %u starts as incarnation %u after %u", node,
+			      n->incarnation, before);
+	sim_watch_started(s, node);
+	sim_verify_recovered(s, node);
 }
 
 void sim_node_crash(struct sim *s, uint8_t node)
@@ -145,11 +211,12 @@ void sim_node_crash(struct sim *s, uint8_t node)
 		n->worker[i].due_ns = SIM_NEVER;
 	}
 	sim_net_port_down(s->net, n->port);
-	memset(n->entry, 0, sizeof(n->entry));
 	s->crashes++;
 	sim_event(s, node);
 	sim_trace(s, "node %u crashes", node);
 }
+
+/* ---- rounds ---------------------------------------------------------------------------------- */
 
 /* worker_wake: the earliest moment at which the worker can be polled, not before `want`. */
 static uint64_t worker_wake(const struct sim *s, uint8_t node, uint16_t worker, uint64_t want_ns)
@@ -158,6 +225,31 @@ static uint64_t worker_wake(const struct sim *s, uint8_t node, uint16_t worker, 
 	uint64_t free_ns = n->worker[worker].polled_ns + s->plan.poll_gap_ns;
 
 	return max_u64(max_u64(want_ns, free_ns), max_u64(n->paused_ns, n->ready_ns));
+}
+
+/* schedule: when the worker has something to do next, as things stand. */
+static void schedule(struct sim *s, uint8_t node, uint16_t worker)
+{
+	struct sim_node *n = &s->node[node];
+	struct sim_worker *w = &n->worker[worker];
+	uint64_t want_ns = clock_reaches(&n->clock, worker_deadline_ns(w->worker));
+
+	want_ns = min_u64(want_ns, sim_disk_next_ns(w->disk));
+	if (sim_net_waiting(s->net, n->port, worker) > 0)
+		want_ns = s->now_ns;
+	w->due_ns = worker_wake(s, node, worker, want_ns);
+}
+
+void sim_node_clock_rate(struct sim *s, uint8_t node, uint32_t rate_ppm)
+{
+	struct sim_node *n = &s->node[node];
+
+	n->clock.local_ns = clock_at(&n->clock, s->now_ns);
+	n->clock.base_ns = s->now_ns;
+	n->clock.rate_ppm = rate_ppm;
+	for (uint16_t i = 0; n->up && i < s->plan.workers; i++)
+		schedule(s, node, i);
+	sim_trace(s, "the clock of node %u runs at %u ppm", node, rate_ppm);
 }
 
 void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns)
@@ -187,16 +279,92 @@ void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery)
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker)
 {
 	struct sim_worker *w = &s->node[node].worker[worker];
-	uint64_t want_ns;
+	uint64_t done = sim_disk_advance(w->disk, s->now_ns);
+	uint32_t did = worker_poll(w->worker, sim_node_clock(s, node));
 
-	sim_disk_advance(w->disk, s->now_ns);
-	worker_poll(w->worker, s->now_ns);
 	w->polled_ns = s->now_ns;
-	want_ns = min_u64(worker_deadline_ns(w->worker), sim_disk_next_ns(w->disk));
-	if (sim_net_waiting(s->net, s->node[node].port, worker) > 0)
-		want_ns = s->now_ns;
-	w->due_ns = worker_wake(s, node, worker, want_ns);
-	sim_event(s, (uint64_t)node << 8 | worker);
+	schedule(s, node, worker);
+	s->events += done;
+	if (did != 0)
+		sim_event(s, (uint64_t)node << 8 | worker);
+}
+
+/* ---- what the view service calls ------------------------------------------------------------- */
+
+static bool listens(const struct sim *s, const struct sim_node *n)
+{
+	return n->up && n->ready_ns <= s->now_ns && n->paused_ns <= s->now_ns;
+}
+
+bool sim_node_install(struct sim *s, uint8_t node, const struct view *view)
+{
+	struct sim_node *n = &s->node[node];
+	bool all = true;
+
+	if (!listens(s, n))
+		return false;
+	for (uint16_t i = 0; i < s->plan.workers; i++) {
+		sim_disk_advance(n->worker[i].disk, s->now_ns);
+		all &= worker_install_view(n->worker[i].worker, view, sim_node_clock(s, node));
+		schedule(s, node, i);
+	}
+	sim_event(s, (uint64_t)view->epoch << 8 | node);
+	sim_trace(s, "node %u installs view %u: members %#x shadows %#x%s", node, view->epoch,
+		  view->members, view->shadows, all ? "" : " (not all of it yet)");
+	sim_verify_view(s, node);
+	return all;
+}
+
+bool sim_node_lease(struct sim *s, uint8_t node, uint32_t epoch, uint64_t lease_ns)
+{
+	struct sim_node *n = &s->node[node];
+	bool all = true;
+
+	if (!listens(s, n))
+		return false;
+	for (uint16_t i = 0; i < s->plan.workers; i++) {
+		sim_disk_advance(n->worker[i].disk, s->now_ns);
+		all &= worker_set_lease(n->worker[i].worker, epoch, lease_ns,
+					sim_node_clock(s, node));
+		schedule(s, node, i);
+	}
+	sim_event(s, (uint64_t)epoch << 8 | node);
+	sim_trace(s, "node %u has a lease for view %u until %llu of its clock", node, epoch,
+		  (unsigned long long)lease_ns);
+	sim_verify_view(s, node);
+	return all;
+}
+
+uint32_t sim_node_epoch(const struct sim *s, uint8_t node)
+{
+	const struct sim_node *n = &s->node[node];
+	uint64_t epoch = UINT32_MAX;
+
+	for (uint16_t i = 0; n->up && i < s->plan.workers; i++)
+		epoch = min_u64(epoch, worker_epoch(n->worker[i].worker));
+	return n->up ? (uint32_t)epoch : 0;
+}
+
+bool sim_node_joined(const struct sim *s, uint8_t node)
+{
+	const struct sim_node *n = &s->node[node];
+
+	for (uint16_t i = 0; i < s->plan.workers; i++)
+		if (!n->up || !worker_joined(n->worker[i].worker))
+			return false;
+	return true;
+}
+
+/* ---- looking inside -------------------------------------------------------------------------- */
+
+struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key)
+{
+	const struct sim_key *k = &s->key[key];
+	struct worker *w = s->node[node].worker[k->shard % s->plan.workers].worker;
+
+	struct entry *e = store_find(worker_store(w), s->node[node].hash[key], k->text, k->bytes);
+
+	return e && e->version != 0 ? e : NULL; /* one made for an update that is yet to start */
 }
 
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard)

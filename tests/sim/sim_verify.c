@@ -1,60 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What must hold: at any moment, after a restart, when all is quiet, and in the history. */
-#include "replication/crc.h"
+/*
+ * What must hold in the nodes' stores: every few events, after a restart, when a view is installed,
+ * when all is quiet; and in the history. What they say to each other is judged in sim_watch.c.
+ */
 #include "replication/hermes.h"
 #include "tests/sim/sim.h"
 
 void sim_verify_start(struct sim *s)
 {
-	memset(s->ts_map, 0, sizeof(s->ts_map));
-	s->ts_map_used = 0;
-	s->verify_turn = 0;
+	s->verify_turn = s->verify_at = 0;
+	sim_watch_reset(s->watch);
 }
 
-static uint64_t content_hash(const struct entry *e)
+static const char *ts_text(char out[48], struct op_ts ts)
 {
-	uint64_t low = crc32c(entry_value(e), e->value_bytes);
-
-	return (low << 32 | e->value_bytes) ^ (uint64_t)(e->flags & ENTRY_TOMBSTONE) << 20;
-}
-
-/* verify_unique: H-UNIQUE-TS: one timestamp of a key has one content, ever, anywhere. */
-static void verify_unique(struct sim *s, uint32_t key, const struct entry *e, uint8_t node)
-{
-	struct op_ts ts = entry_ts(e);
-	uint64_t hash = content_hash(e);
-	uint64_t at = rng_mix(ts.version * 0x9e3779b97f4a7c15ull ^ ts.writer ^
-			      (uint64_t)key << 40);
-
-	for (;; at++) {
-		struct ts_map_slot *slot = &s->ts_map[at % TS_MAP_SLOTS];
-
-		if (slot->ts.version == 0) {
-			*slot = (struct ts_map_slot){ .ts = ts, .key = key, .hash = hash };
-			must(++s->ts_map_used < TS_MAP_SLOTS);
-			return;
-		}
-		if (slot->key != key || op_ts_compare(slot->ts, ts) != 0)
-			continue;
-		if (slot->hash != hash)
-			sim_violation(s, "H-UNIQUE-TS: key %u at %llu.%u.%u has two values, the "
-					 "second at node %u", key, (unsigned long long)ts.version,
-				      writer_node(ts.writer), writer_incarnation(ts.writer), node);
-		return;
-	}
-}
-
-static struct entry *entry_find(struct sim *s, uint8_t node, uint32_t key)
-{
-	struct sim_node *n = &s->node[node];
-	const struct sim_key *k = &s->key[key];
-	struct store *store;
-
-	if (n->entry[key])
-		return n->entry[key];
-	store = worker_store(n->worker[k->shard % s->plan.workers].worker);
-	n->entry[key] = store_find(store, store_hash(store, k->text, k->bytes), k->text, k->bytes);
-	return n->entry[key];
+	snprintf(out, 48, "%llu.%u.%u", (unsigned long long)ts.version, writer_node(ts.writer),
+		 writer_incarnation(ts.writer));
+	return out;
 }
 
 static struct op_ts ts_of(const struct entry *e)
@@ -62,23 +24,150 @@ static struct op_ts ts_of(const struct entry *e)
 	return e ? entry_ts(e) : (struct op_ts){ 0, 0 };
 }
 
-/* verify_key: H-MONO, H-UNIQUE-TS, H-COMMIT-ALL (what a client was told is at every live node). */
-static void verify_key(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
+static uint64_t floor_of(struct sim *s, uint8_t node, uint32_t key)
+{
+	return replica_floor(sim_node_replica(s, node, s->key[key].shard));
+}
+
+/* ---- who must hold, who may serve ------------------------------------------------------------ */
+
+/*
+ * must_hold: everything committed is at this node: it is a member of the newest view, in this very
+ * life. Others may lack something: shadows until they have joined, and who was left out.
+ */
+static bool must_hold(const struct sim *s, uint8_t node)
+{
+	const struct view *v = sim_view_latest(s);
+
+	if (!s->plan.worker.views)
+		return true;
+	return v && (v->members >> node & 1) && v->incarnation[node] == s->node[node].incarnation;
+}
+
+/* serves: it believes so itself: a member of its view, with a lease, by its own clock. */
+static bool serves(struct sim *s, uint8_t node, uint16_t shard)
+{
+	const struct replica *r = sim_node_replica(s, node, shard);
+
+	return s->node[node].up && (replica_view(r)->members >> node & 1) &&
+	       sim_node_clock(s, node) < replica_lease_ns(r);
+}
+
+/*
+ * verify_lease: M-LEASE-GAP: in true time, whoever believes in a lease for a view is still a member,
+ * in this life, of every later view that anybody has installed.
+ */
+static void verify_lease(struct sim *s, uint16_t shard)
+{
+	for (uint8_t a = 0; a < s->plan.nodes; a++) {
+		const struct view *mine;
+
+		if (!s->node[a].up || !serves(s, a, shard))
+			continue;
+		mine = replica_view(sim_node_replica(s, a, shard));
+		for (uint8_t b = 0; b < s->plan.nodes; b++) {
+			const struct view *v;
+
+			if (!s->node[b].up)
+				continue;
+			v = replica_view(sim_node_replica(s, b, shard));
+			if (v->epoch <= mine->epoch ||
+			    ((v->members >> a & 1) && v->incarnation[a] == mine->incarnation[a]))
+				continue;
+			sim_violation(s, "M-LEASE-GAP: node %u serves in view %u while node %u "
+					 "has installed view %u without it", a, mine->epoch, b,
+				      v->epoch);
+		}
+	}
+}
+
+/* ---- any moment ------------------------------------------------------------------------------ */
+
+/* see_resets: a shard that began anew has lost what it held and is free of what it promised. */
+static void see_resets(struct sim *s, uint8_t node, uint16_t shard)
 {
 	struct sim_node *n = &s->node[node];
-	struct op_ts ts = ts_of(e);
+	uint64_t resets = replica_counters(sim_node_replica(s, node, shard))->resets;
 
-	if (op_ts_compare(ts, s->key[key].acked) < 0)
-		sim_violation(s, "H-COMMIT-ALL: node %u holds key %u at version %llu, but %llu was "
-				 "acknowledged", node, key, (unsigned long long)ts.version,
-			      (unsigned long long)s->key[key].acked.version);
-	if (op_ts_compare(ts, n->seen[key]) < 0)
-		sim_violation(s, "H-MONO: key %u at node %u went back to version %llu from %llu",
-			      key, node, (unsigned long long)ts.version,
-			      (unsigned long long)n->seen[key].version);
-	if (op_ts_compare(ts, n->seen[key]) > 0) {
-		verify_unique(s, key, e, node);
-		n->seen[key] = ts;
+	if (resets == n->resets[shard])
+		return;
+	n->resets[shard] = resets;
+	sim_watch_void(s, node, shard);
+	for (uint32_t key = 0; key < s->plan.keys; key++)
+		if (s->key[key].shard == shard)
+			n->seen[key] = (struct op_ts){ 0, 0 };
+}
+
+/*
+ * verify_held: H-COMMIT-ALL: what a client was told is there. H-NO-RESURRECT: after a delete, too.
+ * H-LAG-JOIN: also at a node that has just become a member.
+ */
+static void verify_held(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
+{
+	const struct sim_key *k = &s->key[key];
+	const struct view *v = sim_view_latest(s);
+	bool joins = s->plan.worker.views && v && s->node[node].member_epoch < v->epoch;
+	char held[48], acked[48];
+
+	if (op_ts_compare(ts_of(e), k->acked) >= 0)
+		return;
+	if (!e && floor_of(s, node, key) >= k->acked.version)
+		return;
+	sim_violation(s, "%s: node %u holds key %u at %s, but %s was acknowledged",
+		      joins	       ? "H-LAG-JOIN" :
+		      k->acked_deleted ? "H-NO-RESURRECT" :
+					 "H-COMMIT-ALL",
+		      node, key, ts_text(held, ts_of(e)), ts_text(acked, k->acked));
+}
+
+/* verify_mono: H-MONO: within one life a key never goes back; forgetting a tombstone is no step back. */
+static void verify_mono(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
+{
+	struct op_ts ts = ts_of(e), *seen = &s->node[node].seen[key];
+	char now[48], before[48];
+	int order = op_ts_compare(ts, *seen);
+
+	if (order > 0)
+		sim_ledger_see_entry(s, node, key, e);
+	if (order < 0 && (e || floor_of(s, node, key) < seen->version))
+		sim_violation(s, "H-MONO: key %u at node %u went back to %s from %s, floor %llu",
+			      key, node, ts_text(now, ts), ts_text(before, *seen),
+			      (unsigned long long)floor_of(s, node, key));
+	*seen = ts;
+}
+
+static void verify_agree(struct sim *s, uint32_t key, const struct entry *a,
+			 const struct entry *b)
+{
+	char first[48], second[48];
+
+	if (op_ts_compare(entry_ts(a), entry_ts(b)) != 0)
+		sim_violation(s, "H-AGREE: key %u is valid at %s and at %s", key,
+			      ts_text(first, entry_ts(a)), ts_text(second, entry_ts(b)));
+}
+
+static void verify_key(struct sim *s, uint32_t key)
+{
+	uint16_t shard = s->key[key].shard;
+	const struct entry *valid = NULL;
+
+	for (uint8_t n = 0; n < s->plan.nodes; n++) {
+		const struct entry *e;
+
+		if (!s->node[n].up)
+			continue;
+		see_resets(s, n, shard);
+		e = sim_node_entry(s, n, key);
+		verify_mono(s, n, key, e);
+		if (must_hold(s, n))
+			verify_held(s, n, key, e);
+		if (!e || e->state != HERMES_VALID || e->version == 0 || !serves(s, n, shard))
+			continue;
+		if (valid)
+			verify_agree(s, key, valid, e);
+		else
+			sim_ledger_commit(s, key, entry_ts(e));
+		valid = e;
 	}
 }
 
@@ -91,72 +180,93 @@ static void verify_replica(struct sim *s)
 
 	if (s->node[n].up)
 		replica_check(sim_node_replica(s, n, shard));
+	if (s->plan.worker.views)
+		verify_lease(s, shard);
+}
+
+static void see_members(struct sim *s)
+{
+	const struct view *v = sim_view_latest(s);
+
+	for (uint8_t n = 0; v && n < s->plan.nodes; n++)
+		if (must_hold(s, n))
+			s->node[n].member_epoch = v->epoch;
 }
 
 void sim_verify_step(struct sim *s)
 {
-	for (uint32_t key = 0; key < s->plan.keys; key++) {
-		const struct entry *valid = NULL;
-
-		for (uint8_t n = 0; n < s->plan.nodes; n++) {
-			const struct entry *e;
-
-			if (!s->node[n].up)
-				continue;
-			e = entry_find(s, n, key);
-			verify_key(s, n, key, e);
-			if (!e || e->state != HERMES_VALID)
-				continue;
-			if (valid && op_ts_compare(entry_ts(valid), entry_ts(e)) != 0)
-				sim_violation(s, "H-AGREE: key %u is valid at %llu and at %llu",
-					      key, (unsigned long long)valid->version,
-					      (unsigned long long)e->version);
-			valid = e;
-		}
-	}
+	for (uint32_t key = 0; key < s->plan.keys; key++)
+		verify_key(s, key);
 	verify_replica(s);
+	if (s->plan.worker.views)
+		see_members(s);
 }
 
-/* W-PREFIX: a restarted node still has everything that any client was told is committed. */
+void sim_verify_view(struct sim *s, uint8_t node)
+{
+	if (!s->node[node].up)
+		return;
+	for (uint16_t shard = 0; shard < s->plan.shards; shard++) {
+		see_resets(s, node, shard);
+		verify_lease(s, shard);
+	}
+	for (uint32_t key = 0; key < s->plan.keys; key++)
+		if (must_hold(s, node))
+			verify_held(s, node, key, sim_node_entry(s, node, key));
+}
+
+/* ---- after a restart ------------------------------------------------------------------------- */
+
+/* W-PREFIX: it still has everything that any client was told is committed, unless it was left out. */
 void sim_verify_recovered(struct sim *s, uint8_t node)
 {
-	for (uint32_t key = 0; key < s->plan.keys; key++) {
-		const struct entry *e = entry_find(s, node, key);
+	char held[48], acked[48];
 
-		if (op_ts_compare(ts_of(e), s->key[key].acked) < 0) {
-			sim_violation(s, "W-PREFIX: node %u recovered key %u at version %llu, but "
-					 "%llu was acknowledged", node, key,
-				      (unsigned long long)ts_of(e).version,
-				      (unsigned long long)s->key[key].acked.version);
-			return;
-		}
+	for (uint32_t key = 0; key < s->plan.keys; key++) {
+		const struct entry *e = sim_node_entry(s, node, key);
+
+		bool lacks = op_ts_compare(ts_of(e), s->key[key].acked) < 0 &&
+			     (e || floor_of(s, node, key) < s->key[key].acked.version);
+
+		if (!s->plan.worker.views && lacks)
+			sim_violation(s, "W-PREFIX: node %u recovered key %u at %s, but %s was "
+					 "acknowledged", node, key, ts_text(held, ts_of(e)),
+				      ts_text(acked, s->key[key].acked));
 		if (e)
-			verify_unique(s, key, e, node);
+			sim_ledger_see_entry(s, node, key, e);
 		s->node[node].seen[key] = ts_of(e);
 	}
 }
 
+/* ---- when all is quiet ----------------------------------------------------------------------- */
+
+/* absent: no entry, or a tombstone; forgetting one is up to each node. */
+static bool absent(const struct entry *e)
+{
+	return !e || (e->flags & ENTRY_TOMBSTONE) || e->version == 0;
+}
+
 static void verify_equal(struct sim *s, uint32_t key, const struct entry *a, uint8_t node)
 {
-	const struct entry *b = entry_find(s, node, key);
+	const struct entry *b = sim_node_entry(s, node, key);
 
-	if (!a && !b)
+	if (b && b->state != HERMES_VALID)
+		sim_violation(s, "H-INVALID-BOUND: key %u is %s at node %u when all is quiet", key,
+			      hermes_state_name((enum hermes_state)b->state), node);
+	if (absent(a) && absent(b) && (!a || !b))
 		return;
-	if (!a || !b || op_ts_compare(entry_ts(a), entry_ts(b)) != 0 ||
-	    a->flags != b->flags || a->value_bytes != b->value_bytes ||
+	if (!a || !b || op_ts_compare(entry_ts(a), entry_ts(b)) != 0 || a->flags != b->flags ||
+	    a->value_bytes != b->value_bytes ||
 	    memcmp(entry_value(a), entry_value(b), a->value_bytes) != 0)
 		sim_violation(s, "H-AGREE: nodes 0 and %u differ on key %u when all is quiet", node,
 			      key);
-	else if (b->state != HERMES_VALID)
-		sim_violation(s, "H-INVALID-BOUND: key %u is %s at node %u when all is quiet", key,
-			      hermes_state_name((enum hermes_state)b->state), node);
 }
 
 void sim_verify_quiet(struct sim *s)
 {
 	for (uint32_t key = 0; key < s->plan.keys; key++) {
 		for (uint8_t n = 0; n < s->plan.nodes; n++)
-			verify_equal(s, key, entry_find(s, 0, key), n);
+			verify_equal(s, key, sim_node_entry(s, 0, key), n);
 	}
 	/* X-LEAK: workers hold no buffers between rounds. */
 	for (uint16_t port = 0; port < s->plan.nodes + s->plan.clients; port++) {
