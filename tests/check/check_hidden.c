@@ -269,25 +269,65 @@ static bool is_small(uint64_t number, int64_t limit)
 	return (int64_t)number < limit && (int64_t)number > -limit;
 }
 
-/* Can `hops` increments, and nothing else, lead from this number to what is wanted? */
-static bool in_range(const struct search *s, const struct state *now, uint32_t hops)
+/* First class of the kind whose value (INCR, CASV: base) is not below this. */
+static uint32_t lower_bound(const struct search *s, enum check_kind kind, int64_t value)
+{
+	bool by_base = kind == CHECK_INCR || kind == CHECK_CASV;
+	uint32_t low = s->kind_first[kind], high = s->kind_end[kind];
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct check_op *op = s->classes[middle].op;
+
+		if ((int64_t)(by_base ? op->base : op->value) < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The classes of the kind with exactly this value (or base). */
+static void equal_range(const struct search *s, enum check_kind kind, uint64_t value,
+			uint32_t range[2])
+{
+	range[0] = lower_bound(s, kind, (int64_t)value);
+	range[1] = value == INT64_MAX ? s->kind_end[kind]
+				      : lower_bound(s, kind, (int64_t)value + 1);
+}
+
+/* What the last operation of the chain must leave behind; false: not one value. */
+static bool wanted(const struct search *s, uint64_t *ret_want)
 {
 	const struct demand *d = s->demand;
-	uint64_t want = d->value;
-	int64_t way;
+	const struct check_op *op = d->type == DEMAND_RMW ? &s->c->ops[d->op] : NULL;
 
-	if (s->kind_first[CHECK_CASV] != s->kind_end[CHECK_CASV] || !s->deltas_small)
-		return true;
-	if (d->type == DEMAND_RMW && s->c->ops[d->op].kind == CHECK_INCR)
-		want = s->c->ops[d->op].value - s->c->ops[d->op].base;
-	else if (d->type == DEMAND_RMW)
-		want = s->c->ops[d->op].base;
-	else if (d->content == CONTENT_OPEN)
-		return true;
-	if (!is_small(want, NUMBERS_SMALL) || !is_small(now->value, NUMBERS_SMALL))
+	*ret_want = d->value;
+	if (op)
+		*ret_want = op->kind == CHECK_INCR ? op->value - op->base : op->base;
+	return op || d->content != CONTENT_OPEN;
+}
+
+/*
+ * Can increments lead from this number to what is wanted, with `hops` of them, or with fewer to
+ * what some CASV expects?
+ */
+static bool in_range(const struct search *s, const struct state *now, uint32_t hops)
+{
+	int64_t way, less = hops - 1, low = s->delta_min, high = s->delta_max;
+	uint64_t want;
+	uint32_t k;
+
+	if (!wanted(s, &want) || !s->deltas_small || !is_small(now->value, NUMBERS_SMALL))
 		return true;
 	way = (int64_t)(want - now->value);
-	return way >= s->delta_min * (int64_t)hops && way <= s->delta_max * (int64_t)hops;
+	if (is_small(want, NUMBERS_SMALL) && way >= low * hops && way <= high * hops)
+		return true;
+	low = (low < 0 ? low : 0) * less;
+	high = (high > 0 ? high : 0) * less;
+	k = lower_bound(s, CHECK_CASV, (int64_t)now->value + low);
+	return k < s->kind_end[CHECK_CASV] &&
+	       (int64_t)s->classes[k].op->base <= (int64_t)now->value + high;
 }
 
 /* How many times the chain uses the class already, and may it once more? */
@@ -332,6 +372,7 @@ static void hop(struct search *s, const struct state *now, uint32_t used, uint32
 static void hop_on(struct search *s, const struct state *now, uint32_t used)
 {
 	uint32_t left = s->frames[s->frame].length - used, first = s->kind_first[CHECK_INCR];
+	uint32_t range[2];
 
 	if (left == 0) {
 		end_chain(s, now);
@@ -349,7 +390,8 @@ static void hop_on(struct search *s, const struct state *now, uint32_t used)
 		for (uint32_t k = first; k < s->kind_end[CHECK_INCR]; k++)
 			hop(s, now, used, k);
 	}
-	for (uint32_t k = s->kind_first[CHECK_CASV]; k < s->kind_end[CHECK_CASV]; k++)
+	equal_range(s, CHECK_CASV, now->value, range);
+	for (uint32_t k = range[0]; k < range[1]; k++)
 		hop(s, now, used, k);
 }
 
@@ -372,44 +414,23 @@ static void base(struct search *s, uint32_t class, uint64_t number, uint32_t use
 	hop_on(s, &next, used + 1);
 }
 
-/* First class of the kind whose value is not below `value`; classes of a kind are in this order. */
-static uint32_t lower_bound(const struct search *s, enum check_kind kind, uint64_t value)
+/* The classes of PUT or CAS that can begin a chain with so many hops. */
+static void base_range(const struct search *s, enum check_kind kind, uint32_t hops,
+		       uint32_t range[2])
 {
-	uint32_t low = s->kind_first[kind], high = s->kind_end[kind];
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (s->classes[middle].op->value < value)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* The classes of PUT or CAS that can begin a chain; fewer when no hop follows. */
-static void base_range(const struct search *s, enum check_kind kind, bool last, uint32_t range[2])
-{
-	const struct demand *d = s->demand;
-	const struct check_op *op = d->type == DEMAND_RMW ? &s->c->ops[d->op] : NULL;
-	uint64_t want = d->value;
+	uint64_t want;
 
 	range[0] = s->kind_first[kind];
 	range[1] = s->kind_end[kind];
-	if (!last || (d->type == DEMAND_ORPHAN && d->content == CONTENT_OPEN))
+	if (!wanted(s, &want))
 		return;
-	if (d->type == DEMAND_RMW && op->kind == CHECK_CAS)
-		range[1] = range[0]; /* on a version that somebody saw, or on an absence */
-	else if (d->type == DEMAND_RMW)
-		want = op->kind == CHECK_CASV ? op->base : op->value - op->base;
-	else if (d->content == CONTENT_ABSENT)
-		range[1] = range[0];
-	if (range[0] == range[1])
+	if (hops == 0)
+		equal_range(s, kind, want, range);
+	if (hops == 0 || !s->deltas_small || !is_small(want, NUMBERS_SMALL) ||
+	    s->kind_first[CHECK_CASV] != s->kind_end[CHECK_CASV])
 		return;
-	range[0] = lower_bound(s, kind, want);
-	if (want != UINT64_MAX)
-		range[1] = lower_bound(s, kind, want + 1);
+	range[0] = lower_bound(s, kind, (int64_t)want - s->delta_max * hops);
+	range[1] = lower_bound(s, kind, (int64_t)want - s->delta_min * hops + 1);
 }
 
 /* Nobody knows what this version contains, and no demand depends on it. */
@@ -432,7 +453,7 @@ static void chains_from(struct search *s, uint64_t number, uint32_t hops)
 	if (cost == 0 && now->content == CONTENT_VALUE && now->ts.version == number)
 		hop_on(s, now, 0);
 	if (cost == 1 && number >= now->low && !(hops == 0 && any_blind_does(s))) {
-		base_range(s, CHECK_PUT, hops == 0, range);
+		base_range(s, CHECK_PUT, hops, range);
 		for (uint32_t k = range[0]; k < range[1]; k++)
 			base(s, k, number, 0);
 	}
@@ -444,7 +465,7 @@ static void chains_from(struct search *s, uint64_t number, uint32_t hops)
 		s->chain[0] = del;
 	if (cost < 1 || cost > 2)
 		return;
-	base_range(s, CHECK_CAS, hops == 0, range);
+	base_range(s, CHECK_CAS, hops, range);
 	for (uint32_t k = range[0]; k < range[1]; k++) {
 		const struct check_op *op = s->classes[k].op;
 		bool zero = op->base_writer == 0;

@@ -112,7 +112,10 @@ void check_sort_refs(struct checker *c);
 /* check_sort_unknowns: by key, kind, effect, start. */
 void check_sort_unknowns(struct checker *c);
 
-/* check_effect_compare: order of two updates by kind, then value, then base; 0: same effect. */
+/*
+ * check_effect_compare: order of two updates: by kind, blind ones first, then INCR and CASV by base,
+ * PUT and CAS by value, both signed, then the rest. 0: the same effect.
+ */
 int check_effect_compare(const struct check_op *a, const struct check_op *b);
 
 /* check_allows: may the mention r be of a version with this content? */

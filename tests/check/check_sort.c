@@ -86,16 +86,23 @@ static uint64_t kind_order(uint8_t kind)
 	return kind == CHECK_PUT ? 0 : kind == CHECK_DEL ? 1 : kind;
 }
 
+static int compare_i64(uint64_t a, uint64_t b)
+{
+	return (int64_t)a < (int64_t)b ? -1 : (int64_t)a > (int64_t)b;
+}
+
 int check_effect_compare(const struct check_op *a, const struct check_op *b)
 {
 	bool writes = a->kind == CHECK_PUT || a->kind == CHECK_CAS || a->kind == CHECK_CASV;
 	int order = compare_u64(kind_order(a->kind), kind_order(b->kind));
 
+	if (order == 0 && (a->kind == CHECK_INCR || a->kind == CHECK_CASV))
+		order = compare_i64(a->base, b->base);
 	if (order == 0 && writes)
-		order = compare_u64(a->value, b->value);
+		order = compare_i64(a->value, b->value);
 	if (order == 0 && writes)
 		order = compare_u64(a->is_number, b->is_number);
-	if (order == 0 && a->kind != CHECK_PUT && a->kind != CHECK_DEL)
+	if (order == 0 && a->kind == CHECK_CAS)
 		order = compare_u64(a->base, b->base);
 	if (order == 0 && a->kind == CHECK_CAS)
 		order = compare_u64(a->base_writer, b->base_writer);

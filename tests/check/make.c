@@ -276,9 +276,10 @@ static void large_op(struct maker *m, struct check_op *o, uint64_t index, bool u
 		o->base = 1 + draw(m, 9);
 	if (o->kind == CHECK_CASV)
 		o->base = draw(m, 2) ? m->value : index;
-	if (o->kind == CHECK_CAS && draw(m, 4) && m->ts.writer != 0) {
-		o->base = m->ts.version - (draw(m, 3) == 0);
-		o->base_writer = m->ts.writer;
+	/* old[0]: the last version that was told to anybody. */
+	if (o->kind == CHECK_CAS && draw(m, 4)) {
+		o->base = m->old[0].version;
+		o->base_writer = m->old[0].writer;
 	}
 	effect = *o;
 	if (!unknown)
@@ -287,6 +288,8 @@ static void large_op(struct maker *m, struct check_op *o, uint64_t index, bool u
 		execute(m, &effect);
 	if (unknown)
 		o->outcome = STATUS_UNKNOWN;
+	else if (o->writer != 0)
+		m->old[0] = m->ts;
 }
 
 void make_large(uint64_t seed, struct check_op *ops, uint64_t count, uint32_t clients,
