@@ -15,6 +15,7 @@
  * Messages (TYPE: INV, ...; EPOCH: of the frame):
  *   deliver|drop|double X->Y [TYPE] [@EPOCH]        the oldest (double: delivered, and stays)
  *   old X->Y [TYPE] [@EPOCH]      the oldest that was delivered or dropped comes again
+ *   inject X->Y KEY VERSION BASE VALUE     X "sends" the INV of a write made from version BASE
  *   flow [NODES]                  everything is delivered and durable, until all is quiet
  *   link                          HELLOs are exchanged
  * Nodes (NODES: letters, as in abc):
@@ -175,13 +176,36 @@ static bool retry(struct world *w, const struct words *s)
 	       world_retry(w, node, client);
 }
 
+static bool parse_link(const struct world *w, const char *text, struct world_pick *ret_pick)
+{
+	return strlen(text) == 4 && memcmp(text + 1, "->", 2) == 0 &&
+	       parse_node(w, text, &ret_pick->from) && parse_node(w, text + 3, &ret_pick->to);
+}
+
+static bool inject(struct world *w, const struct words *s)
+{
+	struct wire_message m = { .type = WIRE_INV,
+				  .key = (const uint8_t *)s->word[2],
+				  .key_bytes = (uint16_t)strlen(s->word[2]),
+				  .value = (const uint8_t *)s->word[5],
+				  .value_bytes = (uint16_t)strlen(s->word[5]) };
+	struct world_pick pick = { 0 };
+	struct op_ts base;
+
+	if (!parse_link(w, s->word[1], &pick) || !parse_version(w, s->word[3], &m.ts) ||
+	    !parse_version(w, s->word[4], &base) || m.ts.version != base.version + 2)
+		return false;
+	m.prior = base.writer;
+	world_inject(w, &pick, &m);
+	return true;
+}
+
 static bool message(struct world *w, const struct words *s)
 {
 	struct world_pick pick = { 0 };
 	bool found;
 
-	if (strlen(s->word[1]) != 4 || memcmp(s->word[1] + 1, "->", 2) != 0 ||
-	    !parse_node(w, s->word[1], &pick.from) || !parse_node(w, s->word[1] + 3, &pick.to))
+	if (!parse_link(w, s->word[1], &pick))
 		return false;
 	for (uint32_t i = 2; i < s->count; i++) {
 		if (s->word[i][0] == '@')
@@ -348,6 +372,7 @@ static const struct {
 	{ "retry", 3, 3, retry },    { "get", 3, 7, request },	   { "put", 4, 8, request },
 	{ "del", 3, 7, request },    { "cas", 5, 9, request },	   { "casv", 5, 9, request },
 	{ "incr", 4, 8, request },   { "space", 3, 3, nodes },
+	{ "inject", 6, 6, inject },
 };
 
 /* command: false when it cannot be understood. */

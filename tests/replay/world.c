@@ -399,6 +399,13 @@ bool world_old(struct world *w, const struct world_pick *pick)
 	return true;
 }
 
+void world_inject(struct world *w, const struct world_pick *pick, const struct wire_message *m)
+{
+	struct action a = { .to = (uint8_t)(1u << pick->to), .message = *m };
+
+	do_send(w, pick->from, &a);
+}
+
 void world_flow(struct world *w, uint32_t among)
 {
 	bool moved = true;

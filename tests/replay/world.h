@@ -122,6 +122,9 @@ bool world_drop(struct world *w, const struct world_pick *pick);
 /* world_old: delivers once more what was delivered or dropped before. */
 bool world_old(struct world *w, const struct world_pick *pick);
 
+/* world_inject: a message that the sender's replica did not send goes on its way. */
+void world_inject(struct world *w, const struct world_pick *pick, const struct wire_message *m);
+
 /* world_flow: among these nodes everything is delivered and durable, until all is quiet. */
 void world_flow(struct world *w, uint32_t among);
 
