@@ -3,8 +3,8 @@
  * entry.h: what one replica knows about one key. The store (storage/) owns the memory and finds
  * entries by key; the protocol (hermes.c) owns every field below "protocol". One cache line.
  *
- * A key that has no entry is a key that is Valid and absent (CC-13), at timestamp {0, 0} or, once
- * tombstones were collected, at replica_floor(). A delete leaves a tombstone, which may be removed
+ * A key that has no entry is a key that is Valid and absent (CC-13), at timestamp {0, 0}; its next
+ * update gets a version above replica_floor(). A delete leaves a tombstone, which may be removed
  * when no frame from before it can arrive any more (replica_can_collect).
  */
 #ifndef CAIRN_REPLICATION_ENTRY_H

@@ -170,12 +170,10 @@ static void reply_committed(struct replica *r, struct op *op, struct actions *a)
 	request_finish(r, a, op, &m, false);
 }
 
-/* key_ts: as of which version the key is what it is; without an update: absent as of the floor. */
-static struct op_ts key_ts(const struct replica *r, const struct entry *e)
+/* key_ts: which version the key has; {0, 0}: absent, never written or long forgotten. */
+static struct op_ts key_ts(const struct entry *e)
 {
-	if (e && e->version != 0)
-		return entry_ts(e);
-	return (struct op_ts){ r->floor, 0 };
+	return e ? entry_ts(e) : (struct op_ts){ 0, 0 };
 }
 
 /* reply_seen: an answer that rests on a look at the key: only under a lease (H-READ-VALID). */
@@ -192,7 +190,7 @@ static void reply_seen(struct replica *r, struct op *op, const struct wire_messa
 
 static void reply_read(struct replica *r, struct op *op, const struct entry *e, struct actions *a)
 {
-	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(r, e) };
+	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(e) };
 
 	if (e && entry_exists(e)) {
 		m.value = entry_value(e);
@@ -250,7 +248,8 @@ static void start_update(struct replica *r, struct entry *e, struct op *op, stru
 static struct op_ts next_ts(const struct replica *r, const struct entry *e, uint64_t step)
 {
 	uint32_t incarnation = mutant(9) ? 1 : r->config.incarnation;
-	uint64_t version = key_ts(r, e).version + step;
+	/* Above whatever tombstone of the key may have been collected, anywhere. */
+	uint64_t version = (e->version != 0 ? e->version : r->floor) + step;
 
 	must(version <= VERSION_MAX);
 	if (mutant(39))
@@ -380,7 +379,7 @@ static enum status obstacle(struct replica *r, const struct op *op)
 static bool execute(struct replica *r, struct entry *e, struct op *op, const uint8_t *value,
 		    struct actions *a)
 {
-	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(r, e) };
+	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(e) };
 	enum status status;
 
 	if (op->retry && resolve(r, e, op, a))

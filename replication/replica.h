@@ -116,8 +116,8 @@ bool replica_joined(const struct replica *r);
 
 /*
  * Tombstones (CC-13, H12). replica_can_collect: the entry is one that can be forgotten now.
- * replica_collect: it is; the caller removes the entry next. replica_floor: a key without an entry
- * is absent as of this version (writer 0); new updates of it get larger ones.
+ * replica_collect: it is; the caller removes the entry next. replica_floor: no tombstone that this
+ * node has forgotten had a larger version; a key without entry gets its next versions above it.
  */
 bool replica_can_collect(const struct replica *r, const struct entry *e);
 void replica_collect(struct replica *r, const struct entry *e);

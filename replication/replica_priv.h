@@ -105,7 +105,7 @@ struct replica {
 	uint8_t space;
 	bool failed;
 	uint64_t lease_ns;
-	uint64_t floor; /* version at which keys without entry are absent */
+	uint64_t floor; /* keys without entry get versions above it */
 	struct join join;
 
 	uint64_t now_ns;

@@ -29,6 +29,7 @@ struct view {
 	/*
 	 * recovered: bitmap, subset of members: begin with what their disks hold (restart of the
 	 * whole cluster, 3.11): all of them intact members of the last view before.
+	 * A node keeps its bit in later views until it is known to have installed one.
 	 */
 	uint8_t recovered;
 };
