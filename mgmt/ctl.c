@@ -25,6 +25,7 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 	{"endpoints", "LIST", "nodes: host:port or gw:host:port,.. (default: the lab)", 'e'}, \
 	{"node", "I", "the node that coordinates or answers (default: any)", 'n'}, \
 	{"timeout", "TIME", "for one request, e.g. 500ms (default 5s)", 't'}, \
+	{"record", "FILE", "append what was done to a history, for cairn-check", 0}, \
 	OPTION_DIR
 #define OPTIONS_PIPE \
 	{"window", "N", "operations in flight, 1 to 1024 (default 512)", 0}, \
@@ -66,8 +67,14 @@ static const struct ctl_option options_get[] = {
 	{"raw", NULL, "print the value's bytes, no newline after them", 0},
 	{0},
 };
+static const struct ctl_option options_put[] = {
+	OPTIONS_KV,
+	{"if-absent", NULL, "only if there is no such key", 0},
+	{0},
+};
 static const struct ctl_option options_cas[] = {
 	OPTIONS_KV,
+	{"value-is", "OLD", "or the value the key must have", 0},
 	{"version", "V", "the version the key must have; 0: it must not exist", 'v'},
 	{0},
 };
@@ -125,11 +132,13 @@ static const struct ctl_command commands[] = {
 	{"kv put", "KEY VALUE|-", "Write a key; prints its new version",
 	 "\"-\" takes the value from standard input. Keys have 1 to 512 bytes, values up to\n"
 	 "880.",
-	 options_kv, kv_put, 2, 2},
+	 options_put, kv_put, 2, 2},
 	{"kv del", "KEY", "Delete a key; prints the version of the deletion", NULL, options_kv,
 	 kv_del, 1, 1},
-	{"kv cas", "KEY VALUE|-", "Write a key if it has this --version",
-	 "Exit code 5: it has another one.", options_cas, kv_cas, 2, 2},
+	{"kv cas", "KEY VALUE|-", "Write a key if it has this --version, or this --value-is",
+	 "Exit code 5: it has another one, or there is no such key. Old and new value together\n"
+	 "may have 880 bytes.",
+	 options_cas, kv_cas, 2, 2},
 	{"kv incr", "KEY [DELTA]", "Add to the number a key holds; prints the sum",
 	 "A key that does not exist counts as 0. DELTA may be negative (default 1).", options_kv,
 	 kv_incr, 1, 2},

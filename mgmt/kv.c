@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mgmt/kv_record.h"
 #include "mgmt/lab_state.h"
 
 #define ENDPOINTS_BYTES 1024u
@@ -25,6 +26,7 @@ enum ctl_exit kv_exit(enum cairn_status status)
 	case CAIRN_DENIED:
 		return CTL_EXIT_DENIED;
 	case CAIRN_UNKNOWN:
+	case CAIRN_EVICTED:
 		return CTL_EXIT_UNKNOWN;
 	case CAIRN_TOO_LARGE:
 	case CAIRN_BAD_REQUEST:
@@ -79,6 +81,12 @@ static struct reason reason_of(enum cairn_status status)
 	case CAIRN_OVERFLOW:
 		return (struct reason) { "CAIRN-0410", "the sum would leave the range of 64 bits",
 					 NULL };
+	case CAIRN_EVICTED:
+		return (struct reason) {
+			"CAIRN-0427",
+			"sent, and forgotten by the nodes: it may or may not take effect",
+			"read the key; fewer clients at once leave the nodes room to remember"
+		};
 	case CAIRN_OK:
 	case CAIRN_BAD_REQUEST:
 		break;
@@ -86,9 +94,25 @@ static struct reason reason_of(enum cairn_status status)
 	return (struct reason) { "CAIRN-0411", "the request was refused", NULL };
 }
 
+/* What CONFLICT means depends on what was compared. */
+static struct reason conflict_of(const char *verb, enum cairn_kind kind)
+{
+	struct reason r = reason_of(CAIRN_CONFLICT);
+
+	if (kind == CAIRN_CAS_VALUE) {
+		r.text = "the key has another value, or there is no such key";
+		r.cure = "read it again and decide anew with its present value";
+	} else if (strcmp(verb, "put") == 0) {
+		r.text = "the key exists already";
+		r.cure = "leave out --if-absent to overwrite it";
+	}
+	return r;
+}
+
 int kv_fail(const char *verb, const char *key, const struct cairn_result *result)
 {
-	struct reason r = reason_of(result->status);
+	struct reason r = result->status == CAIRN_CONFLICT ? conflict_of(verb, result->kind) :
+							     reason_of(result->status);
 	char version[CAIRN_VERSION_BYTES];
 	bool known = result->version.number != 0;
 
@@ -273,6 +297,8 @@ static int run_operation(const struct ctl_call *call, struct cairn_op *op, const
 {
 	static struct cairn_result result;
 	struct kv_target target;
+	uint64_t start_ns;
+	FILE *history;
 	int rc;
 
 	op->key.data = call->argument[0];
@@ -282,8 +308,15 @@ static int run_operation(const struct ctl_call *call, struct cairn_op *op, const
 		rc = kv_connect(call, 16, &target);
 	if (rc)
 		return rc;
+	rc = kv_record_open(call, &history);
+	if (rc) {
+		cairn_close(target.client);
+		return rc;
+	}
 	op->server = target.server;
+	start_ns = kv_record_now();
 	cairn_call(target.client, op, &result);
+	kv_record_line(history, op, &result, start_ns);
 	cairn_close(target.client);
 	if (call->format == CTL_JSON)
 		rc = print_json(op, verb, &result);
@@ -291,7 +324,7 @@ static int run_operation(const struct ctl_call *call, struct cairn_op *op, const
 		rc = print_text(call, op, &result);
 	if (result.status != CAIRN_OK)
 		rc = kv_fail(verb, call->argument[0], &result);
-	return rc;
+	return kv_record_close(call, history, rc);
 }
 
 int kv_get(const struct ctl_call *call)
@@ -307,6 +340,8 @@ int kv_put(const struct ctl_call *call)
 	struct cairn_op op = { .kind = CAIRN_PUT };
 	int rc = read_value(call->argument[1], buffer, &op);
 
+	if (ctl_args_option(call, "if-absent"))
+		op.kind = CAIRN_CAS; /* expecting version 0 */
 	return rc ? rc : run_operation(call, &op, "put");
 }
 
@@ -317,18 +352,38 @@ int kv_del(const struct ctl_call *call)
 	return run_operation(call, &op, "del");
 }
 
+static int cas_value(const struct ctl_call *call, const char *compare)
+{
+	static uint8_t buffer[CAIRN_VALUE_BYTES_MAX + 1];
+	struct cairn_op op = { .kind = CAIRN_CAS_VALUE, .compare = cairn_text(compare) };
+	int rc = read_value(call->argument[1], buffer, &op);
+
+	if (!rc && op.compare.bytes + op.value.bytes > CAIRN_VALUE_BYTES_MAX)
+		rc = ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0406",
+				     "compare with --version instead: it is short",
+				     "old and new value have %zu and %zu bytes, wanted %u "
+				     "together",
+				     op.compare.bytes, op.value.bytes, CAIRN_VALUE_BYTES_MAX);
+	return rc ? rc : run_operation(call, &op, "cas");
+}
+
 int kv_cas(const struct ctl_call *call)
 {
 	static uint8_t buffer[CAIRN_VALUE_BYTES_MAX + 1];
 	struct cairn_op op = { .kind = CAIRN_CAS };
 	const char *version = ctl_args_option(call, "version");
+	const char *compare = ctl_args_option(call, "value-is");
 	int rc;
 
-	if (!version)
+	if (!version == !compare)
 		return ctl_output_fail(
 			CTL_EXIT_USAGE, "CAIRN-0415",
-			"--version as kv get --with-version shows it, or --version 0",
-			"kv cas needs --version: what the key must have now");
+			"--version as kv get --with-version shows it (0: must not exist), or "
+			"--value-is OLD",
+			"kv cas needs what the key must have now: %s",
+			version ? "--version or --value-is, not both" : "a version or a value");
+	if (compare)
+		return cas_value(call, compare);
 	if (strcmp(version, "0") != 0 && cairn_version_parse(version, &op.expected) < 0)
 		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0415",
 				       "number.node.incarnation, such as 18.2.3; 0: must not exist",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mgmt/kv_pipe.h"
+#include "mgmt/kv_record.h"
 
 #define NAMED_MAX 10u
 
@@ -164,6 +165,8 @@ int kv_export(const struct ctl_call *call)
 		rc = open_keys(call, &ex);
 	if (!rc)
 		rc = kv_connect(call, (uint32_t)window + 8, &target);
+	if (!rc)
+		rc = kv_record_open(call, &pipe.history);
 	if (rc)
 		return rc;
 	pipe.window = (uint32_t)window;
@@ -175,5 +178,5 @@ int kv_export(const struct ctl_call *call)
 				       "window %" PRIu64 ": %s", window, strerror(-rc));
 	cairn_close(target.client);
 	free(ex.text);
-	return verdict(call, &ex);
+	return kv_record_close(call, pipe.history, verdict(call, &ex));
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "mgmt/kv_pipe.h"
+#include "mgmt/kv_record.h"
 #include "mgmt/lab_process.h"
 
 #define NAMED_MAX 10u /* problems of one kind named one by one; all are counted */
@@ -125,8 +126,11 @@ static bool import_done(void *user, const struct kv_record *r, const struct cair
 	struct import *im = user;
 	char version[CAIRN_VERSION_BYTES];
 
-	if (result->status == CAIRN_UNKNOWN) {
-		name_record(++im->unknown, r, "UNKNOWN: may or may not have been stored");
+	if (result->status == CAIRN_UNKNOWN || result->status == CAIRN_EVICTED) {
+		name_record(++im->unknown, r,
+			    result->status == CAIRN_UNKNOWN ?
+				    "UNKNOWN: may or may not have been stored" :
+				    "EVICTED: may or may not have been stored");
 		return true;
 	}
 	if (result->status != CAIRN_OK) {
@@ -253,6 +257,8 @@ int kv_import(const struct ctl_call *call)
 		rc = open_files(call, &im);
 	if (!rc)
 		rc = kv_connect(call, (uint32_t)window + 8, &target);
+	if (!rc)
+		rc = kv_record_open(call, &pipe.history);
 	if (rc)
 		return rc;
 	pipe.window = (uint32_t)window;
@@ -270,6 +276,6 @@ int kv_import(const struct ctl_call *call)
 	cairn_close(target.client);
 	free(im.text);
 	rc = report(call, &im, pipe.retries, lab_process_now_ms() - started);
-	code = verdict(call, &im);
+	code = kv_record_close(call, pipe.history, verdict(call, &im));
 	return code ? code : rc;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "mgmt/kv_record.h"
+
 #define RESULTS_MAX    64u
 #define RING_FACTOR    4u  /* records kept behind a slow one, in windows */
 #define RUN_LENGTH     16u /* records in a row to the same server: they share datagrams */
@@ -19,7 +21,7 @@ enum slot_state { SLOT_FREE, SLOT_FLYING, SLOT_WAITING, SLOT_DONE };
 struct slot {
 	enum slot_state state;
 	uint32_t server;
-	uint64_t deadline_ns, retry_ns;
+	uint64_t deadline_ns, retry_ns, start_ns;
 	struct kv_record record;
 	struct cairn_result result; /* kept for ordered delivery */
 };
@@ -31,14 +33,6 @@ struct run {
 	uint32_t size, flying, waiting;
 	bool ended;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void finish(struct run *r, struct slot *s, const struct cairn_result *result)
 {
@@ -72,6 +66,7 @@ static void submit(struct run *r, uint32_t index, uint64_t now)
 	};
 	struct cairn_result refused = { .tag = index, .kind = p->kind, .server = s->server };
 
+	s->start_ns = kv_record_now();
 	refused.status = cairn_submit(p->target->client, &op);
 	if (refused.status == CAIRN_OK) {
 		s->state = SLOT_FLYING;
@@ -86,9 +81,19 @@ static uint64_t retry_after(const struct kv_pipe *p, enum cairn_status status)
 {
 	if (status == CAIRN_BUSY)
 		return RETRY_BUSY_NS;
-	if (status == CAIRN_NOT_SERVING || (status == CAIRN_UNKNOWN && p->retry_unknown))
+	if (status == CAIRN_NOT_SERVING ||
+	    ((status == CAIRN_UNKNOWN || status == CAIRN_EVICTED) && p->retry_unknown))
 		return RETRY_LATER_NS;
 	return 0;
+}
+
+static void record(const struct run *r, const struct slot *s, const struct cairn_result *result)
+{
+	struct cairn_op op = { .kind = r->pipe->kind,
+			       .key = { s->record.key, s->record.key_bytes },
+			       .value = { s->record.value, s->record.value_bytes } };
+
+	kv_record_line(r->pipe->history, &op, result, s->start_ns);
 }
 
 static void complete(struct run *r, const struct cairn_result *result, uint64_t now)
@@ -97,6 +102,7 @@ static void complete(struct run *r, const struct cairn_result *result, uint64_t 
 	uint64_t after = retry_after(r->pipe, result->status);
 
 	r->flying--;
+	record(r, s, result);
 	if (after == 0 || now + after >= s->deadline_ns) {
 		finish(r, s, result);
 		return;
@@ -152,7 +158,7 @@ int kv_pipe_run(struct kv_pipe *pipe)
 {
 	static struct cairn_result results[RESULTS_MAX];
 	struct run r = { .pipe = pipe, .size = pipe->window * RING_FACTOR };
-	uint64_t now = now_ns(), sleep;
+	uint64_t now = kv_record_now(), sleep;
 	uint32_t count;
 
 	r.slots = calloc(r.size, sizeof(*r.slots));
@@ -166,7 +172,7 @@ int kv_pipe_run(struct kv_pipe *pipe)
 		else
 			nanosleep(&(struct timespec) { .tv_nsec = (long)sleep }, NULL);
 		count = cairn_poll(pipe->target->client, results, RESULTS_MAX);
-		now = now_ns();
+		now = kv_record_now();
 		for (uint32_t i = 0; i < count; i++)
 			complete(&r, &results[i], now);
 		fill(&r, now);

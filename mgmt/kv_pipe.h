@@ -7,6 +7,7 @@
 #ifndef CAIRN_MGMT_KV_PIPE_H
 #define CAIRN_MGMT_KV_PIPE_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "mgmt/kv.h"
@@ -28,6 +29,7 @@ struct kv_pipe {
 	bool retry_unknown;   /* an UNKNOWN put may be sent again: same key, same value */
 	uint64_t attempt_ns;  /* one attempt may take this long */
 	uint64_t record_ns;   /* all attempts of one record together */
+	FILE *history;	      /* kv_record.h; every attempt goes into it */
 	void *user;
 	bool (*next)(void *user, struct kv_record *record); /* false: no more */
 	/* false: begin no new records (those in flight still end) */
