@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_shrink.h"
 
 #define JOBS_MAX 64u
 
@@ -19,8 +20,9 @@ int mutant_active;
 struct options {
 	uint64_t from, count, ops_min;
 	uint32_t nodes, jobs;
-	bool trace, digest_only, one;
-	const char *history;
+	enum plan_profile profile;
+	bool trace, digest_only, one, shrink;
+	const char *history, *replay, *output;
 };
 
 /* One slot per process, in shared memory. */
@@ -31,15 +33,32 @@ struct job {
 
 static void usage(FILE *out)
 {
-	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 1..7] [--jobs J] [--digest-only]\n"
+	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 1..7] [--profile NAME]\n"
+	      "                 [--jobs J] [--digest-only]\n"
 	      "                 [--ops-min N]: fail with fewer operations checked\n"
-	      "       cairn-sim --seed S [--nodes 1..7] [--trace] [--history FILE]\n"
+	      "       cairn-sim --seed S [--nodes 1..7] [--profile NAME] [--trace]\n"
+	      "                 [--history FILE]\n"
+	      "       cairn-sim --replay FILE [--trace] [--history FILE]\n"
+	      "       --no-shrink: leave a failing seed as it is\n"
+	      "       --output FILE: where its shortest trace goes (sim-SEED.trace)\n"
 #ifdef CAIRN_MUTANTS
 	      "       --mutant N: with this deliberate fault (tests/mutants.h)\n"
 #endif
 	      "A whole cluster in virtual time. Exit: 0 clean, 1 violation or too little done, "
-	      "2 wrong usage.\n",
+	      "2 wrong usage.\nProfiles:\n",
 	      out);
+	for (int i = 0; i < PROFILE_COUNT; i++)
+		fprintf(out, "  %-8s %s\n", plan_profiles[i][0], plan_profiles[i][1]);
+}
+
+static enum plan_profile profile_named(const char *name)
+{
+	for (int i = 0; i < PROFILE_COUNT; i++) {
+		if (strcmp(plan_profiles[i][0], name) == 0)
+			return (enum plan_profile)i;
+	}
+	fprintf(stderr, "cairn-sim: --profile %s: there is no such one; --help lists them\n", name);
+	exit(2);
 }
 
 static uint64_t number(const char *name, const char *text, uint64_t low, uint64_t high)
@@ -78,6 +97,15 @@ static void parse_one(struct options *o, int code, const char *name)
 		o->digest_only = true;
 	} else if (code == 'h') {
 		o->history = optarg;
+	} else if (code == 'p') {
+		o->profile = profile_named(optarg);
+	} else if (code == 'S') {
+		o->shrink = false;
+	} else if (code == 'O') {
+		o->output = optarg;
+	} else if (code == 'r') {
+		o->replay = optarg;
+		o->one = true;
 #ifdef CAIRN_MUTANTS
 	} else if (code == 'm') {
 		mutant_active = (int)number(name, optarg, 0, 1000);
@@ -100,6 +128,10 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "trace", no_argument, NULL, 't' },
 		{ "digest-only", no_argument, NULL, 'd' },
 		{ "history", required_argument, NULL, 'h' },
+		{ "profile", required_argument, NULL, 'p' },
+		{ "no-shrink", no_argument, NULL, 'S' },
+		{ "output", required_argument, NULL, 'O' },
+		{ "replay", required_argument, NULL, 'r' },
 #ifdef CAIRN_MUTANTS
 		{ "mutant", required_argument, NULL, 'm' },
 #endif
@@ -109,7 +141,7 @@ static void parse(int argc, char **argv, struct options *o)
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int code, which = 0;
 
-	*o = (struct options){ .from = 1, .count = 100 };
+	*o = (struct options){ .from = 1, .count = 100, .shrink = true };
 	o->jobs = cores < 1 ? 1 : cores > JOBS_MAX ? JOBS_MAX : (uint32_t)cores;
 	while ((code = getopt_long(argc, argv, "", longs, &which)) != -1)
 		parse_one(o, code, longs[which].name);
@@ -131,10 +163,61 @@ static void explain(const struct sim *s, const struct options *o)
 		(unsigned long long)s->seed);
 	if (o->nodes != 0)
 		fprintf(stderr, " --nodes %u", o->nodes);
+	if (o->profile != PROFILE_DEFAULT)
+		fprintf(stderr, " --profile %s", plan_profiles[o->profile][0]);
 #ifdef CAIRN_MUTANTS
 	fprintf(stderr, " --mutant %d", mutant_active);
 #endif
 	fputs(" --trace\n", stderr);
+}
+
+/* shrink: the shortest trace that shows the same violation, into a file. */
+static void shrink(struct sim *s, const struct options *o, uint64_t seed)
+{
+	char path[64], note[sizeof(s->violation) + 32];
+	struct sim_shrunk shrunk;
+	struct script script;
+	int rc;
+
+	script_init(&script);
+	s->trace = s->history = NULL;
+	if (sim_shrink(s, seed, o->nodes, &script, &shrunk)) {
+		snprintf(path, sizeof(path), "sim-%llu.trace", (unsigned long long)seed);
+		snprintf(note, sizeof(note), "seed %llu: %s", (unsigned long long)seed,
+			 shrunk.violation);
+		rc = script_write(&script, o->output ? o->output : path, note);
+		fprintf(stderr, "seed %llu: %u of %u events do it (%u runs): %s\n",
+			(unsigned long long)seed, script.count, shrunk.before, shrunk.runs,
+			shrunk.violation);
+		fprintf(stderr, "seed %llu: cairn-sim --replay %s --trace%s%s\n",
+			(unsigned long long)seed, o->output ? o->output : path,
+			rc == 0 ? "" : ": ", rc == 0 ? "" : strerror(-rc));
+	} else {
+		fprintf(stderr, "seed %llu: recorded, it does not fail the same way again\n",
+			(unsigned long long)seed);
+	}
+	script_free(&script);
+}
+
+/* replay: one run from a file. */
+static void replay(const struct options *o, struct sim *s, struct job *job)
+{
+	struct script script;
+	uint32_t line;
+	int rc;
+
+	script_init(&script);
+	rc = script_read(&script, o->replay, &line);
+	if (rc != 0) {
+		fprintf(stderr, "cairn-sim: %s: line %u: %s\n", o->replay, line, strerror(-rc));
+		exit(2);
+	}
+	s->follow = &script;
+	if (!sim_run(s, 0, 0, &job->totals))
+		fprintf(stderr, "%s: VIOLATION after %llu events: %s\n", o->replay,
+			(unsigned long long)s->events, s->violation);
+	s->follow = NULL;
+	script_free(&script);
 }
 
 /* work: every jobs-th seed, until all are done or one is violated. */
@@ -147,6 +230,7 @@ static void work(const struct options *o, struct job *job, uint32_t index)
 		exit(1);
 	}
 	s->trace = o->trace ? stdout : NULL;
+	s->profile = o->profile;
 	if (o->history) {
 		s->history = fopen(o->history, "w");
 		if (!s->history) {
@@ -154,11 +238,15 @@ static void work(const struct options *o, struct job *job, uint32_t index)
 			exit(2);
 		}
 	}
-	for (uint64_t i = index; i < o->count; i += o->jobs) {
+	if (o->replay)
+		replay(o, s, job);
+	for (uint64_t i = index; !o->replay && i < o->count; i += o->jobs) {
 		job->seed = o->from + i;
 		if (sim_run(s, job->seed, o->nodes, &job->totals))
 			continue;
 		explain(s, o);
+		if (o->shrink)
+			shrink(s, o, job->seed);
 		break;
 	}
 	if (s->history)
@@ -207,6 +295,9 @@ static struct sim_totals sum(const struct options *o, const struct job *jobs)
 		t.violations += j->violations;
 		t.digest += j->digest;
 		t.virtual_ns += j->virtual_ns;
+		t.views += j->views;
+		t.leases += j->leases;
+		t.promotions += j->promotions;
 #define SIM_FAULT(name) t.name += j->name;
 		SIM_FAULTS(SIM_FAULT)
 #undef SIM_FAULT
@@ -224,6 +315,7 @@ static uint64_t wall_ns(void)
 
 static void report(const struct options *o, const struct sim_totals *t, uint64_t spent_ns)
 {
+	const char *gap = "";
 	uint64_t faults = 0;
 
 	if (o->digest_only) {
@@ -237,10 +329,13 @@ static void report(const struct options *o, const struct sim_totals *t, uint64_t
 	SIM_FAULTS(SIM_FAULT)
 #undef SIM_FAULT
 	printf(" %llu (", (unsigned long long)faults);
-#define SIM_FAULT(name) printf(#name " %llu ", (unsigned long long)t->name);
+#define SIM_FAULT(name) printf("%s" #name " %llu", gap, (unsigned long long)t->name), gap = " ";
 	SIM_FAULTS(SIM_FAULT)
 #undef SIM_FAULT
-	printf("), violations %llu, %llu events/s, digest %016llx\n",
+	putchar(')');
+	printf(", views %llu, leases %llu, joined %llu", (unsigned long long)t->views,
+	       (unsigned long long)t->leases, (unsigned long long)t->promotions);
+	printf(", violations %llu, %llu events/s, digest %016llx\n",
 	       (unsigned long long)t->violations,
 	       (unsigned long long)(t->events * 1000 / (spent_ns / 1000000 + 1)),
 	       (unsigned long long)t->digest);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/plan.h"
 
+#include <stddef.h>
+
 #define US 1000ull
 #define MS 1000000ull
 
@@ -36,28 +38,49 @@ static void draw_net(struct plan *p, struct rng *r)
 		f->corrupt_ppm = (uint32_t)PICK(r, 2000, 20000, 100000);
 	if (rng_chance(r, 250000))
 		f->truncate_ppm = (uint32_t)PICK(r, 2000, 20000);
+	if (rng_chance(r, 150000))
+		f->misdeliver_ppm = (uint32_t)PICK(r, 500, 5000, 50000);
+}
+
+/* some: a fault that exists in this seed with this chance, so many times in its length. */
+static struct plan_fault some(struct rng *r, uint32_t ppm, uint64_t length_ns, uint64_t times)
+{
+	struct plan_fault f = { 0, 0 };
+
+	if (rng_chance(r, ppm)) {
+		f.every_ns = length_ns / times;
+		f.length_ns = PICK(r, 100 * US, 300 * US, 1 * MS, 4 * MS);
+	}
+	return f;
+}
+
+static void draw_links(struct plan *p, struct rng *r, uint64_t length_ns)
+{
+	p->partition = some(r, 350000, length_ns, PICK(r, 2, 5, 10, 30));
+	p->slow = some(r, 200000, length_ns, PICK(r, 2, 5, 10));
+	p->clog = some(r, 200000, length_ns, PICK(r, 5, 20, 60));
+	p->replay = some(r, 400000, length_ns, PICK(r, 20, 100, 400));
+	p->net.keep_old = p->replay.every_ns != 0;
 }
 
 static void draw_processes(struct plan *p, struct rng *r, uint64_t length_ns)
 {
-	if (rng_chance(r, 550000)) {
-		p->crash.every_ns = length_ns / PICK(r, 2, 4, 8, 16);
-		p->crash.length_ns = PICK(r, 100 * US, 500 * US, 2 * MS);
-		p->crash_all_ppm = (uint32_t)PICK(r, 0, 200000, 500000);
+	if (rng_chance(r, 700000)) {
+		p->crash.every_ns = length_ns / PICK(r, 10, 25, 50, 100);
+		p->crash.length_ns = PICK(r, 50 * US, 100 * US, 300 * US, 1 * MS);
+		p->crash_all_ppm = (uint32_t)PICK(r, 0, 100000, 300000);
 		p->crash_busy_ppm = (uint32_t)PICK(r, 0, 500000, 1000000);
+		p->crash_step_ppm = (uint32_t)PICK(r, 0, 300000, 700000);
 	}
-	if (rng_chance(r, 350000)) {
-		p->partition.every_ns = length_ns / PICK(r, 2, 5, 10);
-		p->partition.length_ns = PICK(r, 300 * US, 1 * MS, 4 * MS);
-	}
-	if (rng_chance(r, 300000)) {
-		p->pause.every_ns = length_ns / PICK(r, 3, 10, 20);
-		p->pause.length_ns = PICK(r, 50 * US, 500 * US, 3 * MS);
-	}
-	if (rng_chance(r, 150000)) {
-		p->disk_error.every_ns = length_ns / PICK(r, 1, 3, 6);
-		p->disk_error.length_ns = PICK(r, 500 * US, 3 * MS);
-	}
+	p->pause = some(r, 300000, length_ns, PICK(r, 3, 10, 30));
+	p->stale_ppm = (uint32_t)PICK(r, 0, 500000, 1000000);
+	p->clock = some(r, 200000, length_ns, PICK(r, 2, 6, 20));
+	p->drift_ppm = (uint32_t)PICK(r, 0, 100, 500);
+}
+
+static void draw_disk(struct plan *p, struct rng *r, uint64_t length_ns)
+{
+	p->disk_error = some(r, 150000, length_ns, PICK(r, 1, 3, 6));
 	p->disk.latency_base_ns = PICK(r, 5 * US, 20 * US, 50 * US);
 	p->disk.latency_tail_ns = PICK(r, 2 * US, 20 * US, 80 * US, 400 * US);
 	p->disk.in_order = rng_chance(r, 300000);
@@ -65,6 +88,28 @@ static void draw_processes(struct plan *p, struct rng *r, uint64_t length_ns)
 		p->disk.stall_ns = PICK(r, 500 * US, 3 * MS);
 		p->disk.stalls_per_million = (uint32_t)PICK(r, 1000, 10000);
 	}
+}
+
+/* draw_views: what only a cluster with a view authority can go through. */
+static void draw_views(struct plan *p, struct rng *r, uint64_t length_ns)
+{
+	struct plan_views *v = &p->views;
+
+	p->worker.views = true;
+	v->lease_ns = PICK(r, 100 * US, 300 * US, 1 * MS);
+	v->renew_ns = v->lease_ns / PICK(r, 2, 4);
+	v->margin_ns = PICK(r, 1, 10 * US);
+	v->notice_ns = PICK(r, 20 * US, 100 * US, 500 * US);
+	v->install_ns = PICK(r, 2 * US, 20 * US, 100 * US);
+	v->late_ns = PICK(r, 200 * US, 1 * MS);
+	v->late_ppm = (uint32_t)PICK(r, 0, 100000, 300000);
+	v->skip_ppm = (uint32_t)PICK(r, 0, 200000, 1000000);
+	v->return_ns = PICK(r, 20 * US, 100 * US, 500 * US);
+	v->exclude = some(r, 400000, length_ns, PICK(r, 3, 10, 30));
+	v->demote = some(r, 300000, length_ns, PICK(r, 3, 10, 30));
+	p->lost_write = some(r, 150000, length_ns, PICK(r, 5, 20));
+	p->misdirect = some(r, 150000, length_ns, PICK(r, 3, 10));
+	p->rot = some(r, 200000, length_ns, PICK(r, 5, 20));
 }
 
 static void draw_worker(struct plan *p, struct rng *r)
@@ -104,7 +149,7 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 	p->slots = (uint32_t)PICK(r, 1, 2, 4, SIM_SLOTS_MAX);
 	p->keys = (uint32_t)PICK(r, 1, 2, 4, 8, SIM_KEYS_MAX);
 	p->counters = (uint32_t)rng_below(r, p->keys + 1);
-	p->ops = (uint32_t)rng_range(r, 3000, 4200);
+	p->ops = (uint32_t)rng_range(r, 8500, 11500);
 	for (uint32_t i = 0; i < SIM_KINDS; i++) {
 		p->weight[i] = mixes[mix][i];
 		p->weight_sum += p->weight[i];
@@ -135,21 +180,184 @@ static void draw_clients(struct plan *p, struct rng *r)
 	p->worker.session_window = (uint16_t)PICK(r, 16, 64, SESSION_WINDOW);
 }
 
-void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes)
+const char *const plan_profiles[PROFILE_COUNT][2] = {
+	[PROFILE_DEFAULT] = { "default", "everything, half of the seeds with views" },
+	[PROFILE_STATIC] = { "static", "the view never changes: production today" },
+	[PROFILE_VIEWS] = { "views", "a scripted authority changes the view in every seed" },
+	[PROFILE_CRASH] = { "crash", "crashes only, about 100 a seed, at every step" },
+	[PROFILE_NET] = { "net", "faults of frames and links only" },
+	[PROFILE_DISK] = { "disk", "crashes and faults of disks only" },
+	[PROFILE_CLOCK] = { "clock", "views; pauses, drift and frozen clocks only" },
+	[PROFILE_HOT] = { "hot", "everything, on one key" },
+	[PROFILE_CALM] = { "calm", "no faults" },
+};
+
+static void no_net(struct plan *p)
+{
+	p->net = (struct sim_net_faults){ .delay_min_ns = p->net.delay_min_ns,
+					  .delay_jitter_ns = p->net.delay_jitter_ns };
+	p->partition.every_ns = p->slow.every_ns = p->clog.every_ns = p->replay.every_ns = 0;
+}
+
+static void no_processes(struct plan *p)
+{
+	p->crash.every_ns = p->pause.every_ns = 0;
+	p->views.exclude.every_ns = p->views.demote.every_ns = 0;
+}
+
+static void no_disk(struct plan *p)
+{
+	p->disk_error.every_ns = p->lost_write.every_ns = p->misdirect.every_ns = 0;
+	p->rot.every_ns = 0;
+}
+
+static void restrict_to(struct plan *p, struct rng *r, enum plan_profile profile,
+			uint64_t length_ns)
+{
+	struct plan_fault clock = { length_ns / 20, 300 * US };
+	struct plan_fault crash = { length_ns / 100, PICK(r, 50 * US, 200 * US) };
+
+	if (profile == PROFILE_CRASH || profile == PROFILE_DISK || profile == PROFILE_CLOCK ||
+	    profile == PROFILE_CALM)
+		no_net(p);
+	if (profile == PROFILE_NET || profile == PROFILE_CLOCK || profile == PROFILE_CALM)
+		no_processes(p);
+	if (profile != PROFILE_DISK && profile >= PROFILE_CRASH && profile != PROFILE_HOT)
+		no_disk(p);
+	if (profile == PROFILE_CRASH || profile == PROFILE_DISK) {
+		p->crash.every_ns = crash.every_ns;
+		p->crash.length_ns = crash.length_ns;
+	}
+	if (profile == PROFILE_CLOCK) {
+		p->pause = p->clock = clock;
+		p->drift_ppm = 500;
+		p->stale_ppm = 700000;
+	} else if (profile >= PROFILE_CRASH && profile != PROFILE_HOT) {
+		p->clock.every_ns = 0;
+	}
+	if (profile == PROFILE_HOT)
+		p->keys = 1;
+	p->counters = (uint32_t)min_u64(p->counters, p->keys);
+}
+
+static bool draw_authority(struct rng *r, enum plan_profile profile)
+{
+	bool on = rng_chance(r, 500000);
+
+	if (profile == PROFILE_STATIC)
+		return false;
+	return on || profile == PROFILE_VIEWS || profile == PROFILE_CLOCK;
+}
+
+void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile profile)
 {
 	struct rng rng = rng_make(seed, 0), *r = &rng;
-	uint64_t length_ns = PICK(r, 15 * MS, 30 * MS, 60 * MS);
+	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
 	memset(p, 0, sizeof(*p));
-	p->nodes = (uint8_t)PICK(r, 3, 3, 3, 4, 5);
+	p->nodes = (uint8_t)PICK(r, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7);
 	if (nodes != 0)
 		p->nodes = (uint8_t)nodes;
 	p->shards = (uint16_t)PICK(r, 1, 1, 1, 2, 4);
 	p->workers = p->shards > 1 && rng_chance(r, 500000) ? 2 : 1;
 	p->poll_gap_ns = PICK(r, 300, 1 * US, 5 * US, 20 * US);
 	draw_net(p, r);
+	draw_links(p, r, length_ns);
 	draw_processes(p, r, length_ns);
+	draw_disk(p, r, length_ns);
+	if (draw_authority(r, profile))
+		draw_views(p, r, length_ns);
 	draw_worker(p, r);
 	draw_load(p, r, length_ns);
 	draw_clients(p, r);
+	restrict_to(p, r, profile, length_ns);
+}
+
+/* The fields of a plan, by name, as traces carry them. */
+struct field {
+	const char *name;
+	size_t offset, bytes;
+};
+
+#define FIELD(name) { #name, offsetof(struct plan, name), sizeof(((struct plan *)0)->name) }
+#define FAULT(name) FIELD(name.every_ns), FIELD(name.length_ns)
+
+static const struct field fields[] = {
+	FIELD(nodes), FIELD(shards), FIELD(workers), FIELD(poll_gap_ns),
+	FIELD(net.delay_min_ns), FIELD(net.delay_jitter_ns), FIELD(net.fifo), FIELD(net.loss_ppm),
+	FIELD(net.burst_enter_ppm), FIELD(net.burst_leave_ppm), FIELD(net.duplicate_ppm),
+	FIELD(net.spike_ppm), FIELD(net.spike_ns), FIELD(net.corrupt_ppm), FIELD(net.truncate_ppm),
+	FIELD(net.misdeliver_ppm), FIELD(net.keep_old),
+	FAULT(crash), FAULT(partition), FAULT(pause), FAULT(disk_error), FAULT(slow), FAULT(clog),
+	FAULT(replay), FAULT(lost_write), FAULT(misdirect), FAULT(rot), FAULT(clock),
+	FIELD(crash_all_ppm), FIELD(crash_busy_ppm), FIELD(crash_step_ppm), FIELD(stale_ppm),
+	FIELD(drift_ppm), FIELD(disk.latency_base_ns), FIELD(disk.latency_tail_ns),
+	FIELD(disk.stall_ns), FIELD(disk.stalls_per_million), FIELD(disk.in_order),
+	FIELD(views.lease_ns), FIELD(views.renew_ns), FIELD(views.margin_ns),
+	FIELD(views.notice_ns), FIELD(views.install_ns), FIELD(views.late_ns),
+	FIELD(views.return_ns), FIELD(views.late_ppm), FIELD(views.skip_ppm),
+	FAULT(views.exclude), FAULT(views.demote),
+	FIELD(worker.seed), FIELD(worker.retransmit_ns), FIELD(worker.replay_ns),
+	FIELD(worker.hello_ns), FIELD(worker.housekeeping_ns), FIELD(worker.store.keys_max),
+	FIELD(worker.store.blob_bytes), FIELD(worker.store.seed), FIELD(worker.wal.batch_bytes_max),
+	FIELD(worker.wal.batches_in_flight_max), FIELD(worker.wal.seal_ns), FIELD(worker.ops_max),
+	FIELD(worker.held_max), FIELD(worker.sessions_max), FIELD(worker.port_base),
+	FIELD(worker.worker_count), FIELD(worker.space_low_permille),
+	FIELD(worker.views), FIELD(worker.session_window), FIELD(worker.broadcast_acks),
+	FIELD(clients), FIELD(keys), FIELD(counters), FIELD(slots), FIELD(ops), FIELD(weight[0]),
+	FIELD(weight[1]), FIELD(weight[2]), FIELD(weight[3]), FIELD(weight[4]), FIELD(weight[5]),
+	FIELD(weight_sum),
+	FIELD(hot_ppm), FIELD(value_bytes_max), FIELD(think_ns), FIELD(timeout_ns),
+	FIELD(retransmit_ns), FIELD(safety_ns), FIELD(failover_ns), FIELD(any_ppm),
+	FIELD(hasty_ppm), FIELD(hasty_ns),
+};
+
+static uint64_t field_get(const struct plan *p, const struct field *f)
+{
+	const uint8_t *at = (const uint8_t *)p + f->offset;
+	uint64_t value = 0;
+
+	/* Both machines we build for are little-endian. */
+	memcpy(&value, at, f->bytes);
+	return value;
+}
+
+void plan_write(const struct plan *p, FILE *f)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		uint64_t value = field_get(p, &fields[i]);
+
+		if (value != 0)
+			fprintf(f, "plan %s %llu\n", fields[i].name, (unsigned long long)value);
+	}
+}
+
+bool plan_set(struct plan *p, const char *name, uint64_t value)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const struct field *f = &fields[i];
+
+		if (strcmp(f->name, name) != 0)
+			continue;
+		if (f->bytes < 8 && value >> (8 * f->bytes) != 0)
+			return false;
+		memcpy((uint8_t *)p + f->offset, &value, f->bytes);
+		return true;
+	}
+	return false;
+}
+
+bool plan_valid(const struct plan *p)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < SIM_KINDS; i++)
+		sum += p->weight[i];
+	return p->nodes >= 1 && p->nodes <= NODES_MAX && p->shards >= 1 && p->shards <= 4 &&
+	       p->workers >= 1 && p->workers <= SIM_QUEUES_MAX && p->workers <= p->shards &&
+	       p->workers == p->worker.worker_count && p->clients >= 1 &&
+	       p->clients <= SIM_CLIENTS_MAX && p->keys >= 1 && p->keys <= SIM_KEYS_MAX &&
+	       p->counters <= p->keys && p->slots >= 1 && p->slots <= SIM_SLOTS_MAX &&
+	       p->ops <= SIM_OPS_MAX - SIM_FINAL_OPS && sum == p->weight_sum && sum > 0 &&
+	       p->value_bytes_max >= 12 && p->value_bytes_max <= VALUE_BYTES_MAX;
 }

@@ -76,14 +76,18 @@ static void reset_node(struct sim_node *n)
 {
 	n->up = false;
 	n->ready_ns = n->paused_ns = 0;
-	n->restart_ns = n->disk_error_ns = SIM_NEVER;
+	n->restart_ns = n->disk_error_ns = n->clock_end_ns = SIM_NEVER;
+	n->stale_ns = n->outage_ns = n->tear = 0;
+	n->damaged = false;
 	n->incarnation = 0;
 	memset(n->seen, 0, sizeof(n->seen));
 }
 
 static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 {
-	s->seed = seed;
+	s->stepping = false;
+	s->seed = s->follow ? s->follow->seed : seed;
+	seed = s->seed;
 	s->fault_rng = rng_make(seed, 2);
 	s->load_rng = rng_make(seed, 3);
 	s->disk_rng = rng_make(seed, 4);
@@ -91,12 +95,22 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 	s->events = 0;
 	s->digest = rng_mix(seed + 1);
 	s->phase = PHASE_FAULTS;
-	s->partitions = s->pauses = s->crashes = s->disk_errors = s->torn_writes = 0;
+	s->crashes = s->step_crashes = s->torn_writes = s->refused_starts = 0;
 	s->op_count = s->ops_open = s->ops_unknown = 0;
 	s->violated = false;
 	s->violation[0] = '\0';
-	plan_draw(&s->plan, seed, nodes);
+	if (s->follow)
+		s->plan = s->follow->plan;
+	else
+		plan_draw(&s->plan, seed, nodes, s->profile);
+	if (s->follow)
+		script_rewind(s->follow);
+	if (s->record)
+		script_clear(s->record, seed, &s->plan);
+	s->authority.epoch = 0;
+	s->fault_due_ns = s->view_due_ns = SIM_NEVER;
 	sim_net_reset(s->net, seed);
+	sim_net_script(s->net, s->record, s->follow);
 	sim_verify_start(s);
 	for (uint8_t n = 0; n < SIM_NODES_MAX; n++)
 		reset_node(&s->node[n]);
@@ -155,6 +169,8 @@ static bool phase_over(const struct sim *s)
 {
 	switch (s->phase) {
 	case PHASE_FAULTS:
+		if (s->follow)
+			return s->now_ns >= s->follow->end_ns && s->follow->ops_left == 0;
 		return s->op_count >= s->plan.ops || s->now_ns >= s->plan.safety_ns;
 	case PHASE_DRAIN:
 		return s->ops_open == 0 && sim_view_whole(s);
@@ -171,6 +187,8 @@ static bool phase_over(const struct sim *s)
 
 static void next_phase(struct sim *s)
 {
+	if (s->phase == PHASE_FAULTS && s->record)
+		s->record->end_ns = s->now_ns;
 	s->phase++;
 	s->phase_end_ns = s->now_ns + PHASE_BOUND_NS;
 	sim_trace(s, "phase %u", s->phase);
@@ -261,12 +279,29 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	t->spiked += net->spiked;
 	t->corrupted += net->corrupted;
 	t->truncated += net->truncated;
+	t->misdelivered += net->misdelivered;
+	t->replayed += net->replayed;
 	t->cut += net->cut;
-	t->partitions += s->partitions;
-	t->pauses += s->pauses;
+	t->clogged += net->clogged;
+	t->partitions += s->injected[SCRIPT_cut];
+	t->slow_links += s->injected[SCRIPT_slow];
+	t->clogs += s->injected[SCRIPT_clog];
+	t->pauses += s->injected[SCRIPT_pause];
+	t->clocks += s->injected[SCRIPT_clock];
 	t->crashes += s->crashes;
+	t->step_crashes += s->step_crashes;
 	t->torn_writes += s->torn_writes;
-	t->disk_errors += s->disk_errors;
+	t->disk_errors += s->injected[SCRIPT_disk_error];
+	t->lost_writes += s->injected[SCRIPT_lost_write];
+	t->misdirected += s->injected[SCRIPT_misdirect];
+	t->rotted += s->injected[SCRIPT_rot];
+	t->refused_starts += s->refused_starts;
+	t->views += s->authority.epoch;
+	t->leases += s->authority.leases;
+	t->promotions += s->authority.promotions;
+	t->exclusions += s->authority.exclusions;
+	t->demotions += s->authority.demotions;
+	t->recoveries += s->authority.recoveries;
 }
 
 bool sim_run(struct sim *s, uint64_t seed, uint32_t nodes, struct sim_totals *totals)

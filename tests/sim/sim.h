@@ -15,8 +15,10 @@
 #include "dataplane/worker.h"
 #include "tests/check/check.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/script.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_view.h"
 #include "tests/sim/sim_watch.h"
 
 #define SIM_NODES_MAX NODES_MAX
@@ -25,13 +27,16 @@
 #define SIM_NONE UINT32_MAX
 #define SIM_CLIENT_PORT 9000u /* UDP port of client 0 */
 
-/* What the seeds did to the cluster, summed. */
+/* What the seeds did to the cluster, summed: faults of frames, of links, of nodes, of disks. */
 #define SIM_FAULTS(X)                                                                              \
-	X(lost) X(duplicated) X(spiked) X(corrupted) X(truncated) X(cut) X(partitions) X(pauses)   \
-	X(crashes) X(torn_writes) X(disk_errors)
+	X(lost) X(duplicated) X(spiked) X(corrupted) X(truncated) X(misdelivered) X(replayed)      \
+	X(cut) X(clogged) X(partitions) X(slow_links) X(clogs) X(pauses) X(clocks) X(crashes)      \
+	X(step_crashes) X(torn_writes) X(disk_errors) X(lost_writes) X(misdirected) X(rotted)      \
+	X(refused_starts) X(exclusions) X(demotions) X(recoveries)
 
 struct sim_totals {
 	uint64_t seeds, events, ops, unknown, violations, digest;
+	uint64_t views, leases, promotions;
 	uint64_t virtual_ns;
 #define SIM_FAULT(name) uint64_t name;
 	SIM_FAULTS(SIM_FAULT)
@@ -62,6 +67,12 @@ struct sim_node {
 	struct sim_clock clock;
 	uint64_t ready_ns;	/* recovery ends: not polled before */
 	uint64_t paused_ns;	/* not polled before */
+	uint64_t stale_ns;	/* 0, or: the clock was read then, and nothing done since */
+	uint64_t outage_ns, tear; /* of the next crash: how long, and what tears */
+	uint32_t tried_incarnation;
+	bool damaged;		/* its disk holds something wrong; until it is formatted */
+	uint64_t clock_end_ns, clock_frozen_ns; /* its clock runs right again; froze until then */
+	uint32_t rate_ppm; /* of its clock when nothing is wrong with it */
 	uint64_t restart_ns;	/* when down: comes back then */
 	uint64_t disk_error_ns; /* the failed disk is replaced (the process restarts) then */
 	uint32_t incarnation;
@@ -122,9 +133,30 @@ enum sim_phase {
 	PHASE_DONE,
 };
 
+/* Faults that come again and again; sim_fault.c. */
+enum sim_fault {
+	FAULT_CRASH,
+	FAULT_PARTITION,
+	FAULT_SLOW,
+	FAULT_CLOG,
+	FAULT_REPLAY,
+	FAULT_PAUSE,
+	FAULT_DISK_ERROR,
+	FAULT_LOST_WRITE,
+	FAULT_MISDIRECT,
+	FAULT_ROT,
+	FAULT_CLOCK,
+	FAULT_EXCLUDE,
+	FAULT_DEMOTE,
+	FAULT_COUNT
+};
+
 struct sim {
 	/* Options. */
 	FILE *trace, *history;
+	enum plan_profile profile;
+	struct script *record; /* what is drawn goes in here, or NULL */
+	struct script *follow; /* nothing is drawn, this is done instead, or NULL */
 
 	uint64_t seed;
 	struct plan plan;
@@ -141,9 +173,13 @@ struct sim {
 	uint64_t phase_end_ns; /* not over by then: stuck */
 	uint32_t final_count, final_next, final_done; /* operations of this phase */
 
-	uint64_t fault_due_ns;
-	uint64_t crash_ns, partition_ns, heal_ns, pause_ns, disk_error_ns; /* next ones */
-	uint64_t partitions, pauses, crashes, disk_errors, torn_writes;
+	uint64_t fault_due_ns, view_due_ns;
+	uint64_t fault_ns[FAULT_COUNT]; /* next ones */
+	uint64_t injected[SCRIPT_KIND_COUNT];
+	uint64_t crashes, step_crashes, torn_writes, refused_starts;
+	struct sim_authority authority;
+	jmp_buf step; /* where a node lands that crashes in the middle of a round */
+	bool stepping;
 
 	uint32_t op_count, ops_open, ops_unknown;
 	struct check_op op[SIM_OPS_MAX];
@@ -160,7 +196,10 @@ struct sim {
 struct sim *sim_create(void);
 void sim_destroy(struct sim *s);
 
-/* sim_run: one seed, nodes 0: drawn. Adds to *totals; true when nothing was violated. */
+/*
+ * sim_run: one seed, nodes 0: drawn; with s->follow that, seed and nodes do not count. Adds to
+ * *totals; true when nothing was violated.
+ */
 bool sim_run(struct sim *s, uint64_t seed, uint32_t nodes, struct sim_totals *totals);
 
 /* sim_violation: the run is over; the first explanation stays. */
@@ -177,7 +216,10 @@ static inline void sim_event(struct sim *s, uint64_t what)
 void sim_node_format(struct sim *s, uint8_t node);
 void sim_node_start(struct sim *s, uint8_t node);
 void sim_node_crash(struct sim *s, uint8_t node);
-void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns);
+void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns, bool stale);
+void sim_node_calm(struct sim *s, uint8_t node); /* no pause, no armed crash any more */
+/* sim_node_arm: crash at the n-th frame sent (seam 0, 1) or write (before: 2, after: 3). */
+void sim_node_arm(struct sim *s, uint8_t node, uint32_t n, uint8_t seam);
 void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery);
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker);
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
@@ -208,6 +250,7 @@ void sim_load_final(struct sim *s, uint32_t count); /* starts handing out final 
 void sim_load_history(struct sim *s);
 
 /* sim_fault.c */
+bool sim_fault_precious(struct sim *s, uint8_t node); /* its disk is the last good one */
 void sim_fault_start(struct sim *s);
 void sim_fault_turn(struct sim *s);
 void sim_fault_stop(struct sim *s);
@@ -216,6 +259,14 @@ void sim_fault_stop(struct sim *s);
 const struct view *sim_view_of(const struct sim *s, uint32_t epoch);
 const struct view *sim_view_latest(const struct sim *s);
 bool sim_view_whole(const struct sim *s);
+bool sim_view_member(const struct sim *s, uint8_t node); /* up, and in the newest one */
+void sim_view_start(struct sim *s);
+void sim_view_stop(struct sim *s); /* faults are over */
+void sim_view_turn(struct sim *s);
+void sim_view_order(struct sim *s, const struct script_event *e); /* exclude, demote */
+void sim_view_crashed(struct sim *s, uint8_t node);
+void sim_view_started(struct sim *s, uint8_t node);
+void sim_view_frozen(struct sim *s, uint8_t node, uint64_t length_ns);
 
 /* sim_verify.c */
 void sim_verify_start(struct sim *s);

@@ -14,6 +14,7 @@ struct sim_transfer {
 	uint32_t bytes;
 	uint64_t sum; /* of source at submission */
 	int error;    /* the write fails with this, 0: succeeds */
+	bool lost;    /* it says it succeeds */
 };
 
 struct blockdev {
@@ -26,6 +27,11 @@ struct blockdev {
 	uint64_t writes;
 	uint64_t fail_at; /* index of the write that fails, 0: none */
 	int fail_error;
+	uint64_t lose_at, misdirect_at, misdirect_word; /* likewise */
+	uint32_t armed;
+	bool armed_after;
+	void (*fire)(void *context);
+	void *context;
 	struct sim_disk_options options;
 	uint32_t running_count, finished_count;
 	struct sim_transfer running[BLOCKDEV_DEPTH];
@@ -158,6 +164,8 @@ static void finish(struct blockdev *dev, const struct sim_transfer *t)
 		write_torn(dev, t);
 		return;
 	}
+	if (t->lost)
+		return;
 	memcpy(dev->image + t->offset, t->source, t->bytes);
 	touch(dev, t->offset + t->bytes);
 }
@@ -217,6 +225,17 @@ void sim_disk_crash(struct blockdev *dev)
 	dev->running_count = 0;
 	dev->finished_count = 0;
 	dev->last_done_ns = 0;
+	dev->fail_at = dev->lose_at = dev->misdirect_at = 0;
+	dev->armed = 0;
+}
+
+void sim_disk_crash_by(struct blockdev *dev, uint64_t word)
+{
+	uint64_t random = dev->random;
+
+	dev->random = word;
+	sim_disk_crash(dev);
+	dev->random = random;
 }
 
 void sim_disk_fail_write(struct blockdev *dev, uint64_t n, int error)
@@ -224,6 +243,34 @@ void sim_disk_fail_write(struct blockdev *dev, uint64_t n, int error)
 	must(n > 0 && error < 0);
 	dev->fail_at = dev->writes + n;
 	dev->fail_error = error;
+}
+
+void sim_disk_lose_write(struct blockdev *dev, uint64_t n)
+{
+	must(n > 0);
+	dev->lose_at = dev->writes + n;
+}
+
+void sim_disk_misdirect(struct blockdev *dev, uint64_t n, uint64_t word)
+{
+	must(n > 0);
+	dev->misdirect_at = dev->writes + n;
+	dev->misdirect_word = word;
+}
+
+void sim_disk_arm(struct blockdev *dev, uint32_t n, bool after, void (*fire)(void *context),
+		  void *context)
+{
+	dev->armed = n;
+	dev->armed_after = after;
+	dev->fire = fire;
+	dev->context = context;
+}
+
+void sim_disk_rot_somewhere(struct blockdev *dev, uint64_t word)
+{
+	if (dev->touched != 0)
+		dev->image[word / 8 % dev->touched] ^= (uint8_t)(1u << (word % 8));
 }
 
 void sim_disk_rot(struct blockdev *dev, uint64_t offset)
@@ -271,17 +318,38 @@ static struct sim_transfer *start(struct blockdev *dev, uint64_t token, uint32_t
 	return t;
 }
 
+/* elsewhere: another place for a write, within what was ever written or just behind. */
+static uint64_t elsewhere(const struct blockdev *dev, const struct sim_transfer *t)
+{
+	uint64_t end = min_u64(dev->bytes, dev->touched + 4 * BLOCK_BYTES);
+	uint64_t at;
+
+	if (end < t->bytes)
+		return t->offset;
+	at = dev->misdirect_word % ((end - t->bytes) / BLOCK_BYTES + 1) * BLOCK_BYTES;
+	return at == t->offset ? 0 : at;
+}
+
 int blockdev_write(struct blockdev *dev, uint64_t token, const void *data, uint32_t bytes,
 		   uint64_t offset)
 {
 	struct sim_transfer *t;
+	bool due;
 
 	must((uintptr_t)data % BLOCK_BYTES == 0);
+	due = dev->armed != 0 && --dev->armed == 0;
+	if (due && !dev->armed_after)
+		dev->fire(dev->context);
 	t = start(dev, token, bytes, offset);
 	t->source = data;
 	t->sum = sum_of(data, bytes);
 	if (++dev->writes == dev->fail_at)
 		t->error = dev->fail_error;
+	t->lost = dev->writes == dev->lose_at;
+	if (dev->writes == dev->misdirect_at)
+		t->offset = elsewhere(dev, t);
+	if (due && dev->armed_after)
+		dev->fire(dev->context);
 	return 0;
 }
 

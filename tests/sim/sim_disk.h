@@ -36,11 +36,29 @@ uint32_t sim_disk_advance(struct blockdev *dev, uint64_t now_ns);
 /* sim_disk_next_ns: when the next transfer completes: a past time if some wait to be polled. */
 uint64_t sim_disk_next_ns(const struct blockdev *dev);
 
-/* sim_disk_crash: power cut or kill: afterwards nothing is in flight or waits to be polled. */
+/*
+ * sim_disk_crash: power cut or kill: afterwards nothing is in flight or waits to be polled, and no
+ * error is armed. sim_disk_crash_by: what becomes of the writes in flight is said by word alone.
+ */
 void sim_disk_crash(struct blockdev *dev);
+void sim_disk_crash_by(struct blockdev *dev, uint64_t word);
 
 /* sim_disk_fail_write: the n-th write from now (1: the next) fails with error (< 0), torn. */
 void sim_disk_fail_write(struct blockdev *dev, uint64_t n, int error);
+
+/*
+ * A lying disk: the n-th write from now reports success, and is not on the disk; or is in another
+ * place, which word says, within what was ever written or just behind.
+ */
+void sim_disk_lose_write(struct blockdev *dev, uint64_t n);
+void sim_disk_misdirect(struct blockdev *dev, uint64_t n, uint64_t word);
+
+/* sim_disk_arm: calls fire at the n-th write from now, before it is submitted or after. 0: no. */
+void sim_disk_arm(struct blockdev *dev, uint32_t n, bool after, void (*fire)(void *context),
+		  void *context);
+
+/* sim_disk_rot_somewhere: flips a bit that word says, of what was ever written. */
+void sim_disk_rot_somewhere(struct blockdev *dev, uint64_t word);
 
 /* sim_disk_rot: flips one bit, chosen by the seed, of the byte at offset. */
 void sim_disk_rot(struct blockdev *dev, uint64_t offset);

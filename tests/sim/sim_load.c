@@ -6,11 +6,11 @@
 #include "tests/check/check_file.h"
 #include "tests/sim/sim.h"
 
-#define FINAL_OPS_RESERVE 3000u
 #define FINAL_TIMEOUT_NS 100000000ull
 #define FINAL_RETRY_NS 3000000ull
-
-_Static_assert(SIM_OPS_MAX >= 4200 + FINAL_OPS_RESERVE, "room for the load and the final phase");
+#define OP_KNOWN (1ull << 24)
+#define OP_ANY (1ull << 25)
+#define OP_TIMEOUT 26u
 
 static void draw_key(struct sim *s, uint32_t index)
 {
@@ -25,11 +25,19 @@ static void draw_key(struct sim *s, uint32_t index)
 	k->acked_deleted = false;
 }
 
+/* scripted_ns: when the slot's next operation in the script is due. */
+static uint64_t scripted_ns(const struct sim *s, uint32_t client, uint32_t slot)
+{
+	const struct script_event *e = script_peek(s->follow, script_op_stream(client, slot));
+
+	return e ? max_u64(e->ns, s->now_ns) : SIM_NEVER;
+}
+
 static void start_client(struct sim *s, uint32_t index)
 {
 	struct sim_client *c = &s->client[index];
 	struct client_core_config config = {
-		.seed = rng_next(&s->load_rng),
+		.seed = rng_mix(rng_make(s->seed, 32 + index).state),
 		.retransmit_ns = s->plan.retransmit_ns,
 		.timeout_ns = s->plan.timeout_ns,
 		.failover_ns = s->plan.failover_ns,
@@ -55,7 +63,9 @@ static void start_client(struct sim *s, uint32_t index)
 	for (uint32_t i = 0; i < SIM_SLOTS_MAX; i++) {
 		c->slot_final[i] = SIM_NONE;
 		c->slot_ns[i] = SIM_NEVER;
-		if (i < s->plan.slots)
+		if (s->follow)
+			c->slot_ns[i] = scripted_ns(s, index, i);
+		else if (i < s->plan.slots)
 			c->slot_ns[i] = rng_exponential(&s->load_rng, s->plan.think_ns);
 	}
 	c->due_ns = 0;
@@ -149,37 +159,75 @@ static enum check_kind draw_kind(struct sim *s)
 	return (enum check_kind)kind;
 }
 
-static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
+/*
+ * submit_event: a drawn or scripted operation. Its length field: server (8 bits), value bytes (16),
+ * whether it expects what its client saw last, whether another server will do, its timeout.
+ */
+static void submit_event(struct sim *s, const struct script_event *e)
 {
-	struct rng *r = &s->load_rng;
-	uint32_t index = new_op(s, client, slot);
+	uint32_t index = new_op(s, e->node, e->other);
 	struct check_op *o = &s->op[index];
 	struct sim_op *more = &s->op_more[index];
 
-	o->kind = (uint8_t)draw_kind(s);
-	o->key = rng_chance(r, s->plan.hot_ppm) ? 0 : rng_below(r, s->plan.keys);
-	more->server = (uint8_t)rng_below(r, s->plan.nodes);
-	more->value_bytes = (uint32_t)rng_range(r, 12, s->plan.value_bytes_max);
-	if (o->kind == CHECK_CAS && !rng_chance(r, 150000)) {
-		o->base = s->client[client].known[o->key].version;
-		o->base_writer = s->client[client].known[o->key].writer;
+	o->kind = e->more;
+	o->key = e->n;
+	more->server = (uint8_t)e->length_ns;
+	more->value_bytes = (uint32_t)(e->length_ns >> 8 & 0xffff);
+	if (o->kind == CHECK_CAS && (e->length_ns & OP_KNOWN) != 0) {
+		o->base = s->client[e->node].known[o->key].version;
+		o->base_writer = s->client[e->node].known[o->key].writer;
 	}
 	if (o->kind == CHECK_INCR) {
-		more->delta = (int64_t)rng_range(r, 1, 9) - 3;
-		o->base = (uint64_t)more->delta;
+		more->delta = (int64_t)e->arg;
+		o->base = e->arg;
 	}
 	if (o->kind == CHECK_CASV) {
 		/* What it saw last, or what nobody ever writes. */
-		more->expected = s->client[client].value[o->key];
-		if (more->expected.bytes == 0 || rng_chance(r, 100000))
+		more->expected = s->client[e->node].value[o->key];
+		if (more->expected.bytes == 0 || (e->length_ns & OP_KNOWN) == 0)
 			more->expected = (struct sim_value){ 3, "no" };
 		more->value_bytes = (uint32_t)min_u64(more->value_bytes,
 						      VALUE_BYTES_MAX - SIM_VALUE_KEPT);
 	}
-	more->any = rng_chance(r, s->plan.any_ppm);
-	if (rng_chance(r, s->plan.hasty_ppm))
-		more->timeout_ns = 1 + rng_exponential(r, s->plan.hasty_ns);
+	more->any = (e->length_ns & OP_ANY) != 0;
+	more->timeout_ns = e->length_ns >> OP_TIMEOUT;
 	submit(s, index);
+}
+
+static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
+{
+	struct rng *r = &s->load_rng;
+	struct script_event e = { .ns = s->now_ns,
+				  .kind = SCRIPT_op,
+				  .node = (uint8_t)client,
+				  .other = (uint8_t)slot };
+
+	e.more = (uint8_t)draw_kind(s);
+	e.n = rng_chance(r, s->plan.hot_ppm) ? 0 : (uint32_t)rng_below(r, s->plan.keys);
+	e.length_ns = rng_below(r, s->plan.nodes);
+	e.length_ns |= rng_range(r, 12, s->plan.value_bytes_max) << 8;
+	if (e.more == CHECK_CAS)
+		e.length_ns |= rng_chance(r, 150000) ? 0 : OP_KNOWN;
+	if (e.more == CHECK_CASV)
+		e.length_ns |= rng_chance(r, 100000) ? 0 : OP_KNOWN;
+	if (e.more == CHECK_INCR)
+		e.arg = rng_range(r, 1, 9) - 3;
+	if (rng_chance(r, s->plan.any_ppm))
+		e.length_ns |= OP_ANY;
+	if (rng_chance(r, s->plan.hasty_ppm))
+		e.length_ns |= (1 + rng_exponential(r, s->plan.hasty_ns)) << OP_TIMEOUT;
+	if (s->record)
+		script_add(s->record, &e);
+	submit_event(s, &e);
+}
+
+static void submit_scripted(struct sim *s, uint32_t client, uint32_t slot)
+{
+	uint32_t stream = script_op_stream(client, slot);
+	struct script_event e = *script_peek(s->follow, stream);
+
+	script_take(s->follow, stream);
+	submit_event(s, &e);
 }
 
 /* submit_final: in the end every key is read at every node, written once, and read again. */
@@ -217,7 +265,9 @@ static void submit_due(struct sim *s, uint32_t client)
 	for (uint32_t slot = 0; slot < s->plan.slots; slot++) {
 		if (c->slot_ns[slot] > s->now_ns || s->violated)
 			continue;
-		if (s->phase == PHASE_FAULTS && s->op_count < s->plan.ops)
+		if (s->phase == PHASE_FAULTS && s->follow)
+			submit_scripted(s, client, slot);
+		else if (s->phase == PHASE_FAULTS && s->op_count < s->plan.ops)
 			submit_drawn(s, client, slot);
 		else if (take_final(s, c, slot))
 			submit_final(s, client, slot);
@@ -349,7 +399,9 @@ static void on_completion(struct sim *s, const struct client_completion *done)
 	sim_event(s, done->tag ^ (uint64_t)done->status << 32 ^ rng_mix(o->version ^ o->value));
 	sim_trace(s, "c%u op %u ends %s at %llu.%u", more->client, (uint32_t)done->tag,
 		  status_name(done->status), (unsigned long long)o->version, o->writer);
-	c->slot_ns[more->slot] = s->now_ns + rng_exponential(&s->load_rng, s->plan.think_ns);
+	c->slot_ns[more->slot] = s->follow ?
+		scripted_ns(s, more->client, more->slot) :
+		s->now_ns + rng_exponential(&s->load_rng, s->plan.think_ns);
 	if (s->phase == PHASE_FAULTS)
 		return;
 	c->slot_ns[more->slot] = s->now_ns + (repeat ? FINAL_RETRY_NS : 0);

@@ -3,12 +3,14 @@
 
 #include <stdlib.h>
 
+#include "tests/sim/sim_wire.h"
+
 #define RING_FRAMES 512u
 #define HEAP_MAX SIM_NET_FRAMES
 #define FREE_NONE UINT32_MAX
-#define ETHERTYPE_OFFSET 12u
 #define UDP_PORT_OFFSET 36u
-#define UDP_FRAME_MIN 42u
+#define IP_SOURCE_OFFSET 26u
+#define OLD_FRAMES 128u
 
 enum frame_state {
 	FRAME_FREE = 0,
@@ -40,6 +42,10 @@ struct netdev {
 
 struct port {
 	uint16_t queues, steer_base;
+	uint8_t ip[4];	/* as seen in what it sends */
+	uint32_t armed; /* frames until fire, 0: never */
+	void (*fire)(void *context);
+	void *context;
 	struct netdev queue[SIM_QUEUES_MAX];
 };
 
@@ -50,17 +56,21 @@ struct flight {
 	uint16_t to, queue;
 };
 
+/* A frame of the past. */
+struct old_frame {
+	uint8_t data[FRAME_STRIDE];
+	uint32_t bytes;
+	uint16_t from, to;
+};
+
 struct sim_net {
-	struct rng rng;
-	struct sim_net_faults faults;
-	struct sim_net_counters counters;
-	uint64_t now_ns, order;
-	uint32_t port_count, heap_count, first_free;
+	struct sim_wire wire;
+	uint64_t order;
+	uint64_t offered; /* frames that might be remembered */
+	uint32_t heap_count, first_free;
 	uint64_t mac[SIM_PORTS_MAX];  /* as mac_number says */
 	uint32_t owned[SIM_PORTS_MAX]; /* frames in FRAME_OWNED */
-	bool cut[SIM_PORTS_MAX][SIM_PORTS_MAX];
-	bool burst[SIM_PORTS_MAX][SIM_PORTS_MAX];
-	uint64_t last_ns[SIM_PORTS_MAX][SIM_PORTS_MAX];
+	struct sim_link link[SIM_PORTS_MAX][SIM_PORTS_MAX];
 	struct port port[SIM_PORTS_MAX];
 	/* What a reset keeps. */
 	sim_net_watcher *watcher;
@@ -68,6 +78,7 @@ struct sim_net {
 	struct flight heap[HEAP_MAX];
 	struct frame frame[SIM_NET_FRAMES];
 	uint8_t data[SIM_NET_FRAMES][FRAME_STRIDE];
+	struct old_frame old[OLD_FRAMES];
 };
 
 static uint64_t mac_number(const uint8_t mac[6])
@@ -87,8 +98,17 @@ void sim_net_destroy(struct sim_net *net)
 
 void sim_net_reset(struct sim_net *net, uint64_t seed)
 {
+	struct script *record = net->wire.record, *follow = net->wire.follow;
+
 	memset(net, 0, offsetof(struct sim_net, watcher));
-	net->rng = rng_make(seed, 1);
+	net->wire.record = record;
+	net->wire.follow = follow;
+	for (uint32_t i = 0; i < SIM_PORTS_MAX * SIM_PORTS_MAX; i++) {
+		uint8_t from = (uint8_t)(i / SIM_PORTS_MAX), to = (uint8_t)(i % SIM_PORTS_MAX);
+
+		net->link[from][to] = (struct sim_link){ .rng = rng_make(seed, 1000 + i),
+							 .from = from, .to = to };
+	}
 	for (uint32_t i = 0; i < SIM_NET_FRAMES; i++) {
 		net->frame[i].state = FRAME_FREE;
 		net->frame[i].next_free = i + 1 < SIM_NET_FRAMES ? i + 1 : FREE_NONE;
@@ -104,42 +124,75 @@ void sim_net_watch(struct sim_net *net, sim_net_watcher *watcher, void *context)
 uint16_t sim_net_add_port(struct sim_net *net, const uint8_t mac[6], uint16_t queues,
 			  uint16_t steer_base)
 {
-	struct port *p = &net->port[net->port_count];
+	struct port *p = &net->port[net->wire.port_count];
 
-	must(net->port_count < SIM_PORTS_MAX);
+	must(net->wire.port_count < SIM_PORTS_MAX);
 	must(queues >= 1 && queues <= SIM_QUEUES_MAX);
 	p->queues = queues;
 	p->steer_base = steer_base;
-	net->mac[net->port_count] = mac_number(mac);
+	net->mac[net->wire.port_count] = mac_number(mac);
 	for (uint16_t q = 0; q < queues; q++) {
 		p->queue[q].net = net;
-		p->queue[q].port = (uint16_t)net->port_count;
+		p->queue[q].port = (uint16_t)net->wire.port_count;
 		p->queue[q].queue = q;
 		memcpy(p->queue[q].mac, mac, 6);
 	}
-	return (uint16_t)net->port_count++;
+	return (uint16_t)net->wire.port_count++;
 }
 
 struct netdev *sim_net_queue(struct sim_net *net, uint16_t port, uint16_t queue)
 {
-	must(port < net->port_count && queue < net->port[port].queues);
+	must(port < net->wire.port_count && queue < net->port[port].queues);
 	return &net->port[port].queue[queue];
 }
 
 void sim_net_set_faults(struct sim_net *net, const struct sim_net_faults *faults)
 {
-	net->faults = *faults;
-	memset(net->burst, 0, sizeof(net->burst));
+	net->wire.faults = *faults;
+	for (uint32_t i = 0; i < SIM_PORTS_MAX * SIM_PORTS_MAX; i++)
+		net->link[i / SIM_PORTS_MAX][i % SIM_PORTS_MAX].burst = false;
 }
 
-void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, bool cut)
+void sim_net_script(struct sim_net *net, struct script *record, struct script *follow)
 {
-	net->cut[from][to] = cut;
+	net->wire.record = record;
+	net->wire.follow = follow;
+}
+
+void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, uint32_t classes,
+		 uint64_t until_ns)
+{
+	net->link[from][to].cut_classes = classes;
+	net->link[from][to].cut_until_ns = until_ns;
+}
+
+void sim_net_slow(struct sim_net *net, uint16_t from, uint16_t to, uint64_t extra_ns,
+		  uint64_t until_ns)
+{
+	net->link[from][to].slow_ns = extra_ns;
+	net->link[from][to].slow_until_ns = until_ns;
+}
+
+void sim_net_clog(struct sim_net *net, uint16_t from, uint16_t to, uint64_t until_ns)
+{
+	net->link[from][to].clog_until_ns = until_ns;
 }
 
 void sim_net_heal(struct sim_net *net)
 {
-	memset(net->cut, 0, sizeof(net->cut));
+	for (uint32_t i = 0; i < SIM_PORTS_MAX * SIM_PORTS_MAX; i++) {
+		struct sim_link *l = &net->link[i / SIM_PORTS_MAX][i % SIM_PORTS_MAX];
+
+		l->cut_until_ns = l->slow_until_ns = l->clog_until_ns = 0;
+	}
+}
+
+void sim_net_arm(struct sim_net *net, uint16_t port, uint32_t left, void (*fire)(void *context),
+		 void *context)
+{
+	net->port[port].armed = left;
+	net->port[port].fire = fire;
+	net->port[port].context = context;
 }
 
 /* frame_set: the only writer of state and port. */
@@ -174,6 +227,7 @@ static void frame_give(struct sim_net *net, uint32_t index)
 
 void sim_net_port_down(struct sim_net *net, uint16_t port)
 {
+	net->port[port].armed = 0;
 	/* Workers hold no frame between rounds, so almost always only the rings have some. */
 	for (uint16_t q = 0; q < net->port[port].queues; q++) {
 		struct netdev *dev = &net->port[port].queue[q];
@@ -189,7 +243,7 @@ void sim_net_port_down(struct sim_net *net, uint16_t port)
 
 void sim_net_set_now(struct sim_net *net, uint64_t now_ns)
 {
-	net->now_ns = now_ns;
+	net->wire.now_ns = now_ns;
 }
 
 static bool flight_before(const struct flight *a, const struct flight *b)
@@ -233,113 +287,92 @@ static struct flight heap_remove(struct sim_net *net)
 	return top;
 }
 
-/* wire_damage: what happens to the bytes of one copy. */
-static void wire_damage(struct sim_net *net, uint32_t frame)
+/* wire_queue: UDP is steered by port, the rest to queue 0 (and to all: wire_deliver). */
+static uint16_t wire_queue(const struct port *p, const uint8_t *data, uint32_t bytes)
 {
-	struct frame *f = &net->frame[frame];
-	uint8_t *data = net->data[frame];
-	bool udp = f->bytes > UDP_FRAME_MIN && data[ETHERTYPE_OFFSET] == 8 &&
-		   data[ETHERTYPE_OFFSET + 1] == 0;
+	uint32_t target;
 
-	if (udp && rng_chance(&net->rng, net->faults.corrupt_ppm)) {
-		uint64_t flips = rng_range(&net->rng, 1, 8);
-
-		for (uint64_t i = 0; i < flips; i++) {
-			uint64_t bit = rng_below(&net->rng, (uint64_t)f->bytes * 8);
-
-			data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-		}
-		net->counters.corrupted++;
-	}
-	if (rng_chance(&net->rng, net->faults.truncate_ppm)) {
-		f->bytes = (uint32_t)rng_below(&net->rng, f->bytes);
-		net->counters.truncated++;
-	}
+	if (!sim_wire_is_ip(data, bytes) || data[23] != 17)
+		return 0;
+	target = (uint32_t)data[UDP_PORT_OFFSET] << 8 | data[UDP_PORT_OFFSET + 1];
+	return (uint16_t)((target - p->steer_base) % p->queues);
 }
 
-static bool wire_loses(struct sim_net *net, uint16_t from, uint16_t to)
+/* wire_launch: a copy of this is on its way. */
+static void wire_launch(struct sim_net *net, const uint8_t *data, uint32_t bytes, uint16_t from,
+			struct flight flight, const struct sim_fate *fate)
 {
-	bool *burst = &net->burst[from][to];
+	uint32_t copy = frame_take(net, from, FRAME_WIRE);
 
-	if (net->cut[from][to]) {
-		net->counters.cut++;
-		return true;
+	if (copy == FREE_NONE) {
+		net->wire.counters.overflow++;
+		return;
 	}
-	if (rng_chance(&net->rng, *burst ? net->faults.burst_leave_ppm :
-					   net->faults.burst_enter_ppm))
-		*burst = !*burst;
-	if (*burst && rng_below(&net->rng, 8) != 0) {
-		net->counters.burst_lost++;
-		return true;
+	memcpy(net->data[copy], data, bytes);
+	if (fate->other != 0) {
+		flight.to = (uint16_t)(((fate->other - 1) & 255) % net->wire.port_count);
+		flight.queue = wire_queue(&net->port[flight.to], data, bytes);
+		net->wire.counters.misdelivered++;
+		if (((fate->other - 1) & 256) != 0)
+			sim_wire_readdress(net->data[copy], net->port[flight.to].queue[0].mac,
+					   net->port[flight.to].ip);
 	}
-	if (rng_chance(&net->rng, net->faults.loss_ppm)) {
-		net->counters.lost++;
-		return true;
-	}
-	return false;
+	net->frame[copy].bytes = sim_wire_damage(&net->wire, net->data[copy], bytes, fate);
+	flight.frame = copy;
+	flight.order = net->order++;
+	heap_insert(net, flight);
 }
 
-static uint64_t wire_arrival(struct sim_net *net, uint16_t from, uint16_t to)
+/* remember: every frame of the run so far is among the old ones with the same chance. */
+static void remember(struct sim_net *net, uint32_t frame, uint16_t to, uint64_t word)
 {
-	uint64_t *last_ns = &net->last_ns[from][to];
-	uint64_t due_ns = net->now_ns + net->faults.delay_min_ns;
+	uint64_t at = net->offered++;
+	struct old_frame *old;
 
-	if (net->faults.delay_jitter_ns != 0)
-		due_ns += rng_exponential(&net->rng, net->faults.delay_jitter_ns);
-	if (rng_chance(&net->rng, net->faults.spike_ppm)) {
-		due_ns += rng_exponential(&net->rng, net->faults.spike_ns);
-		net->counters.spiked++;
-	}
-	if (net->faults.fifo)
-		due_ns = max_u64(due_ns, *last_ns);
-	*last_ns = max_u64(*last_ns, due_ns);
-	return due_ns;
+	if (at >= OLD_FRAMES)
+		at = rng_mix(word) % net->offered;
+	if (at >= OLD_FRAMES)
+		return;
+	old = &net->old[at];
+	old->bytes = net->frame[frame].bytes;
+	old->from = net->frame[frame].port;
+	old->to = to;
+	memcpy(old->data, net->data[frame], old->bytes);
 }
 
-/* wire_copy: sends one copy of frame towards one queue. */
+/* wire_copy: sends frame towards one queue. */
 static void wire_copy(struct sim_net *net, uint32_t frame, uint16_t to, uint16_t queue)
 {
-	const struct frame *source = &net->frame[frame];
-	uint16_t from = source->port;
-	uint32_t copies = 1;
+	const struct frame *f = &net->frame[frame];
+	const uint8_t *data = net->data[frame];
+	struct sim_link *l = &net->link[f->port][to];
+	uint64_t word = rng_next(&l->rng);
+	struct sim_fate fate = sim_wire_fate(&net->wire, l, data, f->bytes, word);
+	struct flight flight = { .to = to, .queue = queue };
 
-	if (wire_loses(net, from, to))
+	if (net->wire.faults.keep_old)
+		remember(net, frame, to, word);
+	if (l->cut_until_ns > net->wire.now_ns &&
+	    (sim_wire_class(data, f->bytes) & l->cut_classes) != 0) {
+		net->wire.counters.cut++;
 		return;
-	if (rng_chance(&net->rng, net->faults.duplicate_ppm)) {
-		copies++;
-		net->counters.duplicated++;
 	}
-	for (uint32_t i = 0; i < copies; i++) {
-		uint32_t copy = frame_take(net, from, FRAME_WIRE);
-
-		if (copy == FREE_NONE) {
-			net->counters.overflow++;
-			return;
-		}
-		net->frame[copy].bytes = source->bytes;
-		memcpy(net->data[copy], net->data[frame], source->bytes);
-		wire_damage(net, copy);
-		heap_insert(net, (struct flight){ .due_ns = wire_arrival(net, from, to),
-						  .order = net->order++,
-						  .frame = copy,
-						  .to = to,
-						  .queue = queue });
+	if (fate.lost)
+		return;
+	for (uint64_t i = 0; i < 1u + fate.duplicated; i++) {
+		flight.due_ns = sim_wire_arrival(&net->wire, l, &fate, rng_mix(word + i));
+		wire_launch(net, data, f->bytes, f->port, flight, &fate);
 	}
 }
 
 /* wire_deliver: what the port's hardware would do: UDP to one queue by port, the rest to all. */
 static void wire_deliver(struct sim_net *net, uint32_t frame, uint16_t to)
 {
-	const struct frame *f = &net->frame[frame];
-	const struct port *p = &net->port[to];
 	const uint8_t *data = net->data[frame];
-	bool udp = f->bytes >= UDP_FRAME_MIN && data[ETHERTYPE_OFFSET] == 8 &&
-		   data[ETHERTYPE_OFFSET + 1] == 0 && data[23] == 17;
+	const struct port *p = &net->port[to];
 
-	if (udp) {
-		uint32_t target = (uint32_t)data[UDP_PORT_OFFSET] << 8 | data[UDP_PORT_OFFSET + 1];
-
-		wire_copy(net, frame, to, (uint16_t)((target - p->steer_base) % p->queues));
+	if (sim_wire_is_ip(data, net->frame[frame].bytes) && data[23] == 17) {
+		wire_copy(net, frame, to, wire_queue(p, data, net->frame[frame].bytes));
 		return;
 	}
 	for (uint16_t q = 0; q < p->queues; q++)
@@ -348,14 +381,35 @@ static void wire_deliver(struct sim_net *net, uint32_t frame, uint16_t to)
 
 static void wire_send(struct sim_net *net, uint32_t frame)
 {
+	const struct frame *f = &net->frame[frame];
 	bool broadcast = net->data[frame][0] & 1;
 	uint64_t mac = mac_number(net->data[frame]);
 
-	net->counters.sent++;
-	for (uint16_t to = 0; to < net->port_count; to++) {
-		if ((broadcast || net->mac[to] == mac) && to != net->frame[frame].port)
+	net->wire.counters.sent++;
+	if (sim_wire_is_ip(net->data[frame], f->bytes))
+		memcpy(net->port[f->port].ip, net->data[frame] + IP_SOURCE_OFFSET, 4);
+	for (uint16_t to = 0; to < net->wire.port_count; to++) {
+		if ((broadcast || net->mac[to] == mac) && to != f->port)
 			wire_deliver(net, frame, to);
 	}
+}
+
+void sim_net_replay(struct sim_net *net, uint32_t which, uint16_t port, uint32_t bytes)
+{
+	uint64_t kept = min_u64(net->offered, OLD_FRAMES);
+	struct flight flight = { .due_ns = net->wire.now_ns + net->wire.faults.delay_min_ns };
+	struct sim_fate fate = { 0 };
+	const struct old_frame *old;
+
+	if (kept == 0)
+		return;
+	old = &net->old[which % kept];
+	flight.to = port < net->wire.port_count ? port : old->to;
+	flight.queue = wire_queue(&net->port[flight.to], old->data, old->bytes);
+	net->wire.counters.replayed++;
+	if (bytes == 0 || bytes > old->bytes)
+		bytes = old->bytes;
+	wire_launch(net, old->data, bytes, old->from, flight, &fate);
 }
 
 uint64_t sim_net_next_ns(const struct sim_net *net)
@@ -382,19 +436,19 @@ void sim_net_push(struct sim_net *net, const struct sim_delivery *delivery)
 	struct netdev *dev = sim_net_queue(net, delivery->to, delivery->queue);
 
 	if (dev->tail - dev->head == RING_FRAMES) {
-		net->counters.overflow++;
+		net->wire.counters.overflow++;
 		dev->counters.rx_no_buffer++;
 		frame_give(net, delivery->frame);
 		return;
 	}
-	net->counters.delivered++;
+	net->wire.counters.delivered++;
 	frame_set(net, delivery->frame, delivery->to, FRAME_RING);
 	dev->ring[dev->tail++ % RING_FRAMES] = delivery->frame;
 }
 
 void sim_net_release(struct sim_net *net, const struct sim_delivery *delivery)
 {
-	net->counters.delivered++;
+	net->wire.counters.delivered++;
 	frame_give(net, delivery->frame);
 }
 
@@ -412,7 +466,7 @@ uint32_t sim_net_held(const struct sim_net *net, uint16_t port)
 
 const struct sim_net_counters *sim_net_counters(const struct sim_net *net)
 {
-	return &net->counters;
+	return &net->wire.counters;
 }
 
 /* The seam itself. */
@@ -477,7 +531,10 @@ uint32_t netdev_send(struct netdev *dev, struct netdev_buf *bufs, uint32_t count
 	must(count <= NETDEV_BURST);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t index = frame_of(dev, &bufs[i]);
+		struct port *p = &dev->net->port[dev->port];
 
+		if (p->armed != 0 && --p->armed == 0)
+			p->fire(p->context);
 		must(bufs[i].data == dev->net->data[index]);
 		must(bufs[i].bytes > 0 && bufs[i].bytes <= NETDEV_FRAME_MAX);
 		dev->net->frame[index].bytes = bufs[i].bytes;

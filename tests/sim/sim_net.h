@@ -28,11 +28,15 @@ struct sim_net_faults {
 	uint64_t spike_ns;
 	uint32_t corrupt_ppm;  /* 1..8 bit flips; UDP frames only: ARP relies on the link's check */
 	uint32_t truncate_ppm; /* cut to a random length */
+	uint32_t misdeliver_ppm; /* to another port; every other one with that port's address */
+	bool keep_old; /* remember some frames of all times, for sim_net_replay */
 };
 
 struct sim_net_counters {
 	uint64_t sent, delivered, lost, burst_lost, duplicated, spiked, corrupted, truncated;
+	uint64_t misdelivered, replayed;
 	uint64_t cut;	   /* dropped by a partition */
+	uint64_t clogged;  /* came late because of a slow or clogged link */
 	uint64_t overflow; /* out of frames, or a receive queue was full */
 };
 
@@ -47,6 +51,7 @@ struct sim_delivery {
 };
 
 struct sim_net;
+struct script;
 
 /* sim_net_create: allocates; NULL when out of memory. One net serves many seeds. */
 struct sim_net *sim_net_create(void);
@@ -71,9 +76,43 @@ void sim_net_set_faults(struct sim_net *net, const struct sim_net_faults *faults
 typedef void sim_net_watcher(void *context, uint16_t port, const uint8_t *data, uint32_t bytes);
 void sim_net_watch(struct sim_net *net, sim_net_watcher *watcher, void *context);
 
-/* sim_net_cut: frames from one port to another are dropped from now on, or no longer. */
-void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, bool cut);
+/* What a frame is, by its first message; bits for sim_net_cut. */
+#define SIM_CLASS_INV 0x01u
+#define SIM_CLASS_ACK 0x02u
+#define SIM_CLASS_VAL 0x04u
+#define SIM_CLASS_HELLO 0x08u
+#define SIM_CLASS_COPY 0x10u  /* bulk copy */
+#define SIM_CLASS_CLIENT 0x20u
+#define SIM_CLASS_OTHER 0x40u /* ARP, damaged */
+#define SIM_CLASS_ALL 0x7fu
+
+/*
+ * sim_net_cut: frames of these classes from one port to another are dropped until then.
+ * sim_net_slow: they take so much longer. sim_net_clog: nothing arrives before the end. The last
+ * call for a link counts. sim_net_heal: all links are whole again.
+ */
+void sim_net_cut(struct sim_net *net, uint16_t from, uint16_t to, uint32_t classes,
+		 uint64_t until_ns);
+void sim_net_slow(struct sim_net *net, uint16_t from, uint16_t to, uint64_t extra_ns,
+		  uint64_t until_ns);
+void sim_net_clog(struct sim_net *net, uint16_t from, uint16_t to, uint64_t until_ns);
 void sim_net_heal(struct sim_net *net);
+
+/*
+ * sim_net_replay: sends one of the frames remembered once more: to the port it was meant for, or to
+ * another one (port < SIM_PORTS_MAX); bytes: cut to that length, 0: whole.
+ */
+void sim_net_replay(struct sim_net *net, uint32_t which, uint16_t port, uint32_t bytes);
+
+/*
+ * sim_net_script: fates of frames are recorded, or taken from a script instead of being drawn;
+ * NULL: not. Not touched by sim_net_reset.
+ */
+void sim_net_script(struct sim_net *net, struct script *record, struct script *follow);
+
+/* sim_net_arm: calls fire just before (left frames of this port from now on) leave; 0: never. */
+void sim_net_arm(struct sim_net *net, uint16_t port, uint32_t left, void (*fire)(void *context),
+		 void *context);
 
 /* sim_net_port_down: the process behind the port died: what it held and had queued is gone. */
 void sim_net_port_down(struct sim_net *net, uint16_t port);

@@ -65,6 +65,66 @@ static struct worker_config node_config(const struct sim *s, uint8_t node, uint1
 	return c;
 }
 
+/* format_disk: as the format program does. */
+static void format_disk(struct sim *s, uint8_t node, uint16_t w)
+{
+	struct superblock sb = {
+		.cluster = CLUSTER_ID,
+		.device_id = rng_mix(s->seed ^ ((uint64_t)s->node[node].incarnation << 16 |
+						(uint64_t)node << 8 | w)),
+		.fingerprint = superblock_fingerprint(CLUSTER_ID, s->plan.nodes, s->plan.shards),
+		.device_bytes = SIM_DEVICE_BYTES,
+		.shard_count = s->plan.shards,
+		.stream = w,
+		.stream_count = s->plan.workers,
+		.node = node,
+		.node_count = s->plan.nodes,
+	};
+
+	must(superblock_format(s->node[node].worker[w].disk, s->scratch, &sb) == 0);
+}
+
+/* keep_incarnation: a formatted disk goes on counting where the one before it stopped. */
+static void keep_incarnation(struct sim *s, struct blockdev *disk, uint32_t incarnation)
+{
+	struct blockdev_completion c;
+	struct superblock sb;
+
+	must(superblock_read(disk, s->scratch, &sb) == 0);
+	sb.incarnation = incarnation;
+	for (uint32_t i = 0; i < SUPERBLOCK_COPIES; i++) {
+		sb.generation++;
+		superblock_encode(s->scratch, &sb);
+		must(blockdev_write(disk, 0, s->scratch, BLOCK_BYTES,
+				    sb.generation % SUPERBLOCK_COPIES * BLOCK_BYTES) == 0);
+		blockdev_wait(disk);
+		must(blockdev_poll(disk, &c, 1) == 1);
+	}
+}
+
+/*
+ * reformat: a disk that the node refuses is given up, and a new one takes its place. Who does that
+ * must see to it that no incarnation comes back; nothing in the product does so far
+ * (docs/testing.md).
+ */
+static void reformat(struct sim *s, uint8_t node)
+{
+	struct sim_node *n = &s->node[node];
+
+	n->incarnation = n->tried_incarnation;
+	for (uint16_t w = 0; w < s->plan.workers; w++) {
+		struct blockdev *disk = n->worker[w].disk;
+
+		sim_disk_reset(disk, rng_mix(s->seed ^ ((uint64_t)n->incarnation << 8 | node)) + w,
+			       &s->plan.disk);
+		sim_disk_advance(disk, s->now_ns);
+		format_disk(s, node, w);
+		keep_incarnation(s, disk, n->incarnation);
+	}
+	sim_watch_lied(s, node);
+	n->damaged = false;
+}
+
 void sim_node_format(struct sim *s, uint8_t node)
 {
 	static const uint8_t mac_base[6] = { 0x02, 0xca, 0x1a, 0, 0, 0 };
@@ -75,24 +135,12 @@ void sim_node_format(struct sim *s, uint8_t node)
 	mac[5] = (uint8_t)(node + 1);
 	n->clock = (struct sim_clock){ .true_ns = &s->now_ns, .rate_ppm = RATE_TRUE,
 				       .lag_ns = s->plan.poll_gap_ns / 2 };
+	n->rate_ppm = RATE_TRUE;
 	n->port = sim_net_add_port(s->net, mac, s->plan.workers, s->plan.worker.port_base);
 	must(n->port == node);
 	for (uint16_t w = 0; w < s->plan.workers; w++) {
-		struct superblock sb = {
-			.cluster = CLUSTER_ID,
-			.device_id = rng_mix(s->seed ^ ((uint64_t)node << 8 | w)),
-			.fingerprint = superblock_fingerprint(CLUSTER_ID, s->plan.nodes,
-							      s->plan.shards),
-			.device_bytes = SIM_DEVICE_BYTES,
-			.shard_count = s->plan.shards,
-			.stream = w,
-			.stream_count = s->plan.workers,
-			.node = node,
-			.node_count = s->plan.nodes,
-		};
-
 		sim_disk_reset(n->worker[w].disk, rng_next(&s->disk_rng), &s->plan.disk);
-		must(superblock_format(n->worker[w].disk, s->scratch, &sb) == 0);
+		format_disk(s, node, w);
 		n->worker[w].due_ns = SIM_NEVER;
 	}
 }
@@ -118,8 +166,6 @@ static int start_worker(struct sim *s, uint8_t node, uint16_t index)
 	uint64_t offset = 0;
 	int rc;
 
-	/* A new process on the same disk: an armed error is gone. */
-	sim_disk_fail_write(w->disk, UINT64_MAX / 2, -EIO);
 	rc = superblock_read(w->disk, s->scratch, &sb);
 	if (rc == 0)
 		rc = superblock_advance(w->disk, s->scratch, &sb);
@@ -151,7 +197,7 @@ static uint64_t disk_time(struct sim *s, struct blockdev *disk)
 static void restarted(struct sim *s, struct sim_node *n)
 {
 	n->up = true;
-	n->paused_ns = 0;
+	n->paused_ns = n->stale_ns = 0;
 	n->restart_ns = SIM_NEVER;
 	n->disk_error_ns = SIM_NEVER;
 	n->member_epoch = 0;
@@ -168,13 +214,12 @@ static void restarted(struct sim *s, struct sim_node *n)
 	}
 }
 
-void sim_node_start(struct sim *s, uint8_t node)
+static int start_workers(struct sim *s, uint8_t node)
 {
 	struct sim_node *n = &s->node[node];
-	uint32_t before = n->incarnation;
 
-	must(!n->up);
 	n->ready_ns = s->now_ns;
+	n->tried_incarnation = n->incarnation + 1;
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		struct sim_worker *w = &n->worker[i];
 		int rc;
@@ -182,10 +227,42 @@ void sim_node_start(struct sim *s, uint8_t node)
 		sim_disk_advance(w->disk, s->now_ns);
 		rc = start_worker(s, node, i);
 		n->ready_ns = max_u64(n->ready_ns, disk_time(s, w->disk));
-		if (rc != 0) {
-			sim_violation(s, "worker %u.%u does not start: error %d", node, i, -rc);
-			return;
-		}
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* refuse: it does not start on a damaged disk, and rightly so. Later it gets another one. */
+static void refuse(struct sim *s, uint8_t node, int rc)
+{
+	struct sim_node *n = &s->node[node];
+
+	s->refused_starts++;
+	sim_trace(s, "node %u refuses to start: error %d", node, -rc);
+	sim_event(s, node);
+	for (uint16_t i = 0; i < s->plan.workers; i++)
+		sim_disk_crash(n->worker[i].disk);
+	reformat(s, node);
+	n->restart_ns = s->now_ns + 1 + n->outage_ns;
+	s->fault_due_ns = min_u64(s->fault_due_ns, n->restart_ns);
+}
+
+void sim_node_start(struct sim *s, uint8_t node)
+{
+	struct sim_node *n = &s->node[node];
+	uint32_t before = n->incarnation;
+	int rc;
+
+	must(!n->up);
+	rc = start_workers(s, node);
+	if (rc != 0 && n->damaged) {
+		refuse(s, node, rc);
+		return;
+	}
+	if (rc != 0) {
+		sim_violation(s, "node %u does not start: error %d", node, -rc);
+		return;
 	}
 	restarted(s, n);
 	sim_event(s, node);
@@ -194,8 +271,12 @@ void sim_node_start(struct sim *s, uint8_t node)
 	if (n->incarnation <= before)
 		sim_violation(s, "M-INCARN: node %u starts as incarnation %u after %u", node,
 			      n->incarnation, before);
+	/* What a lying disk has lost shows in nothing. */
+	if (n->damaged)
+		sim_watch_lied(s, node);
 	sim_watch_started(s, node);
 	sim_verify_recovered(s, node);
+	sim_view_started(s, node);
 }
 
 void sim_node_crash(struct sim *s, uint8_t node)
@@ -207,10 +288,13 @@ void sim_node_crash(struct sim *s, uint8_t node)
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		sim_disk_advance(n->worker[i].disk, s->now_ns);
 		s->torn_writes += sim_disk_next_ns(n->worker[i].disk) != SIM_NEVER;
-		sim_disk_crash(n->worker[i].disk);
+		sim_disk_crash_by(n->worker[i].disk, rng_mix(n->tear + i));
 		n->worker[i].due_ns = SIM_NEVER;
 	}
 	sim_net_port_down(s->net, n->port);
+	n->restart_ns = s->now_ns + n->outage_ns;
+	s->fault_due_ns = min_u64(s->fault_due_ns, n->restart_ns);
+	sim_view_crashed(s, node);
 	s->crashes++;
 	sim_event(s, node);
 	sim_trace(s, "node %u crashes", node);
@@ -252,14 +336,48 @@ void sim_node_clock_rate(struct sim *s, uint8_t node, uint32_t rate_ppm)
 	sim_trace(s, "the clock of node %u runs at %u ppm", node, rate_ppm);
 }
 
-void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns)
+void sim_node_pause(struct sim *s, uint8_t node, uint64_t until_ns, bool stale)
 {
 	struct sim_node *n = &s->node[node];
 
+	if (!n->up || n->paused_ns > s->now_ns)
+		return;
 	n->paused_ns = until_ns;
+	if (stale && s->now_ns >= n->ready_ns)
+		n->stale_ns = sim_node_clock(s, node);
 	for (uint16_t i = 0; i < s->plan.workers; i++)
 		n->worker[i].due_ns = max_u64(n->worker[i].due_ns, until_ns);
 	sim_trace(s, "node %u pauses until %llu ns", node, (unsigned long long)until_ns);
+}
+
+void sim_node_calm(struct sim *s, uint8_t node)
+{
+	struct sim_node *n = &s->node[node];
+
+	n->paused_ns = n->stale_ns = 0;
+	sim_net_arm(s->net, n->port, 0, NULL, NULL);
+	for (uint16_t w = 0; w < s->plan.workers; w++) {
+		sim_disk_arm(n->worker[w].disk, 0, false, NULL, NULL);
+		if (n->up)
+			n->worker[w].due_ns = max_u64(s->now_ns, n->ready_ns);
+	}
+}
+
+/* step_crash: in the middle of a round; the round ends here (sim_node_poll). */
+static void step_crash(void *context)
+{
+	struct sim *s = context;
+
+	if (s->stepping)
+		longjmp(s->step, 1);
+}
+
+void sim_node_arm(struct sim *s, uint8_t node, uint32_t n, uint8_t seam)
+{
+	if (seam < 2)
+		sim_net_arm(s->net, s->node[node].port, n, step_crash, s);
+	for (uint16_t w = 0; seam >= 2 && w < s->plan.workers; w++)
+		sim_disk_arm(s->node[node].worker[w].disk, n, seam == 3, step_crash, s);
 }
 
 void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery)
@@ -276,15 +394,38 @@ void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery)
 						   s->now_ns));
 }
 
+/* round_of: false: the node crashed on the way. *ret_did is what worker_poll returned. */
+static bool round_of(struct sim *s, uint8_t node, uint16_t worker, uint32_t *ret_did)
+{
+	struct sim_node *n = &s->node[node];
+	/* A round that began before a pause goes on with the time it read then. */
+	uint64_t now_ns = n->stale_ns != 0 ? n->stale_ns : sim_node_clock(s, node);
+
+	s->stepping = true;
+	if (setjmp(s->step) != 0) {
+		s->stepping = false;
+		return false;
+	}
+	*ret_did = worker_poll(n->worker[worker].worker, now_ns);
+	s->stepping = false;
+	return true;
+}
+
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker)
 {
 	struct sim_worker *w = &s->node[node].worker[worker];
-	uint64_t done = sim_disk_advance(w->disk, s->now_ns);
-	uint32_t did = worker_poll(w->worker, sim_node_clock(s, node));
+	uint32_t did = 0;
 
+	s->events += sim_disk_advance(w->disk, s->now_ns);
+	if (!round_of(s, node, worker, &did)) {
+		sim_trace(s, "node %u: in the middle of a round", node);
+		s->step_crashes++;
+		sim_node_crash(s, node);
+		return;
+	}
+	s->node[node].stale_ns = 0;
 	w->polled_ns = s->now_ns;
 	schedule(s, node, worker);
-	s->events += done;
 	if (did != 0)
 		sim_event(s, (uint64_t)node << 8 | worker);
 }
@@ -303,6 +444,7 @@ bool sim_node_install(struct sim *s, uint8_t node, const struct view *view)
 
 	if (!listens(s, n))
 		return false;
+	n->stale_ns = 0;
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		sim_disk_advance(n->worker[i].disk, s->now_ns);
 		all &= worker_install_view(n->worker[i].worker, view, sim_node_clock(s, node));
@@ -322,6 +464,7 @@ bool sim_node_lease(struct sim *s, uint8_t node, uint32_t epoch, uint64_t lease_
 
 	if (!listens(s, n))
 		return false;
+	n->stale_ns = 0;
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		sim_disk_advance(n->worker[i].disk, s->now_ns);
 		all &= worker_set_lease(n->worker[i].worker, epoch, lease_ns,

@@ -29,6 +29,16 @@ static const char *type_name(enum wire_type type)
 		return "VAL";
 	case WIRE_HELLO:
 		return "HELLO";
+	case WIRE_FETCH:
+		return "FETCH";
+	case WIRE_COPY:
+		return "COPY";
+	case WIRE_COPY_SESSION:
+		return "COPY_SESSION";
+	case WIRE_COPIED:
+		return "COPIED";
+	case WIRE_CASV:
+		return "CASV";
 	case WIRE_OPEN:
 		return "OPEN";
 	case WIRE_GET:
@@ -68,8 +78,15 @@ static void trace_message(const struct sim *s, const struct wire_message *m)
 		fprintf(s->trace, " %s", status_name((enum status)m->status));
 	if (m->flags != 0)
 		fprintf(s->trace, " flags %u", m->flags);
+	if (m->origin.client != 0)
+		fprintf(s->trace, " by %llx/%llu", (unsigned long long)m->origin.client,
+			(unsigned long long)m->origin.request);
+	if (m->prior != 0)
+		fprintf(s->trace, " prior %u.%u", writer_node(m->prior),
+			writer_incarnation(m->prior));
 	if (m->value_bytes != 0 && (m->type == WIRE_INV || m->type == WIRE_PUT ||
-				    m->type == WIRE_CAS || m->type == WIRE_RESULT))
+				    m->type == WIRE_CAS || m->type == WIRE_RESULT ||
+				    m->type == WIRE_COPY))
 		fprintf(s->trace, " '%.*s'", m->value_bytes < 12 ? m->value_bytes : 12,
 			(const char *)m->value);
 	fprintf(s->trace, " #%llx;", (unsigned long long)m->id);
@@ -97,6 +114,10 @@ void sim_trace_frame(struct sim *s, const struct sim_delivery *delivery)
 		return;
 	}
 	fprintf(s->trace, " shard %u inc %u->%u", h.shard, h.from_incarnation, h.to_incarnation);
+	if (h.kind == WIRE_PEER)
+		fprintf(s->trace, " epoch %u", h.epoch);
+	if (h.kind != WIRE_PEER)
+		fprintf(s->trace, " session %llx", (unsigned long long)h.session);
 	while (offset < bytes &&
 	       wire_message_decode(payload, bytes, h.kind, &offset, &m) == WIRE_OK)
 		trace_message(s, &m);

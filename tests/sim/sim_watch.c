@@ -468,6 +468,11 @@ void sim_watch_started(struct sim *s, uint8_t node)
 	}
 }
 
+void sim_watch_lied(struct sim *s, uint8_t node)
+{
+	memset(s->watch->kept[node], 0, sizeof(s->watch->kept[node]));
+}
+
 void sim_watch_void(struct sim *s, uint8_t node, uint16_t shard)
 {
 	for (uint32_t key = 0; key < s->plan.keys; key++) {

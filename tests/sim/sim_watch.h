@@ -36,7 +36,10 @@ void sim_watch_frame(void *sim, uint16_t port, const uint8_t *data, uint32_t byt
 /* sim_watch_started: the node is a new process: what it recovered keeps what it promised. */
 void sim_watch_started(struct sim *s, uint8_t node);
 
-/* sim_watch_void: what the node promised for the keys of a shard is void: RESET, or a lying disk. */
+/* sim_watch_lied: the node's disk lied or is gone: nothing it promised need be there. */
+void sim_watch_lied(struct sim *s, uint8_t node);
+
+/* sim_watch_void: what the node promised for the keys of a shard is void: RESET. */
 void sim_watch_void(struct sim *s, uint8_t node, uint16_t shard);
 
 /* ---- the ledger (sim_ledger.c) --------------------------------------------------------------- */
