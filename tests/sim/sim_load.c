@@ -353,7 +353,8 @@ static void learn(struct sim *s, const struct check_op *o, const struct sim_op *
 		  const struct client_completion *done)
 {
 	struct sim_key *k = &s->key[o->key];
-	bool forgotten = done->ts.writer == 0 && done->ts.version >= more->floor.version;
+	/* Absent, and nobody knows since when; the history says whether that can be. */
+	bool forgotten = done->ts.writer == 0;
 	bool update = done->status == STATUS_OK && o->kind != CHECK_GET;
 
 	if (!is_definite(done->status) && done->status != STATUS_CONFLICT)

@@ -434,7 +434,7 @@ static void decide(struct sim *s)
 	add_back(s, &next);
 	next.recovered &= next.members;
 	if (next.members != v->members || next.shadows != v->shadows ||
-	    (next.recovered & ~v->recovered) != 0)
+	    memcmp(next.since, v->since, sizeof(next.since)) != 0)
 		publish(s, &next);
 }
 
