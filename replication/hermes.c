@@ -185,7 +185,7 @@ static void reply_seen(struct replica *r, struct op *op, const struct wire_messa
 		reply_status(r, op, STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
 		return;
 	}
-	request_finish(r, a, op, m, true);
+	request_finish(r, a, op, m, !mutant(22));
 }
 
 static void reply_read(struct replica *r, struct op *op, const struct entry *e, struct actions *a)
