@@ -32,6 +32,30 @@ def values(lab):
     lab.error("CAIRN-0402", 5, "kv", "cas", "a", "again", "--version", 0)
 
 
+def comparisons(lab):
+    """put --if-absent, cas --value-is: what they do, and what they say when they cannot."""
+    lab.ctl("kv", "put", "new", "one", "--if-absent", "--node", 1, code=0)
+    result = lab.error("CAIRN-0402", 5, "kv", "put", "new", "two", "--if-absent", "--node", 2)
+    expect("exists already" in result.err, f"the reason: {result}")
+    made = lab.ctl("kv", "cas", "new", "two", "--value-is", "one", code=0).out.strip()
+    result = lab.error("CAIRN-0402", 5, "kv", "cas", "new", "three", "--value-is", "one")
+    expect("another value" in result.err and made in result.err, f"the reason: {result}")
+    expect(lab.ctl("kv", "get", "new", "--node", 2).out == "two\n", "the one that matched")
+    lab.ctl("kv", "cas", "new", "", "--value-is", "two", code=0)
+    lab.ctl("kv", "cas", "new", "x", "--value-is", "", code=0)
+    lab.error("CAIRN-0402", 5, "kv", "cas", "never-there", "x", "--value-is", "")
+    lab.ctl("kv", "del", "new", code=0)
+    lab.error("CAIRN-0402", 5, "kv", "cas", "new", "y", "--value-is", "x")
+    lab.ctl("kv", "put", "new", "again", "--if-absent", code=0)
+    lab.error("CAIRN-0415", 2, "kv", "cas", "new", "x")
+    lab.error("CAIRN-0415", 2, "kv", "cas", "new", "x", "--value-is", "y", "--version", 0)
+    result = lab.error("CAIRN-0406", 2, "kv", "cas", "new", "x" * 600, "--value-is", "y" * 600)
+    expect("600" in result.err and "880" in result.err, f"value and limit: {result}")
+    answer = lab.ctl("kv", "cas", "new", "x", "--value-is", "again", "-o", "json", code=0).json()
+    expect(answer["operation"] == "cas" and answer["status"] == "OK", f"cas: {answer}")
+    lab.error("CAIRN-0426", 1, "kv", "get", "new", "--record", "/proc/none")
+
+
 def numbers(lab):
     for node in range(3):
         out = lab.ctl("kv", "incr", "n", 5, "--node", node, code=0).out
@@ -259,8 +283,8 @@ def test(build, _args):
         late_race(lab)
         namesakes(lab)
         piped(lab)
-        for step in (values, numbers, bytes_through, shapes, example, silent_peer, crowd,
-                     lone_daemon, dead_dataplane, nothing_left):
+        for step in (values, comparisons, numbers, bytes_through, shapes, example, silent_peer,
+                     crowd, lone_daemon, dead_dataplane, nothing_left):
             note(f"cluster: {step.__name__}")
             step(lab)
 

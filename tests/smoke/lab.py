@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """lab.py: what the smoke tests share: a lab of real processes, driven through cairnctl alone.
 
+Whatever clients do through it is recorded, and must be linearizable in the end.
+
 Every test is a program: TEST BUILD_DIR [ARGS]. Exit 0 passed, 1 failed, 77 skipped. Nothing here
 uses a fixed port, kills by name, or sleeps instead of waiting for a condition.
 """
@@ -66,6 +68,8 @@ class Lab:
         self.env.pop("CAIRN_ENDPOINTS", None)
         self.env.pop("CAIRN_SOCKET", None)
         self.children = []
+        self.check_path = os.path.join(os.path.abspath(build), "tests", "check", "cairn-check")
+        self.histories = {}  # lab folder -> what every kv command asked and was answered there
 
     def __enter__(self):
         return self
@@ -78,13 +82,40 @@ class Lab:
                 child.kill()
             child.wait()
         if os.path.exists(os.path.join(self.dir, "lab.json")):
-            self.ctl("lab", "down")
+            self.ctl("lab", "down", judge=False)
         left = self.processes()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.tmp, ignore_errors=True)
+        try:
+            if kind is None:
+                self.judge_all()
+        finally:
+            shutil.rmtree(self.tmp, ignore_errors=True)
         if left and kind is None:
             raise Failed(f"lab down left processes: {left}")
+
+    def recorded(self, args):
+        """The command line, recording what clients do."""
+        args = list(map(str, args))
+        if args[0] != "kv" or "--endpoints" in args or "--record" in args:
+            return args
+        where = args[args.index("--dir") + 1] if "--dir" in args else self.dir
+        path = self.histories.setdefault(where, self.path(f"history-{time.monotonic_ns()}"))
+        return args + ["--record", path]
+
+    def judge(self, where):
+        """Everything clients saw of this lab, from its start to now, must be linearizable."""
+        path = self.histories.pop(where, None)
+        if path and os.path.exists(path):
+            done = subprocess.run([self.check_path, path], capture_output=True, text=True,
+                                  timeout=300, check=False)
+            expect(done.returncode == 0 and "linearizable" in done.stdout,
+                   f"the history: {done.stdout[:2000]} {done.stderr[:2000]}")
+            note("history:" + done.stdout.strip().rpartition(":")[2])
+
+    def judge_all(self):
+        for where in list(self.histories):
+            self.judge(where)
 
     def show_logs(self):
         for folder, _, names in os.walk(self.dir):
@@ -98,13 +129,16 @@ class Lab:
     def path(self, *names):
         return os.path.join(self.tmp, *names)
 
-    def ctl(self, *args, code=None, data=None, timeout=120, text=True, env=None):
+    def ctl(self, *args, code=None, data=None, timeout=120, text=True, env=None, judge=True):
         """Runs cairnctl. code: the exit code it must have."""
-        done = subprocess.run([self.ctl_path, *map(str, args)], input=data, capture_output=True,
-                              text=text, timeout=timeout, env=dict(self.env, **(env or {})))
+        done = subprocess.run([self.ctl_path, *self.recorded(args)], input=data,
+                              capture_output=True, text=text, timeout=timeout,
+                              env=dict(self.env, **(env or {})))
         result = Result(args, done)
         if code is not None:
             expect(result.code == code, f"wanted exit {code}: {result}")
+        if judge and args[:2] == ("lab", "down") and done.returncode == 0 and "--help" not in args:
+            self.judge(str(args[args.index("--dir") + 1]) if "--dir" in args else self.dir)
         return result
 
     def error(self, error_id, code, *args, **more):
@@ -118,7 +152,7 @@ class Lab:
         return self.ctl("lab", "up", *args, code=0)
 
     def spawn(self, *args, **more):
-        child = subprocess.Popen([self.ctl_path, *map(str, args)], env=self.env, **more)
+        child = subprocess.Popen([self.ctl_path, *self.recorded(args)], env=self.env, **more)
         self.children.append(child)
         return child
 
@@ -182,8 +216,12 @@ def dpkg_records(limit):
 
 
 def version(text):
-    """Versions compare as tuples."""
-    return tuple(map(int, text.split(".")))
+    """Versions compare as what this returns: by number, then by lot (op_ts_lot of types.h)."""
+    number, node, incarnation = map(int, text.split("."))
+    writer, word = node << 24 | incarnation, (1 << 64) - 1
+    lot = ((number << 32 ^ number >> 32 ^ writer) & word) * 0x9e3779b97f4a7c15 & word
+    lot = (lot ^ lot >> 29) * 0xbf58476d1ce4e5b9 & word
+    return number, lot ^ lot >> 32, writer
 
 
 def main(test):
