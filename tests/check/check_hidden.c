@@ -59,6 +59,7 @@ struct frame {
 struct search {
 	struct checker *c;
 	struct class *classes;
+	int64_t *casv_values; /* what the CASV classes write, ascending */
 	struct slot *slots;
 	uint32_t *queue;
 	struct frame *frames;
@@ -414,6 +415,25 @@ static void base(struct search *s, uint32_t class, uint64_t number, uint32_t use
 	hop_on(s, &next, used + 1);
 }
 
+/* Is there a CASV from which so many increments or fewer might lead to what is wanted? */
+static bool casv_near(const struct search *s, int64_t want, uint32_t hops)
+{
+	int64_t low = want - (s->delta_max > 0 ? s->delta_max : 0) * hops;
+	int64_t high = want - (s->delta_min < 0 ? s->delta_min : 0) * hops;
+	uint32_t first = 0, end = s->kind_end[CHECK_CASV] - s->kind_first[CHECK_CASV];
+	uint32_t count = end;
+
+	while (first < end) {
+		uint32_t middle = first + (end - first) / 2;
+
+		if (s->casv_values[middle] < low)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first < count && s->casv_values[first] <= high;
+}
+
 /* The classes of PUT or CAS that can begin a chain with so many hops. */
 static void base_range(const struct search *s, enum check_kind kind, uint32_t hops,
 		       uint32_t range[2])
@@ -427,7 +447,7 @@ static void base_range(const struct search *s, enum check_kind kind, uint32_t ho
 	if (hops == 0)
 		equal_range(s, kind, want, range);
 	if (hops == 0 || !s->deltas_small || !is_small(want, NUMBERS_SMALL) ||
-	    s->kind_first[CHECK_CASV] != s->kind_end[CHECK_CASV])
+	    casv_near(s, (int64_t)want, hops - 1))
 		return;
 	range[0] = lower_bound(s, kind, (int64_t)want - s->delta_max * hops);
 	range[1] = lower_bound(s, kind, (int64_t)want - s->delta_min * hops + 1);
@@ -680,9 +700,17 @@ static bool find(struct search *s)
 	return true;
 }
 
+static int compare_numbers(const void *x, const void *y)
+{
+	int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
+
+	return a < b ? -1 : a > b;
+}
+
 static void make_classes(struct search *s)
 {
 	const struct checker *c = s->c;
+	uint32_t casvs = 0;
 
 	s->deltas_small = true;
 	for (uint32_t i = 0; i < c->key_unknown_count; i++) {
@@ -708,6 +736,10 @@ static void make_classes(struct search *s)
 		s->kind_first[s->classes[i].op->kind] = i;
 	for (uint32_t i = 0; i < s->class_count; i++)
 		s->kind_end[s->classes[i].op->kind] = i + 1;
+	for (uint32_t i = s->kind_first[CHECK_CASV]; i < s->kind_end[CHECK_CASV]; i++)
+		s->casv_values[casvs++] = (int64_t)s->classes[i].op->value;
+	if (casvs > 1)
+		qsort(s->casv_values, casvs, sizeof(*s->casv_values), compare_numbers);
 	if (s->kind_end[CHECK_DEL] == 0) /* no DEL: all blind ones end with the PUTs */
 		s->kind_first[CHECK_DEL] = s->kind_end[CHECK_DEL] = s->kind_end[CHECK_PUT];
 }
@@ -724,10 +756,11 @@ bool check_hidden(struct checker *c)
 		return true;
 	}
 	s.classes = malloc(slots * sizeof(*s.classes));
+	s.casv_values = malloc(slots * sizeof(*s.casv_values));
 	s.slots = malloc(slots * sizeof(*s.slots));
 	s.queue = malloc(slots * sizeof(*s.queue));
 	s.frames = calloc(c->demand_count, sizeof(*s.frames));
-	if (s.classes && s.slots && s.queue && s.frames) {
+	if (s.classes && s.casv_values && s.slots && s.queue && s.frames) {
 		make_classes(&s);
 		good = find(&s);
 	} else {
@@ -739,6 +772,7 @@ bool check_hidden(struct checker *c)
 		free(s.frames[i].blame);
 	}
 	free(s.classes);
+	free(s.casv_values);
 	free(s.slots);
 	free(s.queue);
 	free(s.frames);
