@@ -59,49 +59,40 @@ static bool covers(const struct replica *r, uint8_t acks)
 static void send_inv(struct replica *r, const struct entry *e, uint8_t to, uint64_t id,
 		     struct actions *a)
 {
-	struct wire_message m = {
-		.type = WIRE_INV,
-		.flags = e->flags | (e->state == HERMES_REPLAY ? WIRE_REPLAY : 0),
-		.key_bytes = e->key_bytes,
-		.value_bytes = e->value_bytes,
-		.ts = entry_ts(e),
-		.prior = e->base,
-		.id = id,
-		.key = e->blob,
-		.value = entry_value(e),
-	};
+	struct wire_message *m = replica_send(r, a, to, WIRE_INV);
 
+	m->flags = e->flags | (e->state == HERMES_REPLAY ? WIRE_REPLAY : 0);
 	if (mutant(23) && e->state == HERMES_REPLAY)
-		m.flags &= (uint8_t)~WIRE_RMW;
-	m.origin = origin_of(r, e);
+		m->flags &= (uint8_t)~WIRE_RMW;
+	m->key_bytes = e->key_bytes;
+	m->value_bytes = e->value_bytes;
+	m->ts = entry_ts(e);
+	m->prior = e->base;
+	m->id = id;
+	m->origin = origin_of(r, e);
+	m->key = e->blob;
+	m->value = entry_value(e);
 	r->counters.inv_sent++;
-	replica_send(r, a, to, &m);
 }
 
 static void send_val(struct replica *r, const struct entry *e, struct actions *a)
 {
-	struct wire_message m = {
-		.type = WIRE_VAL,
-		.key_bytes = e->key_bytes,
-		.ts = entry_ts(e),
-		.key = e->blob,
-	};
+	struct wire_message *m = replica_send(r, a, replica_others(r), WIRE_VAL);
 
+	m->key_bytes = e->key_bytes;
+	m->ts = entry_ts(e);
+	m->key = e->blob;
 	r->counters.val_sent++;
-	replica_send(r, a, replica_others(r), &m);
 }
 
 /* tell_ack: O3: everybody hears that this node holds the key's update durably. */
 static void tell_ack(struct replica *r, const struct entry *e, uint8_t to, struct actions *a)
 {
-	struct wire_message m = {
-		.type = WIRE_ACK,
-		.key_bytes = e->key_bytes,
-		.ts = entry_ts(e),
-		.key = e->blob,
-	};
+	struct wire_message *m = replica_send(r, a, to, WIRE_ACK);
 
-	replica_send(r, a, to, &m);
+	m->key_bytes = e->key_bytes;
+	m->ts = entry_ts(e);
+	m->key = e->blob;
 }
 
 static uint64_t op_id(const struct replica *r, const struct op *op)
@@ -218,8 +209,7 @@ static void release_front(struct replica *r, struct entry *e)
 static void start_update(struct replica *r, struct entry *e, struct op *op, struct op_ts ts,
 			 struct actions *a)
 {
-	struct origin origin;
-	struct session_outcome *o = session_link(&r->sessions, op->link, &origin);
+	struct session_outcome *o = session_at(&r->sessions, op->link);
 
 	must(op_ts_compare(ts, entry_ts(e)) > 0);
 	e->base = e->writer;
@@ -241,7 +231,7 @@ static void start_update(struct replica *r, struct entry *e, struct op *op, stru
 	op->tried = ts;
 	op->attempts = 0;
 	hermes_move(e, HERMES_WRITE);
-	replica_persist(r, e, a);
+	replica_persist(r, e, origin_of(r, e), a);
 	broadcast(r, op, a);
 }
 
@@ -330,8 +320,7 @@ static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 static bool resolve(struct replica *r, const struct entry *e, struct op *op, struct actions *a)
 {
 	struct wire_message m = { .type = WIRE_RESULT, .id = op->request };
-	struct origin origin;
-	struct session_outcome *o = session_link(&r->sessions, op->link, &origin);
+	struct session_outcome *o = session_at(&r->sessions, op->link);
 
 	must(o && o->running && o->request == op->request);
 	if (op->tried.version != 0 && op_ts_compare(o->ts, op->tried) == 0)
@@ -469,7 +458,7 @@ static void await_valid(struct replica *r, struct entry *e, struct op *op)
 	replica_arm(r, op, delay);
 }
 
-void hermes_run(struct replica *r, struct entry *e, struct actions *a)
+static void run_queue(struct replica *r, struct entry *e, struct actions *a)
 {
 	/* A reply to a read points at the value: no update may start in the same step. */
 	bool value_lent = false;
@@ -496,6 +485,12 @@ void hermes_run(struct replica *r, struct entry *e, struct actions *a)
 			return;
 		release_front(r, e);
 	}
+}
+
+void hermes_run(struct replica *r, struct entry *e, struct actions *a)
+{
+	if (e->op != OP_NONE || e->wait != OP_NONE)
+		run_queue(r, e, a);
 }
 
 void hermes_submit(struct replica *r, const struct event *ev, struct op *op, struct actions *a)
@@ -693,7 +688,7 @@ void hermes_on_val(struct replica *r, const struct event *ev, struct actions *a)
 	 * The sender has everybody's durable ACK, ours too; so in Write and Replay our own op is
 	 * committed (CC-4), and in Trans our older one is, since all hold something newer.
 	 */
-	must(e->persist_seq <= r->durable_seq || !r->member);
+	must(e->persist_seq <= r->durable_seq || !r->member || (e->flags & ENTRY_TOMBSTONE));
 	become_valid(r, e, false, a);
 }
 
@@ -707,7 +702,7 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 		return false;
 	if (e->writer != base.writer && !mutant(24))
 		return false;
-	must(e->persist_seq <= r->durable_seq || !r->member);
+	must(e->persist_seq <= r->durable_seq || !r->member || (e->flags & ENTRY_TOMBSTONE));
 	r->counters.base_validated++;
 	become_valid(r, e, false, a);
 	return true;
@@ -795,7 +790,7 @@ static void install(struct replica *r, struct entry *e, const struct wire_messag
 	r->sessions.blind |= m->origin.client == 0 && m->type == WIRE_INV;
 	e->acks = 0;
 	e->view = r->view_count & ENTRY_VIEW_MASK;
-	replica_persist(r, e, a);
+	replica_persist(r, e, m->origin, a);
 }
 
 void hermes_on_copy(struct replica *r, const struct event *ev, struct actions *a)

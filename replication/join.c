@@ -23,7 +23,7 @@ static void ask(struct replica *r, struct actions *a)
 	};
 
 	j->ask_ns = r->now_ns + r->config.retransmit_ns;
-	replica_send(r, a, replica_bit(j->donor), &m);
+	*replica_send(r, a, replica_bit(j->donor), m.type) = m;
 }
 
 static void next_chunk(struct join *j, uint32_t cursor)
@@ -216,7 +216,7 @@ static void send_copied(struct replica *r, uint8_t to, uint32_t chunk, uint32_t 
 	store_u64(r->copied, r->floor);
 	store_u32(r->copied + 8, count);
 	r->copied[12] = r->sessions.complete && !r->sessions.blind;
-	replica_send(r, a, replica_bit(to), &m);
+	*replica_send(r, a, replica_bit(to), m.type) = m;
 }
 
 static void send_copy(struct replica *r, uint8_t to, const struct entry *e, uint64_t id,
@@ -236,7 +236,7 @@ static void send_copy(struct replica *r, uint8_t to, const struct entry *e, uint
 	};
 
 	r->counters.copies_sent++;
-	replica_send(r, a, replica_bit(to), &m);
+	*replica_send(r, a, replica_bit(to), m.type) = m;
 }
 
 void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a)
@@ -258,7 +258,7 @@ void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a)
 		};
 
 		if (bytes != 0)
-			replica_send(r, a, replica_bit(to), &m);
+			*replica_send(r, a, replica_bit(to), m.type) = m;
 		send_copied(r, to, chunk, bytes != 0 ? cursor : WALK_END, bytes != 0, a);
 		return;
 	}

@@ -7,10 +7,9 @@
 #include "replication/replica_priv.h"
 
 /* outcome_of: that of the key's newest update; NULL when it was forgotten. */
-static struct session_outcome *outcome_of(const struct replica *r, const struct entry *e,
-					  struct origin *ret_origin)
+static struct session_outcome *outcome_of(const struct replica *r, const struct entry *e)
 {
-	struct session_outcome *o = session_link(&r->sessions, e->origin, ret_origin);
+	struct session_outcome *o = session_at(&r->sessions, e->origin);
 
 	/* The place may be another request's by now, of another key with this very timestamp. */
 	if (!o || o->key != e->hash || op_ts_compare(o->ts, entry_ts(e)) != 0)
@@ -26,8 +25,7 @@ static struct session_outcome *outcome_of(const struct replica *r, const struct 
  */
 void origin_settle(struct replica *r, const struct entry *e, bool known, struct op_ts base)
 {
-	struct origin origin;
-	struct session_outcome *o = outcome_of(r, e, &origin);
+	struct session_outcome *o = outcome_of(r, e);
 
 	if (!o || o->fate != OUTCOME_SEEN)
 		return;
@@ -119,9 +117,9 @@ uint64_t origin_note_stale(struct replica *r, const struct wire_message *m, uint
 
 struct origin origin_of(const struct replica *r, const struct entry *e)
 {
-	struct origin origin;
-
-	return outcome_of(r, e, &origin) ? origin : (struct origin){ 0, 0 };
+	if (!outcome_of(r, e))
+		return (struct origin){ 0, 0 };
+	return session_origin(&r->sessions, e->origin);
 }
 
 void replica_recover_reset(struct replica *r)

@@ -75,6 +75,7 @@ struct replica *replica_init(void *mem, const struct replica_config *config)
 	check_config(config);
 	layout(config, mem, &r, &sessions);
 	r->config = *config;
+	r->silent_ns = config->hello_ns * SILENT_HELLOS;
 	r->tick_ns = config->retransmit_ns / TICKS_PER_RETRANSMIT;
 	session_table_init(&r->sessions, sessions, config->sessions_max, config->session_window,
 			   config->seed);
@@ -103,17 +104,18 @@ struct action *replica_action(struct actions *a, enum action_kind kind)
 	return action;
 }
 
-void replica_send(struct replica *r, struct actions *a, uint8_t to,
-		  const struct wire_message *message)
+struct wire_message *replica_send(const struct replica *r, struct actions *a, uint8_t to,
+				  enum wire_type type)
 {
 	struct action *action;
 
 	must((to & replica_bit(r->config.node)) == 0);
-	if (to == 0)
-		return;
 	action = replica_action(a, ACTION_SEND);
+	a->count -= to == 0; /* there is nobody to tell: the next action takes its place */
 	action->to = to;
-	action->message = *message;
+	memset(&action->message, 0, sizeof(action->message));
+	action->message.type = type;
+	return &action->message;
 }
 
 struct action *replica_reply(struct actions *a, uint64_t session, const struct client_addr *client,
@@ -128,13 +130,13 @@ struct action *replica_reply(struct actions *a, uint64_t session, const struct c
 	return action;
 }
 
-void replica_persist(struct replica *r, struct entry *e, struct actions *a)
+void replica_persist(struct replica *r, struct entry *e, struct origin origin, struct actions *a)
 {
 	struct action *action = replica_action(a, ACTION_PERSIST);
 
 	e->persist_seq = r->persist_next++;
 	action->entry = e;
-	action->origin = origin_of(r, e);
+	action->origin = origin;
 	action->persist_seq = e->persist_seq;
 }
 
@@ -143,10 +145,11 @@ void replica_persist(struct replica *r, struct entry *e, struct actions *a)
 static void send_ack(struct replica *r, struct entry *e, uint8_t to, struct op_ts ts, uint64_t id,
 		     struct actions *a)
 {
-	struct wire_message m = { .type = WIRE_ACK, .ts = ts, .id = id };
+	struct wire_message *m = replica_send(r, a, replica_bit(to), WIRE_ACK);
 
+	m->ts = ts;
+	m->id = id;
 	r->counters.ack_sent++;
-	replica_send(r, a, replica_bit(to), &m);
 	if (r->config.broadcast_acks)
 		hermes_tell_ack(r, e, ts, to, a);
 }
@@ -191,13 +194,18 @@ void replica_hold_own(struct replica *r, uint64_t persist_seq, const struct op *
 	};
 }
 
-static void release_held(struct replica *r, struct actions *a)
+/* release_held: what has become durable. False when there is more of it than room to say so. */
+static bool release_held(struct replica *r, struct actions *a)
 {
-	while (r->held_head != r->held_tail && actions_room(a)) {
-		struct held h = r->held[r->held_head & (r->config.held_max - 1)];
+	while (r->held_head != r->held_tail) {
+		const struct held *first = &r->held[r->held_head & (r->config.held_max - 1)];
+		struct held h;
 
-		if (h.persist_seq > r->durable_seq)
-			return;
+		if (first->persist_seq > r->durable_seq)
+			return true;
+		if (!actions_room(a))
+			return false;
+		h = *first;
 		r->held_head++;
 		if (h.to == HELD_OWN) {
 			struct op *op = &r->ops[h.about];
@@ -208,12 +216,7 @@ static void release_held(struct replica *r, struct actions *a)
 			send_ack(r, h.entry, h.to, h.ts, h.id, a);
 		}
 	}
-}
-
-static bool held_releasable(const struct replica *r)
-{
-	return r->held_head != r->held_tail &&
-	       r->held[r->held_head & (r->config.held_max - 1)].persist_seq <= r->durable_seq;
+	return true;
 }
 
 bool replica_can_hold(const struct replica *r)
@@ -291,6 +294,8 @@ void replica_arm(struct replica *r, struct op *op, uint64_t delay_ns)
 	uint32_t slot;
 
 	replica_disarm(r, op);
+	if (r->armed == 0 && !r->turning) /* the wheel has stood still: nothing was on it */
+		r->tick = max_u64(r->tick, r->now_ns / r->tick_ns);
 	tick = max_u64(tick, r->tick + 1);
 	tick = min_u64(tick, r->tick + WHEEL_SLOTS - 1);
 	slot = (uint32_t)(tick % WHEEL_SLOTS);
@@ -317,29 +322,31 @@ static void turn_wheel(struct replica *r, struct actions *a)
 		r->tick = max_u64(r->tick, now);
 	else if (now > r->tick + WHEEL_SLOTS)
 		r->tick = now - WHEEL_SLOTS; /* a long pause: visit every slot once */
+	r->turning = true;
 	while (r->tick < now) {
 		uint32_t slot = (uint32_t)((r->tick + 1) % WHEEL_SLOTS);
 
 		while (r->wheel[slot] != OP_NONE) {
 			struct op *op = &r->ops[r->wheel[slot]];
 
-			if (!actions_room(a))
+			if (!actions_room(a)) {
+				r->turning = false;
 				return;
+			}
 			replica_disarm(r, op);
 			hermes_on_timer(r, op, a);
 		}
 		r->tick++;
 	}
+	r->turning = false;
 }
 
 /* ---- peers ----------------------------------------------------------------------------------- */
 
 typedef void handler(struct replica *r, const struct event *ev, struct actions *a);
 
+/* Beside INV, ACK and VAL, which on_peer knows by name: they are most of what comes. */
 static handler *const handlers[] = {
-	[WIRE_INV] = hermes_on_inv,
-	[WIRE_ACK] = hermes_on_ack,
-	[WIRE_VAL] = hermes_on_val,
 	[WIRE_FETCH] = join_on_fetch,
 	[WIRE_COPY] = join_on_copy,
 	[WIRE_COPY_SESSION] = join_on_copy_session,
@@ -365,6 +372,10 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 	if (r->write_set == 0 || r->join.reset || !view_accepts(r, ev))
 		return STEP_DONE;
 	r->peers[h->from].heard_ns = r->now_ns;
+	if (ev->message->type == WIRE_ACK) {
+		hermes_on_ack(r, ev, a);
+		return STEP_DONE;
+	}
 	if (ev->message->type == WIRE_INV) {
 		/* Readers and the next update first: they have waited for the version it names. */
 		if (r->ready_head != r->ready_tail) {
@@ -373,6 +384,12 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 		}
 		if (hermes_base_validates(r, ev, a))
 			return STEP_SAME;
+		hermes_on_inv(r, ev, a);
+		return STEP_DONE;
+	}
+	if (ev->message->type == WIRE_VAL) {
+		hermes_on_val(r, ev, a);
+		return STEP_DONE;
 	}
 	/* wire_message_decode lets no other type through in a peer frame. */
 	must(ev->message->type < ARRAY_LEN(handlers) && handlers[ev->message->type]);
@@ -394,15 +411,14 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 {
 	uint64_t ready_limit = r->ready_tail;
 	enum step_next next = STEP_DONE;
+	bool released;
 
 	must(event->now_ns >= r->now_ns);
-	must(event->kind == EVENT_TICK || event->kind == EVENT_PEER ||
-	     r->ready_head == r->ready_tail);
+	must(r->ready_head == r->ready_tail || event->kind == EVENT_PEER ||
+	     event->kind == EVENT_TICK);
 	actions->count = 0;
 	r->now_ns = event->now_ns;
 	r->persist_next = event->persist_seq_next;
-	if (r->armed == 0)
-		r->tick = max_u64(r->tick, tick_now(r));
 	switch (event->kind) {
 	case EVENT_PEER:
 		next = on_peer(r, event, actions);
@@ -424,11 +440,12 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 		view_lease(r, event);
 		break;
 	}
-	view_dismiss(r, actions);
-	release_held(r, actions);
+	if (view_dismissing(r))
+		view_dismiss(r, actions);
+	released = release_held(r, actions);
 	if (next == STEP_SAME)
 		return STEP_SAME;
-	if (held_releasable(r) || r->ready_head != r->ready_tail || view_dismissing(r) ||
+	if (!released || r->ready_head != r->ready_tail || view_dismissing(r) ||
 	    r->join.reset || (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
 		return STEP_TICK;
 	return STEP_DONE;

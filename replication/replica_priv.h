@@ -104,14 +104,17 @@ struct replica {
 	bool member;	     /* this node serves clients */
 	uint8_t space;
 	bool failed;
+	bool linked; /* replica_linked */
 	uint64_t lease_ns;
 	uint64_t floor; /* keys without entry get versions above it */
 	struct join join;
 
 	uint64_t now_ns;
 	uint64_t tick_ns;
+	uint64_t silent_ns; /* a peer silent for so long makes updates fail fast */
 	uint64_t tick;	/* of the wheel's last turn */
 	uint32_t armed; /* ops on the wheel */
+	bool turning;	/* the wheel is being turned right now */
 	uint32_t wheel[WHEEL_SLOTS];
 
 	struct op *ops;
@@ -185,11 +188,12 @@ static inline bool held_room(const struct replica *r)
 
 /* replica.c, for the others */
 struct action *replica_action(struct actions *a, enum action_kind kind);
-void replica_send(struct replica *r, struct actions *a, uint8_t to,
-		  const struct wire_message *message);
+/* replica_send: a message to these nodes, zero but for its type; the caller fills it in. */
+struct wire_message *replica_send(const struct replica *r, struct actions *a, uint8_t to,
+				  enum wire_type type);
 struct action *replica_reply(struct actions *a, uint64_t session, const struct client_addr *client,
 			     const struct wire_message *result);
-void replica_persist(struct replica *r, struct entry *e, struct actions *a);
+void replica_persist(struct replica *r, struct entry *e, struct origin origin, struct actions *a);
 void replica_hold_ack(struct replica *r, const struct event *ev, uint64_t persist_seq,
 		      struct actions *a);
 void replica_hold_own(struct replica *r, uint64_t persist_seq, const struct op *op);
@@ -230,7 +234,15 @@ void view_on_hello(struct replica *r, const struct event *ev);
 void view_send_hellos(struct replica *r, struct actions *a);
 /* view_gone: the node is not in the view any more in this incarnation, and can finish nothing. */
 bool view_gone(const struct replica *r, uint32_t writer);
-bool view_dismissing(const struct replica *r);
+static inline bool view_dismissing(const struct replica *r)
+{
+	return r->dismiss_next < r->config.ops_max;
+}
+/* view_heard: the peer is known, and spoke recently. */
+static inline bool view_heard(const struct replica *r, const struct peer *p)
+{
+	return p->incarnation != 0 && r->now_ns - p->heard_ns < r->silent_ns;
+}
 void view_dismiss(struct replica *r, struct actions *a);
 
 /* join.c: bulk copy */

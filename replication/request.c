@@ -63,8 +63,7 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 		    const struct wire_message *result, bool lease)
 {
 	struct session *s = op_is_update(op) ? session_find(&r->sessions, op->session) : NULL;
-	struct origin origin;
-	struct session_outcome *o = s ? session_link(&r->sessions, op->link, &origin) : NULL;
+	struct session_outcome *o = s ? session_at(&r->sessions, op->link) : NULL;
 
 	if (o && o->running && o->request == op->request) {
 		session_stop(s, o);
@@ -80,8 +79,10 @@ void request_finish(struct replica *r, struct actions *a, const struct op *op,
 						    (int64_t)r->view_count;
 		}
 	}
-	r->counters.busy += result->status == STATUS_BUSY;
-	r->counters.no_space += result->status == STATUS_NO_SPACE;
+	if (result->status != STATUS_OK) {
+		r->counters.busy += result->status == STATUS_BUSY;
+		r->counters.no_space += result->status == STATUS_NO_SPACE;
+	}
 	replica_reply(a, op->session, &op->client, result)->lease = lease && !mutant(80);
 }
 
@@ -119,11 +120,14 @@ static enum status refusal(const struct replica *r, const struct event *ev)
 		return STATUS_NOT_SERVING;
 	if (type == WIRE_GET)
 		return STATUS_OK;
-	if (replica_peers_heard(r) < (uint32_t)__builtin_popcount(replica_others(r)))
-		return STATUS_NOT_SERVING;
-	for (uint8_t n = 0; n < r->config.node_count; n++)
-		if ((r->write_set & replica_bit(n)) && r->peers[n].space > space && !mutant(95))
-			space = r->peers[n].space;
+	for (uint32_t left = replica_others(r); left != 0; left &= left - 1) {
+		const struct peer *p = &r->peers[__builtin_ctz(left)];
+
+		if (!view_heard(r, p))
+			return STATUS_NOT_SERVING;
+		if (p->space > space && !mutant(95))
+			space = p->space;
+	}
 	if (space == SPACE_FULL || (space == SPACE_LOW && type != WIRE_DEL))
 		return STATUS_NO_SPACE;
 	if (!ev->entry && type != WIRE_DEL)
@@ -133,11 +137,16 @@ static enum status refusal(const struct replica *r, const struct event *ev)
 
 static void count_request(struct replica *r, enum wire_type type)
 {
-	r->counters.reads += type == WIRE_GET;
-	r->counters.writes += type == WIRE_PUT;
-	r->counters.deletes += type == WIRE_DEL;
-	r->counters.cas += type == WIRE_CAS || type == WIRE_CASV;
-	r->counters.incrs += type == WIRE_INCR;
+	if (type == WIRE_GET)
+		r->counters.reads++;
+	else if (type == WIRE_PUT)
+		r->counters.writes++;
+	else if (type == WIRE_DEL)
+		r->counters.deletes++;
+	else if (type == WIRE_INCR)
+		r->counters.incrs++;
+	else
+		r->counters.cas++;
 }
 
 static void fill_op(const struct replica *r, struct op *op, const struct event *ev)

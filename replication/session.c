@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replication/session.h"
 
-#define LINK_PLACE_BITS 8u
-
-_Static_assert(SESSION_WINDOW <= 1u << LINK_PLACE_BITS, "a link holds the place in the window");
 _Static_assert(SESSION_PACK_BYTES <= VALUE_BYTES_MAX, "a pack travels as one message's value");
 
 /* splitmix64 (public domain, S. Vigna): one step of a well-mixed sequence. */
@@ -45,7 +42,9 @@ void session_table_init(struct session_table *t, void *mem, uint32_t count, uint
 		.seed = seed,
 		.count = count,
 		.window = window,
+		.window_shift = (uint32_t)__builtin_ctz(window),
 		.index_mask = index_slots(count) - 1,
+		.outcomes = outcomes,
 		.list = (struct session *)(void *)(outcomes + (size_t)count * window),
 	};
 	t->index = (uint16_t *)(void *)(t->list + count);
@@ -60,8 +59,13 @@ void session_table_clear(struct session_table *t, bool complete)
 	t->blind = false;
 	t->dropped = 0;
 	memset(t->index, 0, (t->index_mask + 1) * sizeof(*t->index));
-	for (uint32_t i = 0; i < t->count; i++) /* windows are cleared when a session is made */
-		t->list[i] = (struct session){ .window = t->list[i].window };
+	for (uint32_t i = 0; i < t->count; i++) {
+		struct session_outcome *window = t->list[i].window;
+
+		if (t->list[i].client != 0) /* links may still lead there */
+			memset(window, 0, t->window * sizeof(*window));
+		t->list[i] = (struct session){ .window = window };
+	}
 }
 
 static uint32_t index_home(const struct session_table *t, uint64_t client)
@@ -183,8 +187,7 @@ static struct session_outcome *place(const struct session_table *t, const struct
 
 uint32_t session_place(const struct session_table *t, const struct session *s, uint64_t request)
 {
-	return (uint32_t)(s - t->list + 1) << LINK_PLACE_BITS |
-	       (uint32_t)(request & (t->window - 1));
+	return (uint32_t)(place(t, s, request) - t->outcomes) + 1;
 }
 
 enum session_verdict session_check(struct session_table *t, struct session *s, uint64_t request,
@@ -259,20 +262,7 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 	if (o->key == 0 && op_ts_compare(ts, o->ts) == 0)
 		o->key = key; /* copied from another node, whose hashes are others */
 	*ret_outcome = o;
-	return session_place(t, s, origin->request);
-}
-
-struct session_outcome *session_link(const struct session_table *t, uint32_t link,
-				     struct origin *ret_origin)
-{
-	uint32_t slot = (link >> LINK_PLACE_BITS) - 1;
-	struct session_outcome *o;
-
-	if (link == 0 || slot >= t->count || t->list[slot].client == 0)
-		return NULL;
-	o = &t->list[slot].window[link & ((1u << LINK_PLACE_BITS) - 1)];
-	*ret_origin = (struct origin){ t->list[slot].client, o->request };
-	return o;
+	return (uint32_t)(o - t->outcomes) + 1;
 }
 
 /* ---- bulk copy ------------------------------------------------------------------------------- */

@@ -53,7 +53,9 @@ struct session_table {
 	uint32_t dropped; /* sessions since it was cleared that had to make room, or found none */
 	bool complete;	  /* none was ever dropped: a client that is not here was never here */
 	bool blind;	  /* an update came whose origin nobody knew any more */
+	uint32_t window_shift;	/* window is 1 << this */
 	struct session *list;
+	struct session_outcome *outcomes; /* all windows, one after the other */
 	uint16_t *index; /* hash of client to slot + 1; open addressing */
 };
 
@@ -112,11 +114,20 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 		      struct session_outcome **ret_outcome);
 
 /*
- * session_link: what a link leads to now, NULL when it is 0 or its session is gone. The place may
- * have been given away: compare request, or key and ts.
+ * session_at: what a link leads to now, NULL when it is 0. The place may have been given away:
+ * compare request, or key and ts. session_origin: whose it is; its link is not 0.
  */
-struct session_outcome *session_link(const struct session_table *t, uint32_t link,
-				     struct origin *ret_origin);
+static inline struct session_outcome *session_at(const struct session_table *t, uint32_t link)
+{
+	must_dbg(link <= t->count << t->window_shift);
+	return link == 0 ? NULL : &t->outcomes[link - 1];
+}
+
+static inline struct origin session_origin(const struct session_table *t, uint32_t link)
+{
+	return (struct origin){ t->list[(link - 1) >> t->window_shift].client,
+				t->outcomes[link - 1].request };
+}
 
 /*
  * Bulk copy to a shadow. session_pack: outcomes from *cursor on into out (SESSION_PACK_BYTES),

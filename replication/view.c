@@ -27,7 +27,9 @@ static void name_epoch(struct replica *r)
 {
 	uint32_t crc = ~0u;
 
+	r->linked = true;
 	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		r->linked &= r->peers[n].incarnation != 0;
 		r->view.incarnation[n] = r->peers[n].incarnation;
 		crc = crc32c_u64(crc, r->peers[n].incarnation);
 	}
@@ -85,6 +87,7 @@ void view_install(struct replica *r, const struct view *v)
 	if (r->member && !member && !mutant(38))
 		r->dismiss_next = 0;
 	r->member = member || (r->member && mutant(38));
+	r->linked = r->member;
 	r->lease_ns = 0;
 	for (uint8_t n = 0; n < r->config.node_count; n++) {
 		bool takes_part = (view_write_set(v) & replica_bit(n)) != 0;
@@ -113,11 +116,6 @@ bool view_gone(const struct replica *r, uint32_t writer)
 		return !(r->write_set & replica_bit(node)) ||
 		       r->view.incarnation[node] != incarnation;
 	return r->peers[node].incarnation > incarnation;
-}
-
-bool view_dismissing(const struct replica *r)
-{
-	return r->dismiss_next < r->config.ops_max;
 }
 
 void view_dismiss(struct replica *r, struct actions *a)
@@ -164,7 +162,7 @@ static void send_hello(struct replica *r, uint8_t node, struct actions *a)
 	r->hello[8] = r->space;
 	for (uint8_t n = 0; n < NODES_MAX; n++)
 		store_u32(r->hello + 16 + 4 * n, r->peers[n].incarnation);
-	replica_send(r, a, replica_bit(node), &m);
+	*replica_send(r, a, replica_bit(node), m.type) = m;
 }
 
 void view_send_hellos(struct replica *r, struct actions *a)
@@ -228,24 +226,15 @@ void view_on_hello(struct replica *r, const struct event *ev)
 
 bool replica_linked(const struct replica *r)
 {
-	if (r->config.views)
-		return r->member;
-	for (uint8_t n = 0; n < r->config.node_count; n++)
-		if (n != r->config.node && r->peers[n].incarnation == 0)
-			return false;
-	return true;
+	return r->linked;
 }
 
 uint32_t replica_peers_heard(const struct replica *r)
 {
 	uint32_t count = 0;
 
-	for (uint8_t n = 0; n < r->config.node_count; n++) {
-		const struct peer *p = &r->peers[n];
-
-		if (n != r->config.node && p->incarnation != 0)
-			count += r->now_ns - p->heard_ns < r->config.hello_ns * SILENT_HELLOS;
-	}
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		count += n != r->config.node && view_heard(r, &r->peers[n]);
 	return count;
 }
 

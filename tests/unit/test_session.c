@@ -268,7 +268,8 @@ static void what_a_replica_saw_is_known(void **state)
 	assert_int_equal(s->id, 0); /* the client has not been here: no requests from it */
 	assert_int_equal(session_check(&table, s, 3, &o), SESSION_KNOWN);
 	assert_int_equal(o->fate, OUTCOME_SEEN);
-	assert_ptr_equal(session_link(&table, link, &origin), o);
+	assert_ptr_equal(session_at(&table, link), o);
+	origin = session_origin(&table, link);
 	assert_int_equal(origin.client, 9);
 	assert_int_equal(origin.request, 3);
 	o = session_begin(&table, s, 3); /* a retry keeps what is known until it is answered */
@@ -306,7 +307,7 @@ static void a_window_keeps_the_newest_requests(void **state)
 	(void)state;
 	s = session_of(&table, 9);
 	assert_int_equal(seen(&table, 9, 3 + WINDOW, (struct op_ts){ 4, 1 }, OUTCOME_SEEN), link);
-	assert_non_null(session_link(&table, link, &origin));
+	origin = session_origin(&table, link);
 	assert_int_equal(origin.request, 3 + WINDOW); /* the link's owner sees it is another's */
 	assert_int_equal(seen(&table, 9, 3, (struct op_ts){ 6, 1 }, OUTCOME_TOOK), 0);
 	assert_int_equal(verdict(s, 3), SESSION_OLD);
@@ -317,21 +318,23 @@ static void a_window_keeps_the_newest_requests(void **state)
 
 static void links_of_evicted_sessions_lead_elsewhere(void **state)
 {
-	struct origin origin = { 0, 0 };
-	uint32_t link = seen(&table, 9, 3, (struct op_ts){ 2, 1 }, OUTCOME_SEEN);
-	struct session_outcome *o;
+	struct op_ts ts = { 2, 1 };
+	uint32_t link = seen(&table, 9, 3, ts, OUTCOME_SEEN);
 
 	(void)state;
-	assert_null(session_link(&table, 0, &origin));
-	assert_null(session_link(&table, 200u << 8, &origin));
+	assert_null(session_at(&table, 0));
+	assert_int_equal(session_at(&table, link)->key, HASH);
 	for (uint64_t client = 1; client <= COUNT; client++)
 		opened(client, 1, 10 + client);
 	assert_null(session_of(&table, 9));
 	assert_false(table.complete);
-	o = session_link(&table, link, &origin);
-	assert_true(!o || origin.client != 9); /* whoever follows it compares */
+	/* Whoever follows it compares: key and ts are not those it was made for. */
+	assert_int_not_equal(session_origin(&table, link).client, 9);
+	assert_int_not_equal(op_ts_compare(session_at(&table, link)->ts, ts), 0);
+	link = seen(&table, 2, 3, ts, OUTCOME_SEEN);
 	session_table_clear(&table, true);
-	assert_null(session_link(&table, link, &origin));
+	assert_int_equal(session_at(&table, link)->request, 0);
+	assert_int_not_equal(op_ts_compare(session_at(&table, link)->ts, ts), 0);
 }
 
 static void what_cannot_be_kept_makes_the_table_incomplete(void **state)
