@@ -126,7 +126,7 @@ void load_destroy(struct load *l)
 
 /* ---- one operation ---- */
 
-static uint32_t key_text(const struct load *l, uint64_t key, char out[64])
+uint32_t load_key_text(const struct load *l, uint64_t key, char out[64])
 {
 	bool counter = key >= l->config.keys;
 
@@ -203,7 +203,7 @@ static bool submit(struct load *l, enum check_kind kind, uint64_t key, uint64_t 
 		.type = types[kind],
 		.server = draw_server(l),
 		.key = (const uint8_t *)text,
-		.key_bytes = key_text(l, key, text),
+		.key_bytes = load_key_text(l, key, text),
 		.tag = l->record_count,
 	};
 

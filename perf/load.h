@@ -66,6 +66,9 @@ void load_run(struct load *l, double warmup, double secs, struct load_result *re
 /* load_history: every operation so far, preparation and warm-up included; the load's memory. */
 const struct check_op *load_history(const struct load *l, uint64_t *ret_count);
 
+/* load_key_text: a key of the history as it was sent. Returns its bytes; a zero follows. */
+uint32_t load_key_text(const struct load *l, uint64_t key, char out[64]);
+
 const struct client_core *load_core(const struct load *l);
 
 void load_destroy(struct load *l);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "perf/cairn_bench.h"
+#include "tests/check/check_file.h"
 
 static const double percents[] = { 50, 90, 99, 99.9 };
 static const char *const percent_names[] = { "p50_us", "p90_us", "p99_us", "p99_9_us" };
@@ -167,21 +168,19 @@ int report_history(const struct load *l, const char *path)
 	uint64_t count;
 	const struct check_op *ops = load_history(l, &count);
 	FILE *f = fopen(path, "we");
+	char key[64];
+	bool failed;
 
 	if (!f)
 		return bench_fail(-errno, "--record '%s': %s", path, strerror(errno));
-	fputs("# kind key server outcome version writer base base_writer value is_number start_ns "
-	      "end_ns\n",
-	      f);
-	for (uint64_t i = 0; i < count; i++)
-		fprintf(f,
-			"%s %" PRIu64 " %u %s %" PRIu64 " %u %" PRIu64 " %u %" PRIx64 " %u %" PRIu64
-			" %" PRIu64 "\n",
-			report_kind_name((enum check_kind)ops[i].kind), ops[i].key, ops[i].client,
-			status_name((enum status)ops[i].outcome), ops[i].version, ops[i].writer,
-			ops[i].base, ops[i].base_writer, ops[i].value, ops[i].is_number,
-			ops[i].start_ns, ops[i].end_ns);
-	if (fclose(f) != 0)
+	fputs(CHECK_FILE_HEAD, f);
+	for (uint64_t i = 0; i < count; i++) {
+		uint32_t key_bytes = load_key_text(l, ops[i].key, key);
+
+		check_file_write_line(f, &ops[i], key, key_bytes);
+	}
+	failed = ferror(f) != 0;
+	if (fclose(f) != 0 || failed)
 		return bench_fail(-errno, "--record '%s': %s", path, strerror(errno));
 	return 0;
 }
