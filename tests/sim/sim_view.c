@@ -264,6 +264,20 @@ static void install(struct sim *s, uint8_t node)
 		a->renew_ns = soon(s, node, 8, s->plan.views.install_ns);
 }
 
+/* stays: in its view, and ever since, it was a member; what it installed may be long ago. */
+static bool stays(struct sim *s, uint8_t node)
+{
+	uint32_t installed = s->authority.node[node].installed;
+
+	if (installed == 0 || installed + SIM_VIEWS_KEPT <= s->authority.epoch)
+		return false;
+	for (uint32_t epoch = installed; epoch <= s->authority.epoch; epoch++) {
+		if (!has(view_at(s, epoch)->members, node))
+			return false;
+	}
+	return true;
+}
+
 /* renew: a lease of the node's own clock; true time may pass a little faster (drift_ppm). */
 static void renew(struct sim *s, uint8_t node)
 {
@@ -274,8 +288,7 @@ static void renew(struct sim *s, uint8_t node)
 	const struct view *v = newest(s);
 
 	a->renew_ns = s->now_ns + p->renew_ns;
-	if (a->installed == 0 || a->leaving || a->demoting || !has(v->members, node) ||
-	    !lives(s, v, node))
+	if (a->leaving || a->demoting || !lives(s, v, node) || !stays(s, node))
 		return;
 	if (!s->authority.calm && rng_chance(&r, 50000)) {
 		a->renew_ns = s->now_ns + 3 * lease_ns; /* it hears nothing for so long */
