@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 
+KV = {"get", "put", "del", "cas", "incr", "import", "export"}
 PROGRAMS = {"cairn-switch", "cairnd", "cairn-dataplane"}
 
 
@@ -97,11 +98,11 @@ class Lab:
     def recorded(self, args):
         """The command line, recording what clients do."""
         args = list(map(str, args))
-        if args[0] != "kv" or "--endpoints" in args or "--record" in args:
+        if args[0] != "kv" or not KV & set(args[1:2]) or {"-e", "--endpoints"} & set(args):
             return args
         where = args[args.index("--dir") + 1] if "--dir" in args else self.dir
         path = self.histories.setdefault(where, self.path(f"history-{time.monotonic_ns()}"))
-        return args + ["--record", path]
+        return args[:2] + ["--record", path] + args[2:]
 
     def judge(self, where):
         """Everything clients saw of this lab, from its start to now, must be linearizable."""
