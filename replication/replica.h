@@ -102,6 +102,12 @@ uint32_t replica_epoch(const struct replica *r);
 const struct view *replica_view(const struct replica *r);
 
 /*
+ * replica_spent: this node was in the write set and was then left out. It takes part in no view any
+ * more: it must be restarted, with a new incarnation.
+ */
+bool replica_spent(const struct replica *r);
+
+/*
  * replica_lease_ns: when the lease for the installed view ends (UINT64_MAX: static cluster). A read
  * reply (action.lease) may leave only when the clock, read after its value was copied, is below
  * (CC-9, CC-26); otherwise it becomes NOT_SERVING.

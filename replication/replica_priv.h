@@ -102,6 +102,8 @@ struct replica {
 	uint32_t view_count; /* views installed, modulo ENTRY_VIEW_MASK + 1 */
 	uint8_t write_set;   /* bitmap: who must acknowledge; 0: this node is out */
 	bool member;	     /* this node serves clients */
+	bool was_in;	     /* it has been in a write set in this incarnation */
+	bool spent;	     /* and was left out since: this incarnation is over */
 	uint8_t space;
 	bool failed;
 	bool linked; /* replica_linked */

@@ -77,8 +77,16 @@ void view_install(struct replica *r, const struct view *v)
 		return;
 	in = (view_write_set(v) & self) != 0 &&
 	     v->incarnation[r->config.node] == r->config.incarnation;
-	member = in && (v->members & self) != 0;
 	missed = in && v->since[r->config.node] > last && !(v->recovered & self);
+	/*
+	 * Out, after having been in: what it has given timestamps to is void, and it would give them
+	 * again (CC-12). It needs a new incarnation to come back.
+	 */
+	r->spent |= r->was_in && (!in || missed);
+	in &= !r->spent || mutant(64);
+	r->was_in |= in;
+	member = in && (v->members & self) != 0;
+	missed &= in;
 	/* Whoever missed views must not serve what it holds; it comes in as a shadow first. */
 	must(!(member && missed));
 	r->counters.views_installed++;
@@ -236,6 +244,11 @@ uint32_t replica_peers_heard(const struct replica *r)
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		count += n != r->config.node && view_heard(r, &r->peers[n]);
 	return count;
+}
+
+bool replica_spent(const struct replica *r)
+{
+	return r->spent;
 }
 
 uint32_t replica_epoch(const struct replica *r)

@@ -6,7 +6,8 @@
  * and shadows; only members serve clients (docs/protocol.md, Views).
  *
  * The decider promises: a node leaves the write set, or stops being a member, only after its lease
- * has surely expired or its incarnation can surely not answer (M-LEASE-GAP); a shadow becomes a
+ * has surely expired or its incarnation can surely not answer (M-LEASE-GAP); who left comes back in
+ * a new incarnation only; a shadow becomes a
  * member only after it reported replica_joined() in an epoch from which on it was never left out;
  * all nodes that ever see epoch e see the same view e.
  */
