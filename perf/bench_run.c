@@ -15,7 +15,7 @@ static const char help[] =
 	"  --target lab[:DIR]   the lab of 'cairnctl lab up' (default: lab)\n"
 	"  --endpoints LIST     or UDP addresses: ADDRESS:PORT,.. in the order of the nodes\n"
 	"  --transport memif|udp  memif: polled port of the lab's switch (default for a lab)\n"
-	"  --op KIND            get, put, del, cas or incr (default put)\n"
+	"  --op KIND            get, put, del, cas, incr or casv (default put)\n"
 	"  --mix KIND:N,..      several kinds by weight: get:50,put:50\n"
 	"  --rate R             open loop: R operations per second (suffix k, m; default 10k)\n"
 	"  --closed             closed loop instead, with --inflight N (default 64) operations\n"
@@ -23,6 +23,7 @@ static const char help[] =
 	"  --secs S             (default 5)      --warmup S     (default 1)\n"
 	"  --servers all|I      all nodes in turn, or node I only (default all)\n"
 	"  --seed N             --timeout SECONDS (default 5)\n"
+	"  --failover SECONDS   ask another node when one is silent so long (default: never)\n"
 	"  --client J           which of the lab's client ports, 0.. (default 0)\n"
 	"  --idle spin|adaptive (default: as the lab's nodes)\n"
 	"  --record FILE        write the history, one operation a line\n"
@@ -40,7 +41,7 @@ struct settings {
 static int parse_kind(const char *text, size_t bytes)
 {
 	/* Compare on value is not offered: the load does not keep the values it read. */
-	for (int k = 0; k < CHECK_CASV; k++)
+	for (int k = 0; k < CHECK_KIND_COUNT; k++)
 		if (strlen(report_kind_name((enum check_kind)k)) == bytes &&
 		    strncmp(report_kind_name((enum check_kind)k), text, bytes) == 0)
 			return k;
@@ -62,7 +63,7 @@ static bool parse_mix(const char *text, struct settings *s)
 			return bench_fail(
 				0,
 				"'%s': write KIND:WEIGHT,.. with the kinds get, put, del, "
-				"cas, incr",
+				"cas, incr, casv",
 				text);
 		s->load.weight[kind] += (uint32_t)weight;
 		p += bytes + (p[bytes] == ',');
@@ -122,6 +123,10 @@ static bool parse_number_option(int option, const char *text, struct settings *s
 	case 'T':
 		ok = bench_number("timeout", text, 0.001, 3600, &number);
 		s->load.timeout_ns = (uint64_t)(number * 1e9);
+		return ok;
+	case 'F':
+		ok = bench_number("failover", text, 0.001, 3600, &number);
+		s->load.failover_ns = (uint64_t)(number * 1e9);
 		return ok;
 	default:
 		ok = bench_size("client", text, 0, 99, &size);
@@ -193,6 +198,7 @@ static int parse_options(int argc, char **argv, struct settings *s)
 		{ "secs", 1, NULL, 's' },      { "warmup", 1, NULL, 'w' },
 		{ "servers", 1, NULL, 'a' },   { "seed", 1, NULL, 'S' },
 		{ "timeout", 1, NULL, 'T' },   { "client", 1, NULL, 'j' },
+		{ "failover", 1, NULL, 'F' },
 		{ "idle", 1, NULL, 'i' },      { "record", 1, NULL, 'f' },
 		{ "result", 0, NULL, 'r' },    { "output", 1, NULL, 'o' },
 		{ "help", 0, NULL, 'h' },      { NULL, 0, NULL, 0 },
@@ -213,6 +219,10 @@ static int parse_options(int argc, char **argv, struct settings *s)
 		return bench_fail(BENCH_EXIT_USAGE, "--rate is open loop: leave out --closed");
 	if (!s->closed && s->inflight_given)
 		return bench_fail(BENCH_EXIT_USAGE, "--inflight needs --closed");
+	if (s->load.weight[CHECK_CASV] && 2 * s->load.value_bytes > VALUE_BYTES_MAX)
+		return bench_fail(BENCH_EXIT_USAGE,
+				  "--value %u: casv sends two values, so %u at most",
+				  s->load.value_bytes, VALUE_BYTES_MAX / 2);
 	if (!s->op_given)
 		s->load.weight[CHECK_PUT] = 1;
 	return BENCH_EXIT_OK;

@@ -22,6 +22,7 @@ struct load {
 	uint64_t *intended_ns; /* by record: when it should have been sent */
 	uint64_t record_count;
 	struct op_ts *seen;    /* by key: the newest version heard of, for CAS */
+	uint64_t *seen_record; /* by key: 1 + record whose value that version has, 0: unknown */
 	uint8_t *prepared;     /* by key: its first write was acknowledged */
 	uint64_t key_count;    /* counters included */
 	uint64_t prepare_next; /* key that preparation writes next; key_count: done */
@@ -71,6 +72,7 @@ static bool allocate(struct load *l)
 		.cluster = l->config.target->cluster,
 		.retransmit_ns = 20000000,
 		.timeout_ns = l->config.timeout_ns,
+		.failover_ns = l->config.failover_ns,
 		.ops_max = LOAD_OPS_OPEN,
 		.server_count = l->config.target->node_count,
 		.shard_count = l->config.target->shard_count,
@@ -79,9 +81,10 @@ static bool allocate(struct load *l)
 	l->records = touched(n * sizeof(*l->records));
 	l->intended_ns = touched(n * sizeof(*l->intended_ns));
 	l->seen = calloc(l->key_count, sizeof(*l->seen));
+	l->seen_record = calloc(l->key_count, sizeof(*l->seen_record));
 	l->prepared = calloc(l->key_count, 1);
 	l->core_mem = aligned_alloc(64, round_up(client_core_size(&core), 64));
-	if (!l->records || !l->intended_ns || !l->seen || !l->prepared || !l->core_mem)
+	if (!l->records || !l->intended_ns || !l->seen || !l->seen_record || !l->prepared || !l->core_mem)
 		return false;
 	memset(l->core_mem, 0, client_core_size(&core));
 	l->core = client_core_init(l->core_mem, &core);
@@ -119,6 +122,7 @@ void load_destroy(struct load *l)
 	if (l->intended_ns)
 		munmap(l->intended_ns, l->config.records_max * sizeof(*l->intended_ns));
 	free(l->seen);
+	free(l->seen_record);
 	free(l->prepared);
 	free(l->core_mem);
 	free(l);
@@ -166,8 +170,9 @@ static uint8_t draw_server(struct load *l)
 	return (uint8_t)l->server_next;
 }
 
+/* What the request needs besides its key; value and compare have room for any value. */
 static void fill_update(struct load *l, struct check_op *op, struct client_op *request,
-			uint8_t *value)
+			uint8_t *value, uint8_t *compare)
 {
 	uint64_t record = (uint64_t)(op - l->records);
 
@@ -176,7 +181,7 @@ static void fill_update(struct load *l, struct check_op *op, struct client_op *r
 		request->delta = 1;
 		return;
 	}
-	if (op->kind != CHECK_PUT && op->kind != CHECK_CAS)
+	if (op->kind != CHECK_PUT && op->kind != CHECK_CAS && op->kind != CHECK_CASV)
 		return;
 	if (op->key >= l->config.keys)
 		value[0] = '0', request->value_bytes = 1; /* preparation of a counter */
@@ -189,19 +194,28 @@ static void fill_update(struct load *l, struct check_op *op, struct client_op *r
 		op->base = request->expected.version;
 		op->base_writer = request->expected.writer;
 	}
+	if (op->kind == CHECK_CASV) {
+		if (l->seen_record[op->key])
+			request->compare_bytes =
+				value_bytes(l, l->seen_record[op->key] - 1, compare);
+		request->compare = compare;
+		check_expect(op, compare, request->compare_bytes);
+	}
 }
 
 /* Submits one operation that should have been sent at intended_ns. false: not accepted now. */
 static bool submit(struct load *l, enum check_kind kind, uint64_t key, uint64_t intended_ns,
 		   uint64_t now_ns)
 {
-	static const enum wire_type types[] = { WIRE_GET, WIRE_PUT, WIRE_DEL, WIRE_CAS, WIRE_INCR };
+	static const enum wire_type types[CHECK_KIND_COUNT] = { WIRE_GET, WIRE_PUT,  WIRE_DEL,
+								WIRE_CAS, WIRE_INCR, WIRE_CASV };
 	struct check_op *op = &l->records[l->record_count];
-	uint8_t value[VALUE_BYTES_MAX];
+	uint8_t value[VALUE_BYTES_MAX], compare[VALUE_BYTES_MAX];
 	char text[64];
 	struct client_op request = {
 		.type = types[kind],
 		.server = draw_server(l),
+		.any = l->config.server < 0,
 		.key = (const uint8_t *)text,
 		.key_bytes = load_key_text(l, key, text),
 		.tag = l->record_count,
@@ -212,7 +226,7 @@ static bool submit(struct load *l, enum check_kind kind, uint64_t key, uint64_t 
 				  .client = request.server,
 				  .kind = (uint8_t)kind,
 				  .outcome = STATUS_UNKNOWN };
-	fill_update(l, op, &request, value);
+	fill_update(l, op, &request, value, compare);
 	if (client_core_submit(l->core, &request, now_ns) != STATUS_OK)
 		return false;
 	l->intended_ns[l->record_count++] = intended_ns;
@@ -234,6 +248,14 @@ static void count(struct load *l, const struct check_op *op, uint64_t intended_n
 		r->durability = l->completion.durability;
 }
 
+/* seen_record: 1 + the record whose value the answer says, or implies, the key has; 0: neither. */
+static uint64_t seen_record(const struct check_op *op, const struct client_completion *c)
+{
+	if (c->status != STATUS_OK || op->is_number || op->kind == CHECK_DEL)
+		return 0;
+	return op->kind == CHECK_GET ? (load_u64(c->value) >> 8) + 1 : c->tag + 1;
+}
+
 static void finish(struct load *l, uint64_t now_ns)
 {
 	const struct client_completion *c = &l->completion;
@@ -248,8 +270,10 @@ static void finish(struct load *l, uint64_t now_ns)
 		check_value(op, c->value, c->value_bytes);
 	if (c->status == STATUS_OK && op->kind == CHECK_INCR)
 		check_number(op, c->number);
-	if (c->ts.version != 0 && op_ts_compare(c->ts, l->seen[op->key]) > 0)
+	if (c->ts.version != 0 && op_ts_compare(c->ts, l->seen[op->key]) > 0) {
 		l->seen[op->key] = c->ts;
+		l->seen_record[op->key] = seen_record(op, c);
+	}
 	if (l->preparing && c->status == STATUS_OK)
 		l->prepared[op->key] = 1;
 	if (!l->preparing && intended_ns >= l->measure_ns && intended_ns < l->end_ns)

@@ -35,6 +35,7 @@ struct load_config {
 	uint32_t client;		   /* distinguishes loads that run at the same time */
 	uint64_t seed;
 	uint64_t timeout_ns;
+	uint64_t failover_ns; /* struct client_core_config; 0: never */
 	uint64_t records_max; /* operations that can be remembered */
 	enum idle_policy idle;
 };
