@@ -3,69 +3,78 @@
  * mutants.h: the deliberate faults behind mutant(n), and the rig that must catch each. A test suite
  * that lets one of these live is not worth its time. tests/mutants/mutants.py reads this table: one
  * MUTANT(number, name, rig, what) after the other, numbers growing; docs/testing.md shows it. Rigs:
- * sim (the simulator), replay (tests/replay), model (tests/model), or the unit test of that name.
+ * sim_PROFILE (the simulator), replay (tests/replay), model_SITUATION (tests/model), or the unit
+ * test of that name.
  */
 #ifndef CAIRN_TESTS_MUTANTS_H
 #define CAIRN_TESTS_MUTANTS_H
 
 #define MUTANTS(MUTANT)                                                                            \
-	MUTANT(1, ack_before_durable, sim, "a follower acknowledges before its record is durable") \
-	MUTANT(2, own_before_durable, sim, "a coordinator counts itself before its record is") \
-	MUTANT(3, stale_ack_early, sim, "a stale INV is acknowledged before the newer is durable") \
-	MUTANT(4, val_any_ts, sim, "VAL is accepted for any timestamp (H05)") \
-	MUTANT(5, read_invalid, sim, "reads are served while the key is not Valid") \
-	MUTANT(6, rmw_acked, sim, \
+	MUTANT(1, ack_before_durable, sim_crash, \
+	       "a follower acknowledges before its record is durable") \
+	MUTANT(2, own_before_durable, sim_net, "a coordinator counts itself before its record is") \
+	MUTANT(3, stale_ack_early, sim_net, \
+	       "a stale INV is acknowledged before the newer is durable") \
+	MUTANT(4, val_any_ts, sim_net, "VAL is accepted for any timestamp (H05)") \
+	MUTANT(5, read_invalid, sim_net, "reads are served while the key is not Valid") \
+	MUTANT(6, rmw_acked, sim_net, \
 	       "the INV of an overtaken RMW is acknowledged, not refused (H04)") \
-	MUTANT(7, one_ack_missing, sim, "an update commits with one acknowledgement missing") \
-	MUTANT(8, ack_any_op, sim, "an ACK counts for whatever the op slot now holds (CC-8)") \
-	MUTANT(9, incarnation_constant, sim, \
+	MUTANT(7, one_ack_missing, sim_net, "an update commits with one acknowledgement missing") \
+	MUTANT(8, ack_any_op, sim_net, "an ACK counts for whatever the op slot now holds (CC-8)") \
+	MUTANT(9, incarnation_constant, sim_crash, \
 	       "timestamps carry incarnation 1 for ever (CC-12, H10)") \
 	MUTANT(10, stale_incarnation, replay, "frames of and for dead incarnations are taken") \
-	MUTANT(11, no_dedup, sim, "a request that arrives twice is executed twice") \
-	MUTANT(12, write_by_one, sim, \
+	MUTANT(11, no_dedup, sim_net, "a request that arrives twice is executed twice") \
+	MUTANT(12, write_by_one, sim_net, \
 	       "a blind write advances the version by 1, like an RMW (H07)") \
-	MUTANT(13, trans_validates, sim, "completing from Trans validates the key and sends VAL") \
-	MUTANT(14, recovery_valid, sim, "recovered keys are Valid at once (H21)") \
-	MUTANT(15, abort_ignored, sim, "an RMW overtaken by a newer update still completes") \
-	MUTANT(16, no_retransmit, sim, "lost INVs are not sent again") \
-	MUTANT(17, replay_new_ts, sim, "a replay makes up a new timestamp") \
-	MUTANT(18, rival_validated, sim, "a write is validated although somebody holds a newer") \
-	MUTANT(19, acks_outlive_view, sim, \
+	MUTANT(13, trans_validates, sim_net, \
+	       "completing from Trans validates the key and sends VAL") \
+	MUTANT(14, recovery_valid, sim_crash, "recovered keys are Valid at once (H21)") \
+	MUTANT(15, abort_ignored, sim_net, "an RMW overtaken by a newer update still completes") \
+	MUTANT(16, no_retransmit, sim_net, "lost INVs are not sent again") \
+	MUTANT(17, replay_new_ts, sim_net, "a replay makes up a new timestamp") \
+	MUTANT(18, rival_validated, sim_net, \
+	       "a write is validated although somebody holds a newer") \
+	MUTANT(19, acks_outlive_view, model_join, \
 	       "ACKs of before a restart or view count after it (CC-5, H01)") \
-	MUTANT(20, old_ack, replay, "an ACK of another epoch counts (H02)") \
-	MUTANT(21, old_inv, replay, "an INV of another epoch is taken (H03)") \
-	MUTANT(22, read_without_lease, sim, "reads are served without a lease (H06)") \
-	MUTANT(23, replay_blind, replay, "a replay forgets that the update was an RMW (H08)") \
+	MUTANT(20, old_ack, model_join, "an ACK of another epoch counts (H02)") \
+	MUTANT(21, old_inv, model_join, "an INV of another epoch is taken (H03)") \
+	MUTANT(22, read_without_lease, model_lease, "reads are served without a lease (H06)") \
+	MUTANT(23, replay_blind, model_join, "a replay forgets that the update was an RMW (H08)") \
 	MUTANT(24, base_any_writer, replay, \
 	       "an INV validates a version of another writer than it was made from") \
-	MUTANT(25, rejoin_keeps, sim, "a shadow keeps what it held before (CC-24)") \
-	MUTANT(26, copy_overwrites, sim, "a copy overwrites what is newer (CC-19, H11)") \
-	MUTANT(27, joined_early, replay, \
+	MUTANT(25, rejoin_keeps, model_join, "a shadow keeps what it held before (CC-24)") \
+	MUTANT(26, copy_overwrites, replay, "a copy overwrites what is newer (CC-19, H11)") \
+	MUTANT(27, joined_early, model_join, \
 	       "a shadow says that it has joined before the copy ends (H11)") \
-	MUTANT(28, tombstone_unfenced, replay, \
+	MUTANT(28, tombstone_unfenced, model_tombstone, \
 	       "tombstones are collected in the view they became Valid in (H12)") \
-	MUTANT(29, floor_forgotten, sim, "collecting a tombstone leaves no floor (H12)") \
-	MUTANT(30, retry_at_once, sim, \
+	MUTANT(29, floor_forgotten, model_tombstone, \
+	       "collecting a tombstone leaves no floor (H12)") \
+	MUTANT(30, retry_at_once, model_retry, \
 	       "a retry does not wait for the old coordinator to be out (H22)") \
-	MUTANT(31, eviction_forgotten, sim, \
+	MUTANT(31, eviction_forgotten, replay, \
 	       "a session made again forgets that it was forgotten (S-EVICT)") \
-	MUTANT(32, retry_executes, sim, \
+	MUTANT(32, retry_executes, model_retry, \
 	       "a retry is executed whatever became of the first try (S-ONCE)") \
 	MUTANT(33, rival_took, replay, \
 	       "an RMW that lost to a rival counts as having taken effect") \
-	MUTANT(34, successor_dead, sim, "an RMW whose successor was made from it counts as dead") \
+	MUTANT(34, successor_dead, model_retry, \
+	       "an RMW whose successor was made from it counts as dead") \
 	MUTANT(35, stale_unnoted, replay, "a blind write acknowledged as stale is not remembered") \
-	MUTANT(36, o3_one_missing, sim, "O3: a follower validates with one ACK missing") \
-	MUTANT(37, o3_not_durable, sim, \
+	MUTANT(36, o3_one_missing, replay, "O3: a follower validates with one ACK missing") \
+	MUTANT(37, o3_not_durable, replay, \
 	       "O3: a follower validates before its own record is durable") \
-	MUTANT(38, left_goes_on, sim, "a node that left the view goes on as a member") \
+	MUTANT(38, left_goes_on, model_lease, "a node that left the view goes on as a member") \
 	MUTANT(39, version_32_bits, replay, "versions wrap at 32 bits (CC-20, H13)") \
-	MUTANT(40, durable_submitted, sim, "what was handed to the device counts as durable") \
+	MUTANT(40, durable_submitted, sim_crash, \
+	       "what was handed to the device counts as durable") \
 	MUTANT(41, chain_unchecked, wal, "recovery takes a batch with another predecessor") \
 	MUTANT(42, rot_is_torn, wal, "a damaged durable batch is cut off like a torn tail") \
 	MUTANT(43, merge_any_ts, store, "recovery keeps the last record of a key, not the newest") \
-	MUTANT(44, durable_gap, sim, "a batch counts as durable before the one in front of it") \
-	MUTANT(45, body_unchecked, sim, "recovery takes a batch whose body is damaged") \
+	MUTANT(44, durable_gap, sim_crash, \
+	       "a batch counts as durable before the one in front of it") \
+	MUTANT(45, body_unchecked, sim_crash, "recovery takes a batch whose body is damaged") \
 	MUTANT(46, reset_not_recovered, worker, "recovery keeps what a reset record made void") \
 	MUTANT(47, note_not_recovered, worker, \
 	       "recovery ignores notes of operations overtaken at once") \
@@ -83,10 +92,12 @@
 	       "a request gets a new id when it goes to another node") \
 	MUTANT(60, lease_clock_early, worker, \
 	       "the lease is held against the clock of before the load (CC-9, H14)") \
-	MUTANT(62, abort_early, replay, \
+	MUTANT(62, abort_early, sim_net, \
 	       "an abort is told before the newer update is committed (CC-6)") \
 	MUTANT(63, rmw_acks_replay, replay, \
 	       "the live coordinator of an RMW acknowledges replays of it") \
+	MUTANT(64, spent_returns, replay, \
+	       "a node that left a view comes back in the same incarnation (CC-12)") \
 	MUTANT(65, stale_replay_acked, replay, \
 	       "a stale replay is acknowledged, not answered with the newer (3.11)") \
 	MUTANT(66, ack_outlives_view, replay, \

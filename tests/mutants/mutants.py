@@ -6,10 +6,10 @@ usage: mutants.py ROOT BUILD [--jobs J] [--seeds N] [--from S] [--only N]... [--
        mutants.py ROOT --check
 
 BUILD is the folder with the rigs (tests/mutants of a release build; ninja mutant-rigs makes them).
-Rig sim: seeds of the simulator, until one is violated. Rig replay: the scripts of tests/replay that
-say "# kills N", all of which must fail, or, where none does, all scripts, until one fails. Rig
-model: the situations of cairn-model, until one is violated. Any other rig: the unit test of that
-name, until one of its cases fails.
+Rig sim_PROFILE: seeds of the simulator, until one is violated. Rig replay: the scripts of
+tests/replay that say "# kills N", all of which must fail, or, where none does, all scripts, until
+one fails. Rig model_NAME: that situation of cairn-model, until it is violated. Any other rig: the
+unit test of that name, until one of its cases fails.
 
 Prints one line per mutant, and fails when one survives, when a script does not fail on a mutant it
 names, when a rig fails without any mutant (then a kill would prove nothing), or when the table, the
@@ -30,6 +30,7 @@ ENTRY = re.compile(r'MUTANT\((\d+), (\w+), (\w+),[\s\\]*"([^"]*)"\)')
 # Seeds a mutant gets at first; then all the rest. Most die within a few.
 FIRST_SEEDS = 16
 TIMEOUT_SECS = 300
+MODEL_HEALTHY_SECS, MODEL_SECS = 5, 60
 DOC = 'docs/testing.md'
 DOC_HEAD = '| mutant | fault | rig | killed by |\n|---|---|---|---|\n'
 ROW = re.compile(r'^\| (\d+) (\w+) \| (.*?) \| (\w+) \| .*\|$', re.M)
@@ -133,16 +134,20 @@ class Rigs:
         return path
 
     def hunt(self, rig, mutant):
-        if rig in ('sim', 'replay', 'model'):
-            return getattr(self, rig)(mutant)
+        if rig == 'replay':
+            return self.replay(mutant)
+        if rig.startswith('sim_'):
+            return self.sim(rig[len('sim_'):], mutant)
+        if rig.startswith('model_'):
+            return self.model(rig[len('model_'):], mutant)
         return self.unit(rig, mutant)
 
-    def sim(self, mutant):
+    def sim(self, profile, mutant):
         program = self.program('cairn-sim-mutants')
         first, count = self.first, min(FIRST_SEEDS, self.seeds)
         while count > 0:
-            command = [program, '--mutant', str(mutant), '--jobs', '1', '--from', str(first),
-                       '--seeds', str(count)]
+            command = [program, '--mutant', str(mutant), '--jobs', '1', '--no-shrink', '--output',
+                       os.devnull, '--profile', profile, '--from', str(first), '--seeds', str(count)]
             done = run(command, mutant)
             found = re.search(r'seed (\d+): VIOLATION(?: after \d+ events)?: ([^\n]*)',
                               done.stderr)
@@ -172,16 +177,17 @@ class Rigs:
             killed = killed or fails
         return killed
 
-    def model(self, mutant):
-        program = self.program('cairn-model-mutants')
-        names = run([program, '--list'], mutant).stdout.split('\n')
-        for name in [line.split()[0] for line in names if line.strip()]:
-            if mutant == 0:
-                return None # cairn-model itself, the same search, is a test of its own
-            done = run([program, '--config', name, '--secs-max', '60'], mutant)
-            if re.search(r'\b1 violations', done.stdout) or done.returncode < 0:
-                found = re.search(r'(?:violated|assertion)[^\n]*', done.stdout + done.stderr)
-                return name, found.group(0) if found else done.stdout.splitlines()[-1]
+    def model(self, name, mutant):
+        # Without a mutant the whole search is a test of its own; here, what one finds it in.
+        limit = MODEL_HEALTHY_SECS if mutant == 0 else MODEL_SECS
+        done = run([self.program('cairn-model-mutants'), '--config', name,
+                    '--secs-max', str(limit)], mutant)
+        found = re.search(r'^# (\w+: \d+ steps) to: ([^\n]*)', done.stdout + done.stderr, re.M)
+        if found:
+            return found.group(1), found.group(2)
+        if done.returncode not in (0, 1):
+            raise Wrong(f'cairn-model-mutants --config {name}, mutant {mutant}: exit '
+                        f'{done.returncode}: {done.stderr}')
         return None
 
     def unit(self, name, mutant):
