@@ -187,7 +187,7 @@ const char *const plan_profiles[PROFILE_COUNT][2] = {
 	[PROFILE_CRASH] = { "crash", "crashes only, about 100 a seed, at every step" },
 	[PROFILE_NET] = { "net", "faults of frames and links only" },
 	[PROFILE_DISK] = { "disk", "crashes and faults of disks only" },
-	[PROFILE_CLOCK] = { "clock", "views; pauses, drift and frozen clocks only" },
+	[PROFILE_CLOCK] = { "clock", "views; pauses, drift, frozen clocks and exclusions only" },
 	[PROFILE_HOT] = { "hot", "everything, on one key" },
 	[PROFILE_CALM] = { "calm", "no faults" },
 };
@@ -230,6 +230,7 @@ static void restrict_to(struct plan *p, struct rng *r, enum plan_profile profile
 	}
 	if (profile == PROFILE_CLOCK) {
 		p->pause = p->clock = clock;
+		p->views.exclude = p->views.demote = clock;
 		p->drift_ppm = 500;
 		p->stale_ppm = 700000;
 	} else if (profile >= PROFILE_CRASH && profile != PROFILE_HOT) {

@@ -79,7 +79,7 @@ static void reset_node(struct sim_node *n)
 	n->restart_ns = n->disk_error_ns = n->clock_end_ns = SIM_NEVER;
 	n->stale_ns = n->outage_ns = n->tear = n->clock_frozen_ns = 0;
 	n->tried_incarnation = 0;
-	n->damaged = false;
+	n->damaged = n->blank = false;
 	n->incarnation = 0;
 	memset(n->seen, 0, sizeof(n->seen));
 }

@@ -71,6 +71,7 @@ struct sim_node {
 	uint64_t outage_ns, tear; /* of the next crash: how long, and what tears */
 	uint32_t tried_incarnation;
 	bool damaged;		/* its disk holds something wrong; until it is formatted */
+	bool blank;		/* formatted since it was a member last */
 	uint64_t clock_end_ns, clock_frozen_ns; /* its clock runs right again; froze until then */
 	uint32_t rate_ppm; /* of its clock when nothing is wrong with it */
 	uint64_t restart_ns;	/* when down: comes back then */

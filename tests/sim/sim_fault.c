@@ -108,7 +108,7 @@ bool sim_fault_precious(struct sim *s, uint8_t node)
 	bool damage = false;
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
-		damage = damage || s->node[n].damaged;
+		damage = damage || s->node[n].damaged || s->node[n].blank;
 	return damage && !s->node[node].damaged && !others_good(s, node);
 }
 

@@ -123,6 +123,7 @@ static void reformat(struct sim *s, uint8_t node)
 	}
 	sim_watch_lied(s, node);
 	n->damaged = false;
+	n->blank = true;
 }
 
 void sim_node_format(struct sim *s, uint8_t node)

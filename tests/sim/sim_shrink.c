@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#define RUNS_MAX 4000u
-#define EVENTS_MAX 400000000ull
+#define RUNS_MAX 3000u
+#define EVENTS_MAX 150000000ull
 
 struct shrinker {
 	struct sim *s;
@@ -76,7 +76,7 @@ static bool without(struct shrinker *k, const uint8_t *drop)
 	return good;
 }
 
-enum criterion { LATE, KIND, CLIENT };
+enum criterion { LATE, KIND, CLIENT, KEY };
 
 static bool matches(const struct shrinker *k, const struct script_event *e, enum criterion what,
 		    uint32_t value)
@@ -85,7 +85,7 @@ static bool matches(const struct shrinker *k, const struct script_event *e, enum
 		return e->ns > k->failed_ns;
 	if (what == KIND)
 		return e->kind == value;
-	return e->kind == SCRIPT_op && e->node == value;
+	return e->kind == SCRIPT_op && (what == KEY ? e->n : e->node) == value;
 }
 
 static void without_all(struct shrinker *k, enum criterion what, uint32_t value, uint8_t *drop)
@@ -144,6 +144,8 @@ static void shrink(struct shrinker *k)
 
 	must(drop != NULL);
 	without_all(k, LATE, 0, drop);
+	for (uint32_t key = 0; key < k->whole.plan.keys; key++)
+		without_all(k, KEY, key, drop);
 	for (uint32_t kind = 0; kind < SCRIPT_KIND_COUNT; kind++)
 		without_all(k, KIND, kind, drop);
 	for (uint32_t client = 0; client < SIM_CLIENTS_MAX; client++)

@@ -319,6 +319,15 @@ static bool watch_shadow(struct sim *s, uint8_t node)
 	return a->ready_ns <= s->now_ns;
 }
 
+/* send_away: it can come back in a new incarnation only: its process is replaced. */
+static void send_away(struct sim *s, uint8_t node)
+{
+	struct sim_node *n = &s->node[node];
+
+	n->disk_error_ns = min_u64(n->disk_error_ns, s->now_ns + 1 + s->authority.node[node].away_ns);
+	s->fault_due_ns = min_u64(s->fault_due_ns, n->disk_error_ns);
+}
+
 /* drop_gone: those known to be dead, and those whose time is over. */
 static void drop_gone(struct sim *s, struct view *next)
 {
@@ -344,7 +353,7 @@ static void drop_gone(struct sim *s, struct view *next)
 			if (a->demoting)
 				next->shadows |= bit(n);
 			else
-				a->back_ns = s->now_ns + a->away_ns;
+				send_away(s, n);
 			*(a->demoting ? &s->authority.demotions : &s->authority.exclusions) += 1;
 		}
 		a->leaving = a->demoting = false;
@@ -361,8 +370,10 @@ static void add_back(struct sim *s, struct view *next)
 			next->shadows &= (uint8_t)~bit(n);
 			next->members |= bit(n);
 			s->authority.node[n].ready_ns = SIM_NEVER;
+			s->node[n].blank = false;
 			s->authority.promotions++;
 		} else if (!has(view_write_set(next), n) && s->node[n].up &&
+			   s->node[n].incarnation != v->incarnation[n] &&
 			   s->authority.node[n].back_ns <= s->now_ns) {
 			next->shadows |= bit(n);
 			next->incarnation[n] = s->node[n].incarnation;
@@ -384,7 +395,7 @@ static bool recover(struct sim *s, struct view *next)
 	uint8_t good = 0;
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
-		if (!has(v->members, n) || s->node[n].damaged)
+		if (!has(v->members, n) || s->node[n].damaged || s->node[n].blank)
 			continue;
 		if (!s->node[n].up || s->node[n].incarnation == v->incarnation[n])
 			return false;
@@ -393,7 +404,6 @@ static bool recover(struct sim *s, struct view *next)
 	if (good == 0)
 		return false;
 	next->members = next->recovered = good;
-	next->shadows = 0;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		if (!has(good, n))
 			continue;
@@ -427,7 +437,6 @@ static void decide(struct sim *s)
 	next.recovered = still_recovered(s);
 	drop_gone(s, &next);
 	if (next.members == 0) {
-		next.shadows = 0;
 		if (!recover(s, &next)) {
 			/* Nothing was decided: whoever is dead stays known as dead. */
 			for (uint8_t n = 0; n < s->plan.nodes; n++) {
@@ -440,6 +449,7 @@ static void decide(struct sim *s)
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		struct sim_subject *a = &s->authority.node[n];
 
+		/* Restarted already, or it will be. */
 		if (has(view_write_set(v), n) && !has(view_write_set(&next), n) &&
 		    a->back_ns == SIM_NEVER)
 			a->back_ns = s->now_ns;
