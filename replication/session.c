@@ -259,7 +259,7 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 		if (o->fate != OUTCOME_DONE)
 			o->fate = (uint8_t)fate;
 	}
-	if (o->key == 0 && op_ts_compare(ts, o->ts) == 0)
+	if (o->key == 0 && op_ts_compare(ts, o->ts) == 0 && !mutant(98))
 		o->key = key; /* copied from another node, whose hashes are others */
 	*ret_outcome = o;
 	return (uint32_t)(o - t->outcomes) + 1;

@@ -140,6 +140,8 @@
 	MUTANT(95, peer_space_ignored, replay, \
 	       "values are sent to peers that said they are full (CC-14)") \
 	MUTANT(97, unknown_is_no, replay, \
-	       "an update under way when its node leaves is said not to be applied")
+	       "an update under way when its node leaves is said not to be applied") \
+	MUTANT(98, copied_unkeyed, replay, \
+	       "a copied outcome does not learn its key from the update itself")
 
 #endif
