@@ -226,6 +226,7 @@ static void add_option(struct search *s, const struct state *after)
 {
 	struct frame *f = &s->frames[s->frame];
 
+	s->steps += 16 + f->length; /* it takes memory, too */
 	if (f->option_count == f->option_max &&
 	    !grow(s, (void **)&f->options, &f->option_max, sizeof(*f->options)))
 		return;
@@ -243,7 +244,7 @@ static void end_chain(struct search *s, const struct state *last)
 	const struct demand *d = s->demand;
 	struct state after = *last;
 
-	s->steps += 4; /* it takes memory, too */
+	s->steps++;
 	if (d->type == DEMAND_RMW) {
 		if (check_built_on(&s->c->ops[d->op], d->ts.version, last))
 			add_option(s, last);
@@ -673,21 +674,23 @@ static bool find(struct search *s)
 {
 	struct checker *c = s->c;
 	uint32_t next = 0, stuck = 0;
+	bool unsure = false;
 
 	while (next < c->demand_count) {
 		enter(s, next);
 		while (!advance(s)) {
 			if (c->out_of_memory)
 				return false;
-			if (s->steps > CHECK_SEARCH_MAX ||
-			    s->frames[s->frame].length_max == CHAIN_MAX) {
-				check_gave_up(c, &c->demands[s->frame]);
-				return true;
-			}
+			/* A longer chain might have met this one. */
+			unsure |= s->frames[s->frame].length_max == CHAIN_MAX;
 			if (s->frame == next)
 				stuck = next;
-			if (!jump_back(s))
+			if (s->steps <= CHECK_SEARCH_MAX && jump_back(s))
+				continue;
+			if (s->steps <= CHECK_SEARCH_MAX && !unsure)
 				return check_unmet(c, &c->demands[stuck]);
+			check_gave_up(c, &c->demands[s->frame]);
+			return true;
 		}
 		next = s->frame + 1;
 	}
