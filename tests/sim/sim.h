@@ -180,7 +180,8 @@ struct sim {
 	uint64_t crashes, step_crashes, torn_writes, refused_starts;
 	struct sim_authority authority;
 	jmp_buf step; /* where a node lands that crashes in the middle of a round */
-	bool stepping;
+	bool stepping; /* stepping_node is in the middle of a round */
+	uint8_t stepping_node;
 
 	uint32_t op_count, ops_open, ops_unknown;
 	struct check_op op[SIM_OPS_MAX];

@@ -102,14 +102,14 @@ static bool others_good(struct sim *s, uint8_t node)
 	return false;
 }
 
-/* is_precious: with it the last good copy would go; nothing survives that (docs/testing.md). */
+/* With it the last good copy might go; nothing survives that (docs/testing.md). */
 bool sim_fault_precious(struct sim *s, uint8_t node)
 {
 	bool damage = false;
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		damage = damage || s->node[n].damaged || s->node[n].blank;
-	return damage && !s->node[node].damaged && !others_good(s, node);
+	return damage && !others_good(s, node);
 }
 
 static void inject_crash(struct sim *s, const struct script_event *e)
@@ -462,7 +462,7 @@ static uint64_t draw(struct sim *s, enum sim_fault fault)
 
 static void replace_process(struct sim *s, uint8_t node)
 {
-	if (s->phase == PHASE_FAULTS && sim_fault_precious(s, node)) {
+	if (sim_fault_precious(s, node)) {
 		s->node[node].disk_error_ns = s->now_ns + 200000;
 		return;
 	}

@@ -369,7 +369,7 @@ static void step_crash(void *context)
 {
 	struct sim *s = context;
 
-	if (s->stepping)
+	if (s->stepping && !sim_fault_precious(s, s->stepping_node))
 		longjmp(s->step, 1);
 }
 
@@ -403,6 +403,7 @@ static bool round_of(struct sim *s, uint8_t node, uint16_t worker, uint32_t *ret
 	uint64_t now_ns = n->stale_ns != 0 ? n->stale_ns : sim_node_clock(s, node);
 
 	s->stepping = true;
+	s->stepping_node = node;
 	if (setjmp(s->step) != 0) {
 		s->stepping = false;
 		return false;

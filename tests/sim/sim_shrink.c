@@ -109,21 +109,6 @@ static bool without_piece(struct shrinker *k, uint32_t *at, uint32_t size, uint8
 	return without(k, drop);
 }
 
-static void pieces(struct shrinker *k, uint8_t *drop)
-{
-	uint32_t size = k->kept / 2;
-
-	while (size >= 1 && k->runs < RUNS_MAX && k->events < EVENTS_MAX) {
-		bool progress = false;
-
-		for (uint32_t at = 0; at < k->whole.count;)
-			progress |= without_piece(k, &at, size, drop);
-		/* Single events: again as long as that helps. */
-		if (size > 1 || !progress)
-			size /= 2;
-	}
-}
-
 /* sooner: the phase with faults need not be longer than what happens in it. */
 static void sooner(struct shrinker *k)
 {
@@ -134,8 +119,24 @@ static void sooner(struct shrinker *k)
 			last_ns = max_u64(last_ns, k->whole.event[i].ns);
 	}
 	k->whole.end_ns = min_u64(end_ns, last_ns + 1);
-	if (!fails(k, k->keep))
+	if (k->whole.end_ns != end_ns && !fails(k, k->keep))
 		k->whole.end_ns = end_ns;
+}
+
+static void pieces(struct shrinker *k, uint8_t *drop)
+{
+	uint32_t size = k->kept / 2;
+
+	while (size >= 1 && k->runs < RUNS_MAX && k->events < EVENTS_MAX) {
+		bool progress = false;
+
+		for (uint32_t at = 0; at < k->whole.count;)
+			progress |= without_piece(k, &at, size, drop);
+		sooner(k);
+		/* Single events: again as long as that helps. */
+		if (size > 1 || !progress)
+			size /= 2;
+	}
 }
 
 static void shrink(struct shrinker *k)
@@ -152,7 +153,6 @@ static void shrink(struct shrinker *k)
 		without_all(k, CLIENT, client, drop);
 	without_all(k, LATE, 0, drop);
 	pieces(k, drop);
-	sooner(k);
 	free(drop);
 }
 

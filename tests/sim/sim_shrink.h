@@ -2,8 +2,8 @@
 /*
  * sim_shrink.h: makes a failing run short. The run of a seed is recorded as a script (script.h),
  * and run again and again with ever more of its events left out: what comes after the failure,
- * whole keys, kinds of faults, clients, then ever smaller pieces (delta debugging), as long as the same
- * promise is broken.
+ * whole keys, kinds of faults, clients, then ever smaller pieces (delta debugging), as long as the
+ * same promise is broken.
  */
 #ifndef CAIRN_TESTS_SIM_SIM_SHRINK_H
 #define CAIRN_TESTS_SIM_SIM_SHRINK_H

@@ -324,7 +324,8 @@ static void send_away(struct sim *s, uint8_t node)
 {
 	struct sim_node *n = &s->node[node];
 
-	n->disk_error_ns = min_u64(n->disk_error_ns, s->now_ns + 1 + s->authority.node[node].away_ns);
+	n->disk_error_ns = min_u64(n->disk_error_ns,
+				   s->now_ns + 1 + s->authority.node[node].away_ns);
 	s->fault_due_ns = min_u64(s->fault_due_ns, n->disk_error_ns);
 }
 
