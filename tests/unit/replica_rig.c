@@ -28,7 +28,7 @@ struct entry *rig_entry(uint8_t n, uint8_t key)
 	if (node->present[key])
 		return e;
 	node->present[key] = true;
-	*e = (struct entry){ .blob = node->blob[key], .key_bytes = 1, .hash = key,
+	*e = (struct entry){ .blob = node->blob[key], .key_bytes = 1, .hash = key + 1u,
 			     .blob_capacity = sizeof(node->blob[key]), .op = OP_NONE,
 			     .wait = OP_NONE };
 	node->blob[key][0] = bytes_of_key[key];
@@ -406,7 +406,7 @@ static void recover_one(struct rig_node *node, uint8_t n, const struct rig_recor
 		replica_recover_note(node->r, &r->origin, r->ts);
 		return;
 	}
-	link = replica_recover(node->r, e, &m, r->key);
+	link = replica_recover(node->r, e, &m, r->key + 1u);
 	if (e && op_ts_compare(r->ts, entry_ts(e)) <= 0)
 		return;
 	e = rig_entry(n, r->key);

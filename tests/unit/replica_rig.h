@@ -16,7 +16,7 @@
 #include "replication/hermes.h"
 #include "replication/replica.h"
 
-#define RIG_KEYS    20u /* more than two chunks of a bulk copy; key 0 is "k" */
+#define RIG_KEYS    72u /* key 0 is "k"; more than one step's actions have room for */
 #define RIG_QUEUE   512u
 #define RIG_IDS	    256u
 #define RIG_RECORDS 256u
