@@ -47,7 +47,7 @@ static uint64_t next_random(struct blockdev *dev)
 	return z ^ z >> 31;
 }
 
-/* sum_of: whether whole blocks were changed; four lanes, because a CRC's steps wait for each other. */
+/* sum_of: whether whole blocks changed; four lanes, where a CRC's steps wait for each other. */
 static uint64_t sum_of(const uint8_t *data, uint32_t bytes)
 {
 	uint64_t lane[4] = { 1, 2, 3, 4 };

@@ -30,7 +30,7 @@ void sim_disk_destroy(struct blockdev *dev);
 /* sim_disk_reset: as if newly created with this seed; keeps the memory, zeroes what was touched. */
 void sim_disk_reset(struct blockdev *dev, uint64_t seed, const struct sim_disk_options *options);
 
-/* sim_disk_advance: moves the disk's time (never backwards). Returns how many transfers completed. */
+/* sim_disk_advance: moves the disk's time (never backwards). Returns how many transfers ended. */
 uint32_t sim_disk_advance(struct blockdev *dev, uint64_t now_ns);
 
 /* sim_disk_next_ns: when the next transfer completes: a past time if some wait to be polled. */

@@ -346,8 +346,8 @@ static void remember(struct sim *s, const struct check_op *o, const struct sim_o
 }
 
 /*
- * learn: what the reply proves: this version is committed, hence durable at every node. H-READ-VALID:
- * what was acknowledged before the operation began is not newer than what it saw or made.
+ * learn: what the reply proves: this version is committed, hence durable at every node.
+ * H-READ-VALID: what was acknowledged before the operation began is not newer than what it saw.
  */
 static void learn(struct sim *s, const struct check_op *o, const struct sim_op *more,
 		  const struct client_completion *done)

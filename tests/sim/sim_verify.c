@@ -54,8 +54,8 @@ static bool serves(struct sim *s, uint8_t node, uint16_t shard)
 }
 
 /*
- * verify_lease: M-LEASE-GAP: in true time, whoever believes in a lease for a view is still a member,
- * in this life, of every later view that anybody has installed.
+ * verify_lease: M-LEASE-GAP: in true time, whoever believes in a lease for a view is still a
+ * member, in this life, of every later view that anybody has installed.
  */
 static void verify_lease(struct sim *s, uint16_t shard)
 {
@@ -120,7 +120,7 @@ static void verify_held(struct sim *s, uint8_t node, uint32_t key, const struct 
 		      node, key, ts_text(held, ts_of(e)), ts_text(acked, k->acked));
 }
 
-/* verify_mono: H-MONO: within one life a key never goes back; forgetting a tombstone is no step back. */
+/* verify_mono: H-MONO: within one life a key never goes back; forgetting a tombstone is no step. */
 static void verify_mono(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
 {
 	struct op_ts ts = ts_of(e), *seen = &s->node[node].seen[key];
@@ -217,7 +217,7 @@ void sim_verify_view(struct sim *s, uint8_t node)
 
 /* ---- after a restart ------------------------------------------------------------------------- */
 
-/* W-PREFIX: it still has everything that any client was told is committed, unless it was left out. */
+/* W-PREFIX: it still has all that any client was told is committed, unless it was left out. */
 void sim_verify_recovered(struct sim *s, uint8_t node)
 {
 	char held[48], acked[48];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What nodes and clients say to each other, judged in the moment they say it. All updates enter the
- * ledger here, so H-UNIQUE-TS, H-REPLAY-SAME, H-RMW-EXCL, S-ONCE and S-EVICT are checked by the way.
+ * What nodes and clients say to each other, judged in the moment they say it. All updates enter
+ * the ledger here: H-UNIQUE-TS, H-REPLAY-SAME, H-RMW-EXCL, S-ONCE and S-EVICT come by the way.
  */
 #include <stdlib.h>
 
@@ -96,7 +96,7 @@ static const char *ts_text(char out[48], struct op_ts ts)
 
 /* ---- who holds what -------------------------------------------------------------------------- */
 
-/* holds: the node's store has this update of the key or a newer one, or forgot a tombstone of it. */
+/* holds: the node's store has this update of the key or a newer one, or forgot a tombstone. */
 static bool holds(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts)
 {
 	const struct entry *e = sim_node_entry(s, node, key);
@@ -107,8 +107,8 @@ static bool holds(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts)
 }
 
 /*
- * check_members: H-COMMIT-ALL: what `node` calls committed, every member of its view that lives has.
- * A member that is another incarnation by now is about to be excluded; without views it is not, and
+ * check_members: H-COMMIT-ALL: what `node` calls committed, every live member of its view has. A
+ * member that is another incarnation by now is about to be excluded; without views it is not, and
  * its disk brought back what it had.
  */
 static void check_members(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts,

@@ -13,7 +13,7 @@
 struct sim;
 struct sim_watch;
 
-/* An update, by key and ts, as it was first seen; what is 0 was not known then and may come later. */
+/* An update, by key and ts, as first seen; what is 0 was not known then and may come later. */
 struct sim_update {
 	struct op_ts ts; /* version 0: free */
 	uint64_t hash;	 /* of its content */
