@@ -274,7 +274,7 @@ void sim_view_frozen(struct sim *s, uint8_t node, uint64_t length_ns);
 void sim_verify_start(struct sim *s);
 void sim_verify_step(struct sim *s);	      /* invariants that hold at any moment */
 void sim_verify_recovered(struct sim *s, uint8_t node);
-void sim_verify_view(struct sim *s, uint8_t node);    /* it has just installed one, or got a lease */
+void sim_verify_view(struct sim *s, uint8_t node);    /* it has just got one, or a lease */
 void sim_verify_quiet(struct sim *s);	      /* all nodes equal, to the byte */
 void sim_verify_history(struct sim *s);
 
