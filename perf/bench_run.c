@@ -40,7 +40,6 @@ struct settings {
 
 static int parse_kind(const char *text, size_t bytes)
 {
-	/* Compare on value is not offered: the load does not keep the values it read. */
 	for (int k = 0; k < CHECK_KIND_COUNT; k++)
 		if (strlen(report_kind_name((enum check_kind)k)) == bytes &&
 		    strncmp(report_kind_name((enum check_kind)k), text, bytes) == 0)

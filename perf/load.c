@@ -84,7 +84,8 @@ static bool allocate(struct load *l)
 	l->seen_record = calloc(l->key_count, sizeof(*l->seen_record));
 	l->prepared = calloc(l->key_count, 1);
 	l->core_mem = aligned_alloc(64, round_up(client_core_size(&core), 64));
-	if (!l->records || !l->intended_ns || !l->seen || !l->seen_record || !l->prepared || !l->core_mem)
+	if (!l->records || !l->intended_ns || !l->seen || !l->seen_record || !l->prepared ||
+	    !l->core_mem)
 		return false;
 	memset(l->core_mem, 0, client_core_size(&core));
 	l->core = client_core_init(l->core_mem, &core);

@@ -122,6 +122,7 @@ static void lane_reset(struct lane *l)
 	l->first = 0;
 	l->known_from = 0;
 	l->incarnation = 0;
+	l->ping_ns = l->pinged_ns = 0;
 	l->attempts = 0;
 	l->open_due = false;
 }
@@ -218,7 +219,7 @@ static bool lane_wants(struct client_core *c, const struct lane *l)
 	case LANE_OPENING:
 		return l->open_due;
 	case LANE_OPEN:
-		return l->resend.head != NONE ||
+		return l->open_due || l->resend.head != NONE ||
 		       (l->waiting.head != NONE && window_open(lane_shard(c, l)));
 	case LANE_STATE_COUNT:
 		break;
@@ -255,6 +256,17 @@ void lane_kick(struct client_core *c, struct lane *l)
 	else
 		c->lanes[c->ready_tail].ready_next = index;
 	c->ready_tail = index;
+}
+
+void lane_ping(struct client_core *c, struct lane *l)
+{
+	if (l->state != LANE_OPEN || c->now_ns < l->pinged_ns + c->config.retransmit_ns)
+		return;
+	l->pinged_ns = c->now_ns;
+	if (l->ping_ns == 0)
+		l->ping_ns = c->now_ns;
+	l->open_due = true;
+	lane_kick(c, l);
 }
 
 static struct lane *ready_take(struct client_core *c)
@@ -444,8 +456,8 @@ static void header_write(const struct client_core *c, const struct lane *l, uint
 	struct wire_header h = {
 		.kind = WIRE_REQUEST,
 		.cluster = c->cluster,
-		.session = l->session,
-		.to_incarnation = l->incarnation,
+		.session = l->open_due ? 0 : l->session,
+		.to_incarnation = l->open_due ? 0 : l->incarnation,
 		.from = WIRE_NODE_CLIENT,
 		.to = lane_server(c, l),
 		.shard = (uint16_t)(lane_index(c, l) % c->shards_max),
@@ -470,7 +482,8 @@ static uint32_t output_open(struct client_core *c, struct lane *l, uint8_t *payl
 	if (l->first == 0)
 		l->first = s->id_next;
 	l->open_due = false;
-	wheel_arm(&c->wheel, lane_timer(c, l), c->now_ns + backoff_ns(c, &l->attempts));
+	if (l->state == LANE_OPENING)
+		wheel_arm(&c->wheel, lane_timer(c, l), c->now_ns + backoff_ns(c, &l->attempts));
 	c->counters.opens_sent++;
 	return WIRE_HEADER_BYTES + wire_message_bytes(&m);
 }
@@ -488,6 +501,7 @@ static void id_take(struct client_core *c, struct op *op)
 static void op_sent(struct client_core *c, struct lane *l, struct op *op)
 {
 	uint8_t server = lane_server(c, l);
+	uint64_t wait_ns;
 
 	if (op->state == OP_RESEND) {
 		c->counters.retransmits++;
@@ -508,7 +522,10 @@ static void op_sent(struct client_core *c, struct lane *l, struct op *op)
 	}
 	op->asked |= server_bit(server);
 	op_move(c, op, OP_SENT, op->lane);
-	op_arm(c, op, op_again_at(c, op, backoff_ns(c, &op->attempts)));
+	wait_ns = backoff_ns(c, &op->attempts);
+	if (op->prior == 0 && retry_can_move(c, op)) /* soon enough to find out that it is silent */
+		wait_ns = min_u64(wait_ns, max_u64(c->config.failover_ns / 2, 1));
+	op_arm(c, op, op_again_at(c, op, wait_ns));
 	c->counters.requests_sent++;
 }
 
@@ -563,7 +580,7 @@ uint32_t client_core_output(struct client_core *c, uint8_t *payload, uint8_t *re
 			return 0;
 	} while (!lane_wants(c, l)); /* its operations may have ended meanwhile */
 	header_write(c, l, payload);
-	if (l->state == LANE_OPENING)
+	if (l->open_due)
 		bytes = output_open(c, l, payload);
 	else
 		bytes = output_requests(c, l, payload);
@@ -636,10 +653,19 @@ static void shards_learned(struct client_core *c, uint32_t shard_count)
 }
 
 /* heard: the server lives. */
-static void heard(struct client_core *c, struct lane *l)
+static void heard(struct lane *l)
 {
-	l->heard_ns = c->now_ns;
+	l->ping_ns = 0;
 	l->shun_ns = 0;
+}
+
+/* on_pong: the server lives, in the same incarnation or in another one. */
+static void on_pong(struct client_core *c, struct lane *l, uint8_t status, uint32_t incarnation)
+{
+	if (status == STATUS_OK && incarnation > l->incarnation && incarnation <= INCARNATION_MAX)
+		lane_lost(c, l, incarnation);
+	else if (status != STATUS_OK || incarnation == l->incarnation)
+		heard(l);
 }
 
 static void lane_opened(struct client_core *c, struct lane *l, uint64_t session,
@@ -655,7 +681,7 @@ static void lane_opened(struct client_core *c, struct lane *l, uint64_t session,
 	if (mutant(53) && s->id_low == s->id_next)
 		s->id_low = s->id_next = 1;
 	l->known_from = s->id_next;
-	heard(c, l);
+	heard(l);
 	c->counters.sessions_opened++;
 }
 
@@ -667,12 +693,16 @@ static void on_opened(struct client_core *c, struct lane *l, const struct wire_m
 	uint16_t shards = load_u16(m->value + 12);
 	uint16_t window = load_u16(m->value + 16);
 
+	if (l->state == LANE_OPEN && l->pinged_ns != 0 && m->id == s->client) {
+		on_pong(c, l, m->status, incarnation);
+		return;
+	}
 	if (l->state != LANE_OPENING || l->first == 0 || m->id != s->client) {
 		c->counters.drop_open++;
 		return;
 	}
 	if (m->status != STATUS_OK) {
-		heard(c, l);
+		heard(l);
 		lane_refused(c, l, (enum status)m->status);
 		return;
 	}
@@ -745,7 +775,7 @@ static void on_result(struct client_core *c, struct lane *l, const struct wire_h
 		return;
 	}
 	c->counters.replies_received++;
-	heard(c, l);
+	heard(l);
 	if (!retry_result(c, op, lane_server(c, l), &status))
 		return;
 	c->counters.outcomes_evicted += status == STATUS_EVICTED;

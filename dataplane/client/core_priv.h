@@ -60,6 +60,7 @@ struct op {
 	bool any;	 /* any server will do */
 	bool told;	 /* at least one of `refused` said so */
 	bool scattered;	 /* more than one server may have got the retry */
+	bool denied;	 /* the home says nothing happened, or that it does not know */
 };
 
 struct op_list {
@@ -77,8 +78,9 @@ struct lane {
 	uint64_t session;
 	uint64_t first;	     /* lowest request id unused when the first OPEN left; 0: none left */
 	uint64_t known_from; /* OPEN: the server's memory is whole from this request id on */
-	uint64_t heard_ns;   /* last answer; outlives sessions */
 	uint64_t shun_ns;    /* new operations go elsewhere until then; 0: no reason to */
+	uint64_t ping_ns;    /* OPEN: oldest unanswered OPEN that asks whether it lives; 0: none */
+	uint64_t pinged_ns;  /* the newest such one */
 	uint32_t incarnation;
 	uint32_t newest_incarnation; /* ever heard of; outlives sessions */
 	uint32_t ready_next; /* list of lanes with something to send */
@@ -179,6 +181,9 @@ void op_finish(struct client_core *c, struct op *op, enum status status);
 void op_give_up(struct client_core *c, struct op *op);
 void lane_kick(struct client_core *c, struct lane *l);
 
+/* lane_ping: asks an OPEN lane's server for a sign of life. */
+void lane_ping(struct client_core *c, struct lane *l);
+
 /* retry.c: */
 
 /* retry_timer: the time of an operation (not DONE, not past its deadline) has come. */
@@ -198,6 +203,9 @@ void retry_refused(struct client_core *c, struct op *op, enum status status);
  * operation with *status, which may have become another one; false: dealt with.
  */
 bool retry_result(struct client_core *c, struct op *op, uint8_t server, enum status *status);
+
+/* retry_can_move: op may be asked for at another server. */
+bool retry_can_move(const struct client_core *c, const struct op *op);
 
 /* retry_begins_at: the server a new operation for `server` goes to. */
 uint8_t retry_begins_at(struct client_core *c, const struct client_op *op, uint32_t shard);

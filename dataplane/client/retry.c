@@ -3,7 +3,8 @@
  * retry.c: where an operation goes when its server does not answer, cannot, or has restarted, so
  * that every update takes effect at most once (S-ONCE, H22), and what answers mean then.
  *
- * An update's first attempt goes to its home, and stays there while the home answers others. What
+ * An update's first attempt goes to its home, and stays there while the home answers others, or
+ * OPENs sent to find out whether it lives, for up to half of the operation's time. What
  * may have been executed is never sent as something new: it keeps its request id, and is sent with
  * `prior`, the writer word of the home's incarnation. A node asked with it looks into what all
  * replicas remember, and executes the update only once the prior one can no longer; until then it
@@ -30,12 +31,11 @@
 #include "dataplane/client/core_priv.h"
 
 #define SHUN_FACTOR 8u	 /* in failover_ns: how long new operations avoid a silent server */
-#define PATIENT_FACTOR 4u /* in failover_ns: a server that answers others may be slow so long */
 #define TURNS_MAX 16u	 /* times a retrier may say WAIT before another one is asked */
 #define TURNS_REFUSED 4u /* so much counts NOT_SERVING */
 #define COUNT_MAX UINT16_MAX
 
-static bool can_move(const struct client_core *c, const struct op *op)
+bool retry_can_move(const struct client_core *c, const struct op *op)
 {
 	return c->config.failover_ns != 0 && op->any && c->config.server_count > 1;
 }
@@ -65,17 +65,22 @@ static uint8_t server_after(const struct client_core *c, uint32_t server, uint8_
 	return SERVER_NONE;
 }
 
-/* retrier_after: likewise, among those that may be asked to retry op. */
+/* retrier_after: likewise, among those that may be asked to retry op; silent ones come last. */
 static uint8_t retrier_after(const struct client_core *c, const struct op *op, uint32_t server,
 			     uint8_t without)
 {
-	uint8_t s = server_after(c, server, without);
+	uint8_t silent = 0, s;
 
-	while (s != SERVER_NONE && !remembers(&c->lanes[op_lane_at(c, op, s)], op->id)) {
-		without |= server_bit(s);
-		s = server_after(c, server, without);
+	for (uint32_t i = 0; i < c->config.server_count; i++) {
+		const struct lane *l = &c->lanes[op_lane_at(c, op, i)];
+
+		if (!remembers(l, op->id))
+			without |= server_bit(i);
+		if (l->shun_ns != 0)
+			silent |= server_bit(i);
 	}
-	return s;
+	s = server_after(c, server, without | silent);
+	return s != SERVER_NONE ? s : server_after(c, server, without);
 }
 
 static void shun(struct client_core *c, struct lane *l)
@@ -186,7 +191,11 @@ static void retry_again(struct client_core *c, struct op *op)
 	bool home = op->home != op->retrier && (op->asked & server_bit(op->home)) != 0;
 	bool unsent = op->state == OP_RESEND && op->lane / c->shards_max == op->retrier;
 
-	if (can_move(c, op) && retrier_free(op) && (op->turns >= TURNS_MAX || unsent))
+	if (op->denied && c->now_ns >= op->silent_ns) {
+		op_give_up(c, op);
+		return;
+	}
+	if (retry_can_move(c, op) && retrier_free(op) && (op->turns >= TURNS_MAX || unsent))
 		retrier_change(c, op);
 	if (home && op->lane / c->shards_max == op->retrier)
 		visit(c, op, op_lane_at(c, op, op->home));
@@ -194,16 +203,20 @@ static void retry_again(struct client_core *c, struct op *op)
 		visit(c, op, op_lane_at(c, op, op->retrier));
 }
 
-/* home_silent: the first attempt has no answer: ask somebody else, unless the home shows life. */
+/*
+ * home_silent: the first attempt has no answer: ask somebody else. But a home that shows life has
+ * half of the operation's time: while it is in the view nobody else may execute the update anyway.
+ */
 static void home_silent(struct client_core *c, struct op *op)
 {
 	struct lane *l = op_lane(c, op);
-	uint64_t failover = c->config.failover_ns;
-	bool alive = l->heard_ns != 0 && c->now_ns < l->heard_ns + failover;
+	uint64_t start_ns = op->silent_ns - min_u64(c->config.failover_ns, op->silent_ns);
+	bool alive = l->ping_ns == 0 || c->now_ns < l->ping_ns + c->config.failover_ns / 2;
 	uint8_t retrier = retrier_after(c, op, op->home, server_bit(op->home));
 
 	if (retrier == SERVER_NONE ||
-	    (alive && c->now_ns < op->silent_ns + (PATIENT_FACTOR - 1) * failover)) {
+	    (alive && c->now_ns < start_ns + (op->deadline_ns - start_ns) / 2)) {
+		lane_ping(c, l);
 		visit(c, op, op->lane);
 		return;
 	}
@@ -218,13 +231,15 @@ static void home_silent(struct client_core *c, struct op *op)
 void retry_timer(struct client_core *c, struct op *op)
 {
 	struct lane *l = op_lane(c, op);
-	bool silent = can_move(c, op) && c->now_ns >= op->silent_ns;
+	bool silent = retry_can_move(c, op) && c->now_ns >= op->silent_ns;
 
 	if (op->prior) {
 		retry_again(c, op);
 	} else if (op->state == OP_WAITING && (!silent || l->state == LANE_OPEN)) {
 		op_arm(c, op, op_again_at(c, op, failover_ns(c, op))); /* for the window */
 	} else if (!silent) {
+		if (op->state == OP_SENT && op_is_update(op) && retry_can_move(c, op))
+			lane_ping(c, l);
 		visit(c, op, op->lane);
 	} else if (op->id && op_is_update(op)) {
 		home_silent(c, op);
@@ -284,12 +299,12 @@ void retry_refused(struct client_core *c, struct op *op, enum status status)
 {
 	if (op->prior) {
 		ask_later(c, op);
-		if (can_move(c, op) && retrier_free(op))
+		if (retry_can_move(c, op) && retrier_free(op))
 			retrier_change(c, op);
 		return;
 	}
 	op->told = true;
-	if (can_move(c, op) && elsewhere(c, op))
+	if (retry_can_move(c, op) && elsewhere(c, op))
 		return;
 	op->ts = (struct op_ts){ 0 };
 	op->number = 0;
@@ -302,7 +317,7 @@ static bool first_unknown(struct client_core *c, struct op *op)
 {
 	uint8_t retrier = retrier_after(c, op, op->home, server_bit(op->home));
 
-	if (!can_move(c, op) || retrier == SERVER_NONE)
+	if (!retry_can_move(c, op) || retrier == SERVER_NONE)
 		return true;
 	retry_begin(c, op, op_lane(c, op)->incarnation, retrier);
 	op->asked = 0; /* the home has told all it knows */
@@ -322,7 +337,7 @@ static bool first_result(struct client_core *c, struct op *op, enum status statu
 	if (status != STATUS_NOT_SERVING)
 		return true;
 	op->told = true;
-	if (!can_move(c, op))
+	if (!retry_can_move(c, op))
 		return true;
 	if (op_is_update(op))
 		start_over(c, op);
@@ -340,6 +355,10 @@ static bool other_result(struct client_core *c, struct op *op, uint8_t server, e
 		return first_result(c, op, status);
 	}
 	op->asked &= (uint8_t)~server_bit(server);
+	if (server == op->home && status != STATUS_UNKNOWN) {
+		op->denied = true;
+		op->silent_ns = op_again_at(c, op, c->config.failover_ns);
+	}
 	return false;
 }
 
@@ -354,9 +373,13 @@ static bool retrier_result(struct client_core *c, struct op *op, enum status *st
 		/* It dropped it, or cannot tell: it does no more, and others may know. */
 		op->turns = TURNS_MAX;
 		ask_later(c, op);
-		if (can_move(c, op))
+		if (retry_can_move(c, op))
 			retrier_change(c, op);
 		return false;
+	}
+	if (op->denied && *status == STATUS_WAIT) {
+		*status = STATUS_UNKNOWN; /* the home lives: nothing more can be found out */
+		return true;
 	}
 	if (refused || *status == STATUS_WAIT) {
 		if (op->answers < op->copies)

@@ -42,6 +42,7 @@ struct rig {
 	bool any;	      /* submit for any server */
 	uint8_t begin;	      /* submit beginning at this one */
 	uint64_t timeout_ns;  /* of what is submitted; 0: TIMEOUT */
+	uint8_t dead;	      /* bitmap of servers that answer no OPEN */
 	uint32_t lives[SERVERS];
 	uint64_t sessions[SERVERS];
 	uint64_t client; /* from the last OPEN */

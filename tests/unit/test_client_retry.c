@@ -72,6 +72,8 @@ static bool next_request(struct rig *r, uint64_t within_ns)
 			if (r->client)
 				assert_true(r->client == r->seen[0].id);
 			r->client = r->seen[0].id;
+			if (r->dead & 1u << r->server)
+				continue;
 			r->first = load_u64(r->seen[0].value);
 			say_opened(r, r->server);
 		}
@@ -99,6 +101,7 @@ static void until_retry(struct rig *r, enum wire_type type)
 	expect_request(r, 0, 1, 0);
 	assert_int_equal(r->first, 1);
 	start_ns = r->now_ns;
+	r->dead = 1;
 	do {
 		assert_true(next_request(r, 40 * RETRANSMIT));
 		assert_int_equal(r->seen[0].id, 1);
@@ -147,11 +150,47 @@ static void test_retry_answer_of_home(void **state)
 	expect(r, 1, STATUS_CONFLICT);
 	submit(r, WIRE_PUT, "k", 2); /* the home was heard: it is not avoided */
 	expect_request(r, 0, 2, 0);
+	r->dead = 1;
 	while (r->server == 0)
 		assert_true(next_request(r, 40 * RETRANSMIT));
 	assert_int_equal(r->seen[0].prior, writer_make(0, 3));
 	say(r, 0, 2, STATUS_OK);
 	assert_int_equal(expect(r, 2, STATUS_OK).server, 0);
+}
+
+/* A home that answers pings keeps the update for half of its time; then what it says is not all. */
+static void test_retry_home_lives(void **state)
+{
+	struct rig *r = *state;
+	uint64_t start_ns = r->now_ns;
+
+	submit(r, WIRE_CAS, "k", 1);
+	expect_request(r, 0, 1, 0);
+	while (r->server == 0)
+		assert_true(next_request(r, 40 * RETRANSMIT));
+	assert_true(r->now_ns - start_ns >= TIMEOUT / 2);
+	assert_int_equal(counters(r)->sessions_lost, 0);
+	say(r, 0, 1, STATUS_CONFLICT);
+	expect_none(r);
+	say(r, 1, 1, STATUS_WAIT); /* while the home lives nothing more can be found out */
+	expect(r, 1, STATUS_UNKNOWN);
+	assert_true(r->now_ns - start_ns < TIMEOUT);
+}
+
+/* The answer to a ping tells that the node has restarted. */
+static void test_retry_ping_finds_restart(void **state)
+{
+	struct rig *r = *state;
+
+	submit(r, WIRE_PUT, "k", 1);
+	expect_request(r, 0, 1, 0);
+	r->lives[0]++;
+	r->sessions[0]++;
+	expect_request(r, 0, 1, writer_make(0, 3));
+	assert_int_equal(r->header.to_incarnation, 4);
+	assert_int_equal(counters(r)->sessions_lost, 1);
+	say(r, 0, 1, STATUS_OK);
+	expect(r, 1, STATUS_OK);
 }
 
 /* Nobody was asked yet when the home's answer came: it is the only one that can have done it. */
@@ -282,6 +321,7 @@ static void test_evicted(void **state)
 	assert_int_equal(counters(r)->outcomes_evicted, 1);
 	assert_false(next_request(r, TIMEOUT));
 	r->any = false;
+	r->dead = 0;
 	submit(r, WIRE_PUT, "k", 2); /* node 0 makes room for others, and forgets the session */
 	submit(r, WIRE_GET, "k", 3);
 	assert_true(next_request(r, 0));
@@ -738,6 +778,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_retry_elsewhere),
 		TEST(test_retry_answer_of_home),
+		TEST(test_retry_home_lives),
+		TEST(test_retry_ping_finds_restart),
 		TEST(test_retry_not_sent_yet),
 		TEST(test_retry_after_restart),
 		TEST(test_retry_silent_retrier),
