@@ -267,8 +267,9 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	const struct sim_net_counters *net = sim_net_counters(s->net);
 
 	t->seeds++;
-	t->events += s->events + net->lost + net->burst_lost + net->duplicated + net->corrupted +
-		     net->truncated + net->cut;
+	t->events += s->events + net->lost + net->burst_lost + net->duplicated + net->spiked +
+		     net->corrupted + net->truncated + net->misdelivered + net->replayed +
+		     net->cut + net->clogged;
 	t->ops += s->op_count;
 	t->unknown += s->ops_unknown;
 	t->violations += s->violated;
