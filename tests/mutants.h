@@ -35,17 +35,17 @@
 	MUTANT(17, replay_new_ts, sim_net, "a replay makes up a new timestamp") \
 	MUTANT(18, rival_validated, sim_net, \
 	       "a write is validated although somebody holds a newer") \
-	MUTANT(19, acks_outlive_view, model_join, \
+	MUTANT(19, acks_outlive_view, sim_views, \
 	       "ACKs of before a restart or view count after it (CC-5, H01)") \
 	MUTANT(20, old_ack, model_join, "an ACK of another epoch counts (H02)") \
 	MUTANT(21, old_inv, model_join, "an INV of another epoch is taken (H03)") \
 	MUTANT(22, read_without_lease, model_lease, "reads are served without a lease (H06)") \
-	MUTANT(23, replay_blind, model_join, "a replay forgets that the update was an RMW (H08)") \
+	MUTANT(23, replay_blind, sim_views, "a replay forgets that the update was an RMW (H08)") \
 	MUTANT(24, base_any_writer, replay, \
 	       "an INV validates a version of another writer than it was made from") \
-	MUTANT(25, rejoin_keeps, model_join, "a shadow keeps what it held before (CC-24)") \
-	MUTANT(26, copy_overwrites, replay, "a copy overwrites what is newer (CC-19, H11)") \
-	MUTANT(27, joined_early, model_join, \
+	MUTANT(25, rejoin_keeps, sim_views, "a shadow keeps what it held before (CC-24)") \
+	MUTANT(26, copy_overwrites, sim_views, "a copy overwrites what is newer (CC-19, H11)") \
+	MUTANT(27, joined_early, sim_views, \
 	       "a shadow says that it has joined before the copy ends (H11)") \
 	MUTANT(28, tombstone_unfenced, model_tombstone, \
 	       "tombstones are collected in the view they became Valid in (H12)") \
@@ -53,19 +53,19 @@
 	       "collecting a tombstone leaves no floor (H12)") \
 	MUTANT(30, retry_at_once, model_retry, \
 	       "a retry does not wait for the old coordinator to be out (H22)") \
-	MUTANT(31, eviction_forgotten, replay, \
+	MUTANT(31, eviction_forgotten, sim_views, \
 	       "a session made again forgets that it was forgotten (S-EVICT)") \
-	MUTANT(32, retry_executes, model_retry, \
+	MUTANT(32, retry_executes, sim_views, \
 	       "a retry is executed whatever became of the first try (S-ONCE)") \
-	MUTANT(33, rival_took, replay, \
+	MUTANT(33, rival_took, sim_views, \
 	       "an RMW that lost to a rival counts as having taken effect") \
-	MUTANT(34, successor_dead, model_retry, \
+	MUTANT(34, successor_dead, sim_views, \
 	       "an RMW whose successor was made from it counts as dead") \
 	MUTANT(35, stale_unnoted, replay, "a blind write acknowledged as stale is not remembered") \
 	MUTANT(36, o3_one_missing, replay, "O3: a follower validates with one ACK missing") \
 	MUTANT(37, o3_not_durable, replay, \
 	       "O3: a follower validates before its own record is durable") \
-	MUTANT(38, left_goes_on, model_lease, "a node that left the view goes on as a member") \
+	MUTANT(38, left_goes_on, replay, "a node that left the view goes on as a member") \
 	MUTANT(39, version_32_bits, replay, "versions wrap at 32 bits (CC-20, H13)") \
 	MUTANT(40, durable_submitted, sim_crash, \
 	       "what was handed to the device counts as durable") \
@@ -75,16 +75,16 @@
 	MUTANT(44, durable_gap, sim_crash, \
 	       "a batch counts as durable before the one in front of it") \
 	MUTANT(45, body_unchecked, sim_crash, "recovery takes a batch whose body is damaged") \
-	MUTANT(46, reset_not_recovered, worker, "recovery keeps what a reset record made void") \
+	MUTANT(46, reset_not_recovered, sim_views, "recovery keeps what a reset record made void") \
 	MUTANT(47, note_not_recovered, worker, \
 	       "recovery ignores notes of operations overtaken at once") \
-	MUTANT(48, index_hole, store, "removing an entry leaves a hole that hides others") \
+	MUTANT(48, index_hole, sim_views, "removing an entry leaves a hole that hides others") \
 	MUTANT(49, incarnation_reused, superblock, \
 	       "a node that starts keeps its last incarnation (CC-12)") \
 	MUTANT(50, resend_elsewhere, client_retry, \
 	       "updates of a lost session are sent again as new ones") \
 	MUTANT(51, any_reply, client_core, "a late reply counts for the next id in its place") \
-	MUTANT(52, prior_forgotten, client_retry, \
+	MUTANT(52, prior_forgotten, sim_views, \
 	       "a request does not say which node was asked before") \
 	MUTANT(53, ids_restart, client_retry, "request ids begin anew with a new session") \
 	MUTANT(54, evicted_again, client_retry, "an evicted request is sent again as a new one") \
@@ -98,13 +98,13 @@
 	       "the live coordinator of an RMW acknowledges replays of it") \
 	MUTANT(64, spent_returns, replay, \
 	       "a node that left a view comes back in the same incarnation (CC-12)") \
-	MUTANT(65, stale_replay_acked, replay, \
+	MUTANT(65, stale_replay_acked, model_rmw, \
 	       "a stale replay is acknowledged, not answered with the newer (3.11)") \
 	MUTANT(66, ack_outlives_view, replay, \
 	       "an ACK held for the disk in one view is sent in the next") \
-	MUTANT(67, shadow_unasked, replay, "commits do not wait for shadows (H11)") \
+	MUTANT(67, shadow_unasked, model_join, "commits do not wait for shadows (H11)") \
 	MUTANT(68, view_backwards, replay, "an older view is installed over a newer one") \
-	MUTANT(69, sessions_uncopied, replay, \
+	MUTANT(69, sessions_uncopied, sim_views, \
 	       "a joiner copies no session tables and calls its own complete") \
 	MUTANT(70, misdirected, wal, "recovery takes a batch that was written for another offset") \
 	MUTANT(71, foreign_device, wal, "recovery takes a batch of another device") \

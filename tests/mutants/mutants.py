@@ -147,7 +147,8 @@ class Rigs:
         first, count = self.first, min(FIRST_SEEDS, self.seeds)
         while count > 0:
             command = [program, '--mutant', str(mutant), '--jobs', '1', '--no-shrink', '--output',
-                       os.devnull, '--profile', profile, '--from', str(first), '--seeds', str(count)]
+                       os.devnull, '--profile', profile, '--from', str(first),
+                       '--seeds', str(count)]
             done = run(command, mutant)
             found = re.search(r'seed (\d+): VIOLATION(?: after \d+ events)?: ([^\n]*)',
                               done.stderr)
