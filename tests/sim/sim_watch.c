@@ -10,7 +10,7 @@
 
 #define REQUEST_SLOTS 32768u
 #define OPS 256u       /* a replica runs at once, at most, in the simulator's plans */
-#define EPOCHS_KEPT 4u /* a coordinator may be that far behind those who acknowledge */
+#define EPOCHS_KEPT 32u /* how far a coordinator may be behind those who acknowledge */
 #define SHARDS 8u      /* of the simulator's plans, at most */
 #define SESSIONS 64u   /* of a replica, at most, likewise */
 #define UDP_LENGTH_AT 38u
@@ -207,17 +207,39 @@ static void on_update(struct sim *s, uint8_t node, const struct wire_header *h,
 		*op_id_at(s, node, h->shard, m->id) = (struct op_id){ m->id, key };
 }
 
-/* promised: the newest ts this node acknowledged of the key in the epoch. */
-static struct op_ts *promised(struct sim *s, uint8_t node, uint32_t key, uint32_t epoch)
+static struct promise *promise_find(struct sim *s, uint8_t node, uint32_t key, uint32_t epoch)
 {
 	struct promise *p = s->watch->promise[node][key];
 
 	for (uint32_t i = 0; i < EPOCHS_KEPT; i++)
 		if (p[i].epoch == epoch)
-			return &p[i].ts;
-	memmove(p + 1, p, (EPOCHS_KEPT - 1) * sizeof(*p));
-	p[0] = (struct promise){ .epoch = epoch };
-	return &p[0].ts;
+			return &p[i];
+	return NULL;
+}
+
+static void promise_make(struct sim *s, uint8_t node, uint32_t key, uint32_t epoch, struct op_ts ts)
+{
+	struct promise *all = s->watch->promise[node][key];
+	struct promise *p = promise_find(s, node, key, epoch);
+
+	if (!p) {
+		memmove(all + 1, all, (EPOCHS_KEPT - 1) * sizeof(*all));
+		all[0] = (struct promise){ .epoch = epoch };
+		p = all;
+	}
+	if (op_ts_compare(ts, p->ts) > 0)
+		p->ts = ts;
+}
+
+/* promised: it has acknowledged this ts of the key, or a newer one, in the epoch. */
+static bool promised(struct sim *s, uint8_t node, uint32_t key, uint32_t epoch, struct op_ts ts)
+{
+	const struct promise *p = promise_find(s, node, key, epoch);
+
+	if (p)
+		return op_ts_compare(p->ts, ts) >= 0;
+	/* So long ago that it may be forgotten here. */
+	return s->watch->promise[node][key][EPOCHS_KEPT - 1].epoch != 0;
 }
 
 /* on_ack: a promise to hold it durably; kept is compared when the node comes back (W-PREFIX). */
@@ -225,7 +247,6 @@ static void on_ack(struct sim *s, uint8_t node, const struct wire_header *h,
 		   const struct wire_message *m)
 {
 	uint32_t key = key_acked(s, h, m);
-	struct op_ts *ts;
 	char text[48];
 
 	if (key == SIM_NONE)
@@ -234,9 +255,7 @@ static void on_ack(struct sim *s, uint8_t node, const struct wire_header *h,
 		sim_violation(s, "H-COMMIT-ALL: node %u acknowledges key %u at %s and does not "
 				 "have it", node, key, ts_text(text, m->ts));
 	keep(s, node, key, m->ts);
-	ts = promised(s, node, key, h->epoch);
-	if (op_ts_compare(m->ts, *ts) > 0)
-		*ts = m->ts;
+	promise_make(s, node, key, h->epoch, m->ts);
 }
 
 /*
@@ -257,7 +276,7 @@ static void on_val(struct sim *s, uint8_t node, const struct wire_header *h,
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		if (n == node || (v && !(view_write_set(v) >> n & 1)))
 			continue;
-		if (op_ts_compare(*promised(s, n, key, h->epoch), m->ts) < 0)
+		if (!promised(s, n, key, h->epoch, m->ts))
 			sim_violation(s, "H-ACK-EPOCH: node %u validates key %u at %s, which node "
 					 "%u has not acknowledged in epoch %#x", node, key,
 				      ts_text(text, m->ts), n, h->epoch);
