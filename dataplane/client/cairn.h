@@ -64,7 +64,7 @@ struct cairn; /* a handle */
 /* How an operation ended. Numbers are part of the interface. */
 enum cairn_status {
 	CAIRN_OK = 0,
-	CAIRN_NOT_FOUND = 1,	 /* get, del: no such key; the version says as of when */
+	CAIRN_NOT_FOUND = 1,	 /* get, del: no such key; the version is that of its deletion */
 	CAIRN_CONFLICT = 2,	 /* cas, cas_value: not as expected; the result holds its version */
 	CAIRN_BUSY = 3,		 /* no room for it at the moment: try again */
 	CAIRN_NO_SPACE = 4,	 /* store or log of a node is nearly full: delete, or add room */
@@ -91,8 +91,8 @@ enum cairn_durability {
  * cairn_version: which update of a key this is. Versions of one key are totally ordered, grow with
  * every update, deletes too, and never repeat: they serve for compare-and-set and as fencing
  * tokens. Compare them with cairn_version_compare: of two with one number either may be the newer.
- * {0,0,0}: the key was never written. {n,0,0} of a key that does not exist: nothing newer than n
- * was there. Written as number.node.incarnation, e.g. 18.2.3.
+ * {0,0,0}: the key was never written, or no trace is left of its deletion; its next version is
+ * newer than every earlier one all the same. Written as number.node.incarnation, e.g. 18.2.3.
  */
 struct cairn_version {
 	uint64_t number;
