@@ -313,7 +313,7 @@ static enum status start_rmw(struct replica *r, struct entry *e, struct op *op,
 }
 
 /*
- * resolve: a request that another node was asked before, at a key that is Valid. What took effect
+ * resolve: a request that more than one node may work on, at a key that is Valid. What took effect
  * then is answered, what may have is UNKNOWN for ever; what has not can be done now. e NULL: the
  * key has no entry. Returns true when the op is answered.
  */
@@ -371,7 +371,8 @@ static bool execute(struct replica *r, struct entry *e, struct op *op, const uin
 	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(e) };
 	enum status status;
 
-	if (op->retry && resolve(r, e, op, a))
+	/* An aborted update may meanwhile have been carried out by another node, for the same client. */
+	if ((op->retry || op->tried.version != 0) && resolve(r, e, op, a))
 		return true;
 	if (op->type == WIRE_GET || (op->type == WIRE_DEL && !entry_exists(e))) {
 		reply_read(r, op, e, a);

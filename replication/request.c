@@ -210,7 +210,8 @@ static bool may_retry(struct replica *r, const struct event *ev, const struct se
 	if (known && known->ts.writer != self)
 		busy |= !view_gone(r, known->ts.writer);
 	if (!replica_linked(r) || r->failed) {
-		refuse(a, ev, STATUS_NOT_SERVING); /* not recorded: no answer to the question */
+		/* Not recorded. NOT_SERVING would say that it certainly was not applied. */
+		refuse(a, ev, known ? STATUS_UNKNOWN : STATUS_NOT_SERVING);
 		return false;
 	}
 	if (busy && !mutant(30)) {

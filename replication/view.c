@@ -79,8 +79,8 @@ void view_install(struct replica *r, const struct view *v)
 	     v->incarnation[r->config.node] == r->config.incarnation;
 	missed = in && v->since[r->config.node] > last && !(v->recovered & self);
 	/*
-	 * Out, after having been in: what it has given timestamps to is void, and it would give them
-	 * again (CC-12). It needs a new incarnation to come back.
+	 * Out, after having been in: what it has given timestamps to is void, and it would give
+	 * them again (CC-12). It needs a new incarnation to come back.
 	 */
 	r->spent |= r->was_in && (!in || missed);
 	in &= !r->spent || mutant(64);
@@ -117,13 +117,15 @@ bool view_gone(const struct replica *r, uint32_t writer)
 {
 	uint8_t node = writer_node(writer);
 	uint32_t incarnation = writer_incarnation(writer);
+	uint32_t newest;
 
 	if (node >= r->config.node_count)
 		return true;
-	if (r->config.views)
-		return !(r->write_set & replica_bit(node)) ||
-		       r->view.incarnation[node] != incarnation;
-	return r->peers[node].incarnation > incarnation;
+	/* An incarnation newer than any this node has heard of may just have begun its work. */
+	newest = r->config.views ? r->view.incarnation[node] : r->peers[node].incarnation;
+	if (incarnation != newest)
+		return incarnation < newest || mutant(61);
+	return (r->write_set & replica_bit(node)) == 0; /* once left out, never in again */
 }
 
 void view_dismiss(struct replica *r, struct actions *a)
