@@ -188,7 +188,11 @@ static bool read_now(const struct brute *b, const struct check_op *o, struct reg
 		return false;
 	if (o->writer != 0)
 		return at.number == now->at.number && at.rank == now->at.rank;
-	if (now->present || now->at.number > o->version)
+	if (now->present)
+		return false;
+	if (o->version == 0)
+		return true; /* no version known */
+	if (now->at.number > o->version)
 		return false;
 	now->floor = (uint32_t)max_u64(now->floor, o->version);
 	return true;

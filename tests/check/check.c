@@ -157,6 +157,7 @@ struct pass {
 	struct latest reads;   /* of those that read this position */
 	struct latest orphan;  /* reads of the open version before the absence demand */
 	uint64_t end_ns;       /* earliest end since the last demand began */
+	uint32_t placed;       /* how many of c->places have been passed */
 };
 
 static void latest_take(struct latest *l, uint64_t start_ns, uint32_t op)
@@ -285,7 +286,8 @@ static bool absence(struct checker *c, struct pass *p, struct group *g)
 		d->merged |= p->orphan.op != NONE && p->uncertain &&
 			     p->orphan.start_ns > g->end_ns;
 	}
-	p->now.low = p->now.low_rmw = g->ts.version + 1;
+	if (g->ts.version != 0)
+		p->now.low = p->now.low_rmw = g->ts.version + 1;
 	p->end_ns = min_u64(p->end_ns, g->end_ns);
 	return take_reads(c, p, g);
 }
@@ -400,7 +402,21 @@ static bool take_group(struct checker *c, uint32_t first, uint32_t end, struct g
 	return true;
 }
 
-static bool check_key(struct checker *c, uint32_t first, uint32_t end)
+/* The reads of an absence that lie behind `versions` versions; the first is refs[*at]. */
+static bool take_placed(struct checker *c, struct pass *p, uint32_t versions, uint32_t *at)
+{
+	struct group g = { { 0, 0 }, UINT64_MAX, *at, *at, NONE };
+	uint32_t first = *at - p->placed;
+
+	while (p->placed < c->place_count && c->places[p->placed] == versions) {
+		p->placed++;
+		g.end_ns = min_u64(g.end_ns, c->ops[c->refs[g.end++].op].end_ns);
+	}
+	*at = first + p->placed;
+	return g.first == g.end || absence(c, p, &g);
+}
+
+bool check_key(struct checker *c, uint32_t first, uint32_t end)
 {
 	struct pass p = {
 		.now = { .low = 1, .low_rmw = 1, .content = CONTENT_ABSENT },
@@ -409,16 +425,23 @@ static bool check_key(struct checker *c, uint32_t first, uint32_t end)
 		.orphan.op = NONE,
 		.end_ns = UINT64_MAX,
 	};
+	uint32_t at = first, versions = 0;
 	uint64_t deadline_ns;
 	struct group g;
 
 	c->demand_count = 0;
 	c->key = c->ops[c->refs[first].op].key;
-	for (; first < end; first = g.end) {
+	if (!take_placed(c, &p, 0, &at))
+		return false;
+	for (first += c->place_count; first < end; first = g.end) {
 		if (!take_group(c, first, end, &g))
 			return false;
-		if (!(g.ts.writer == 0 ? absence(c, &p, &g) : take_version(c, &p, &g)))
+		if (g.ts.writer == 0) {
+			if (!absence(c, &p, &g))
+				return false;
+		} else if (!take_version(c, &p, &g) || !take_placed(c, &p, ++versions, &at)) {
 			return false;
+		}
 	}
 	deadline_ns = p.end_ns;
 	for (uint32_t i = c->demand_count; i-- > 0;) {
@@ -450,7 +473,7 @@ static void check_keys(struct checker *c)
 			;
 		c->key_unknowns = c->unknowns + u_first;
 		c->key_unknown_count = (uint32_t)(u - u_first);
-		if (!check_key(c, first, end))
+		if (!check_absences(c, first, end))
 			return;
 	}
 	c->result->unknown_dropped += c->unknown_count - u;

@@ -10,9 +10,9 @@
  *   2. updates come in the order of their versions (op_ts_compare), no version twice;
  *   3. every read (GET; DEL, CAS, CASV, INCR that answered NOT_FOUND; CONFLICT; NOT_A_NUMBER;
  *      OVERFLOW) sees the version it reported, with that version's content: value, or absent.
- *      {v, writer 0} is no version of its own but says: absent, and every version up to number v,
- *      and none above it, is older than this read ({0, 0}: never written; above it: forgotten
- *      tombstones);
+ *      {0, 0} names no version: the key was absent, never written or its tombstone forgotten; the
+ *      read lies at any absence, that of an UNKNOWN DEL nobody saw included. {v, writer 0}, v > 0,
+ *      says more: every version up to number v, and none above it, is older than this read;
  *   4. CAS succeeded right after the version it expected, with a number one higher; expected
  *      {0, 0}: right after an absence, with any higher number. It did not CONFLICT with that very
  *      version, nor, expecting {0, 0}, with an absence;
@@ -37,8 +37,9 @@
  * DEL OK means "a tombstone was installed": two racing DELs may both get it.
  *
  * Exactness. Deciding which UNKNOWN operation did what is NP-hard in general (increments that must
- * add up). The search is exact and bounded: CHECK_SEARCH_MAX steps per key. A key on which it gives
- * up counts as undecided, and the history is not ok.
+ * add up). The search is exact and bounded: CHECK_SEARCH_MAX steps per key, and for reads that name
+ * no version, where their first places are wrong, a number of others (check_absent.c). A key on
+ * which it gives up counts as undecided, and the history is not ok.
  */
 #ifndef CAIRN_TESTS_CHECK_H
 #define CAIRN_TESTS_CHECK_H

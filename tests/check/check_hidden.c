@@ -253,7 +253,8 @@ static void end_chain(struct search *s, const struct state *last)
 	if (d->type == DEMAND_ABSENCE) {
 		if (last->content != CONTENT_ABSENT)
 			return;
-		after.low = after.low_rmw = d->ts.version + 1;
+		if (d->ts.version != 0)
+			after.low = after.low_rmw = d->ts.version + 1;
 		add_option(s, &after);
 		return;
 	}
@@ -580,7 +581,8 @@ static bool more_options(struct search *s)
 		break;
 	case DEMAND_ABSENCE:
 		if (f->length == 0 || !s->demand->merged)
-			absent_chain(s, s->demand->ts.version);
+			absent_chain(s, s->demand->ts.version ? s->demand->ts.version :
+								UINT64_MAX);
 		break;
 	case DEMAND_RMW:
 		rmw_chains(s);
@@ -721,6 +723,8 @@ static void make_classes(struct search *s)
 		struct class *last = s->class_count ? &s->classes[s->class_count - 1] : NULL;
 		int64_t delta = (int64_t)op->base;
 
+		c->key_unknowns[i].slot = NONE;
+		c->key_unknowns[i].visited = 0;
 		if (!last || check_effect_compare(last->op, op) != 0) {
 			last = &s->classes[s->class_count++];
 			*last = (struct class) { op, i, i };

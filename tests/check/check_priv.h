@@ -2,7 +2,8 @@
 /*
  * check_priv.h: what the sources of the checker share. check.c goes over the versions of a key in
  * order and judges whatever is certain; what depends on UNKNOWN operations it writes down as
- * demands, which check_hidden.c tries to meet. check_sort.c brings the history into version order,
+ * demands, which check_hidden.c tries to meet. check_absent.c finds places for reads that name no
+ * version. check_sort.c brings the history into version order,
  * check_text.c explains.
  */
 #ifndef CAIRN_TESTS_CHECK_PRIV_H
@@ -64,7 +65,7 @@ enum demand_type {
 
 struct demand {
 	struct state before;  /* unless linked */
-	struct op_ts ts;      /* ABSENCE: the highest number it was read with */
+	struct op_ts ts;      /* ABSENCE: the highest number it was read with, 0 without any */
 	uint64_t deadline_ns; /* earliest end of any operation from here on */
 	uint64_t value;	      /* ORPHAN, when content is CONTENT_VALUE */
 	uint32_t first, end;  /* its mentions in refs */
@@ -98,6 +99,8 @@ struct checker {
 	uint64_t unknown_count;
 	struct demand *demands; /* of the key being judged */
 	uint32_t demand_count, demand_max;
+	const uint32_t *places; /* of refs[first..), absences without a version; see check_key */
+	uint32_t place_count;
 	struct unknown *key_unknowns;
 	uint32_t key_unknown_count;
 	uint64_t key;
@@ -109,12 +112,28 @@ struct checker {
 /* check_sort_refs: by key, then position (writer 0 behind all of its number); result in c->refs. */
 void check_sort_refs(struct checker *c);
 
+/*
+ * check_key: judges refs[first..end), of one key. The first place_count of them are reads of an
+ * absence without a version; places, ascending, says behind how many versions each one lies.
+ * false: a violation, or out of memory.
+ */
+bool check_key(struct checker *c, uint32_t first, uint32_t end);
+
+/* check_absences: the same, but first finds places for those reads. */
+bool check_absences(struct checker *c, uint32_t first, uint32_t end);
+
+/* check_is_open: is this an absence without a version? */
+static inline bool check_is_open(const struct ref *r)
+{
+	return r->writer == 0 && r->version == (uint64_t)REF_READ << REF_ROLE_SHIFT;
+}
+
 /* check_sort_unknowns: by key, kind, effect, start. */
 void check_sort_unknowns(struct checker *c);
 
 /*
- * check_effect_compare: order of two updates: by kind, blind ones first, then INCR and CASV by base,
- * PUT and CAS by value, both signed, then the rest. 0: the same effect.
+ * check_effect_compare: order of two updates: by kind, blind ones first; then INCR and CASV by
+ * base, PUT and CAS by value, signed; then by the rest. 0: the same effect.
  */
 int check_effect_compare(const struct check_op *a, const struct check_op *b);
 

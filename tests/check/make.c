@@ -7,6 +7,7 @@ struct maker {
 	struct op_ts ts;
 	uint64_t value, floor;
 	bool present, is_number, collected;
+	bool named; /* an absence without tombstone is told with a number */
 	uint32_t values; /* how many different ones are written */
 	struct op_ts old[MAKE_SMALL_MAX + 1];
 	uint32_t old_count;
@@ -129,7 +130,7 @@ static void execute(struct maker *m, struct check_op *o)
 	if (!m->present && o->outcome != STATUS_OK && (m->collected || draw(m, 3) == 0)) {
 		m->collected = draw(m, 2);
 		m->floor = max_u64(m->floor, m->ts.version + draw(m, 2));
-		o->version = m->floor;
+		o->version = m->named ? m->floor : 0;
 		o->writer = 0;
 	}
 }
@@ -224,6 +225,7 @@ uint32_t make_small(uint64_t seed, struct check_op ops[MAKE_SMALL_MAX])
 	/* What is UNKNOWN explains a lot: more must be wrong for something to be wrong. */
 	uint32_t changes = style == 1 ? 1 + draw(&m, 3) + unknown : 0;
 
+	m.named = draw(&m, 4) == 0;
 	if (style == 2)
 		changes = 1 + unknown / 2;
 	m.values = 2 + draw(&m, 4);

@@ -129,7 +129,7 @@ static void test_stale_read(void **state)
 	ops[2].start_ns = 4; /* overlaps the second put by an instant */
 	assert_true(judge(ops, 3).ok);
 	ops[2] = at(op(CHECK_GET, STATUS_NOT_FOUND, 0, NULL), 5, 6);
-	expect_violation(ops, 3, "stale read");
+	expect_violation(ops, 3, "nothing can have deleted it");
 }
 
 static void test_read_backwards(void **state)
@@ -304,6 +304,62 @@ static void test_collected(void **state)
 	assert_true(judge(ops, 4).ok);
 	ops[2].start_ns = 8;
 	expect_violation(ops, 4, "nothing can have deleted it");
+}
+
+/* A read that names no version lies at any absence that time allows. */
+static void test_absence_without_version(void **state)
+{
+	struct check_op ops[] = {
+		at(op(CHECK_PUT, STATUS_OK, 2, "a"), 1, 2),
+		at(op(CHECK_DEL, STATUS_OK, 4, NULL), 3, 4),
+		absent_at(0, 5, 6),
+		at(op(CHECK_GET, STATUS_NOT_FOUND, 4, NULL), 7, 8), /* by a node that remembers */
+		absent_at(0, 9, 10),
+		at(on(op(CHECK_INCR, STATUS_OK, 9, "1"), 1), 11, 12),
+		absent_at(0, 0, 1),
+	};
+
+	(void)state;
+	assert_true(judge(ops, 7).ok);
+	ops[6] = absent_at(0, 3, 3); /* while the delete is on its way */
+	assert_true(judge(ops, 7).ok);
+	ops[1].start_ns = 4;
+	expect_violation(ops, 7, "nothing can have deleted it");
+	ops[6] = absent_at(0, 13, 14);
+	expect_violation(ops, 7, "nothing can have deleted it");
+	ops[6] = at(on(op(CHECK_CAS, STATUS_CONFLICT, 0, "b"), 0), 9, 10);
+	ops[6].writer = 0;
+	expect_violation(ops, 7, "conflicted with the very absence");
+}
+
+/* The same, at an absence that nobody saw otherwise. */
+static void test_absence_nobody_saw(void **state)
+{
+	struct check_op ops[] = {
+		at(op(CHECK_PUT, STATUS_OK, 2, "5"), 1, 2),
+		at(op(CHECK_DEL, STATUS_UNKNOWN, 0, NULL), 3, 4),
+		absent_at(0, 5, 8),
+		absent_at(0, 9, 10),
+		at(op(CHECK_PUT, STATUS_OK, 4, "7"), 7, 20),
+		at(op(CHECK_GET, STATUS_OK, 4, "7"), 11, 12),
+	};
+
+	(void)state;
+	assert_true(judge(ops, 6).ok);
+	assert_int_equal(judge(ops, 6).unknown_applied, 1);
+	/* The second one began when the put had been seen: it would need a delete of its own. */
+	ops[3] = absent_at(0, 13, 14);
+	expect_violation(ops, 6, "nothing can have deleted it");
+	ops[3].start_ns = 12;
+	assert_true(judge(ops, 5).ok);
+	/* Nothing may come between a version and the CAS that expected it. */
+	ops[3] = absent_at(0, 9, 10);
+	ops[4] = at(on(op(CHECK_CAS, STATUS_OK, 3, "7"), 2), 7, 20);
+	ops[5].version = 3;
+	assert_false(judge(ops, 6).ok);
+	ops[3] = absent_at(0, 21, 22);
+	ops[2] = absent_at(0, 23, 24);
+	assert_true(judge(ops, 6).ok);
 }
 
 static struct check_op casv(enum status outcome, uint64_t version, const char *expected,
@@ -503,6 +559,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_cas),
 		cmocka_unit_test(test_one_version_twice),
 		cmocka_unit_test(test_collected),
+		cmocka_unit_test(test_absence_without_version),
+		cmocka_unit_test(test_absence_nobody_saw),
 		cmocka_unit_test(test_casv),
 		cmocka_unit_test(test_wrong_conflict),
 		cmocka_unit_test(test_chains),
