@@ -206,7 +206,7 @@ static void put_view(struct writer *out, const struct replica *r)
 		put(out, r->peers[n].incarnation);
 	}
 	put(out, r->write_set);
-	put(out, r->member | r->failed << 1);
+	put(out, r->member | r->failed << 1 | r->was_in << 2 | r->spent << 3);
 	put(out, r->lease_ns > r->now_ns);
 	put(out, r->floor);
 }

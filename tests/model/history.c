@@ -262,8 +262,12 @@ const char *history_reply(struct history *h, const struct model_config *c,
 		wrong = NULL;
 	if (!wrong && !exists && op->type != WIRE_GET)
 		wrong = refused(h, reply);
-	if (!wrong && q->state == REQUEST_DONE && q->status == STATUS_OK && !exists)
-		wrong = "S-CACHE: another answer than before";
+	if (q->state == REQUEST_DONE && q->status == STATUS_OK) {
+		/* Somebody who cannot tell contradicts nobody; everybody else does. */
+		bool vague = reply->status == STATUS_UNKNOWN || reply->status == STATUS_EVICTED;
+
+		return wrong || exists || vague ? wrong : "S-CACHE: another answer than before";
+	}
 	q->state = REQUEST_DONE;
 	q->status = op->type == WIRE_GET ? STATUS_UNKNOWN : reply->status;
 	q->known = (struct op_ts){ 0, 0 };

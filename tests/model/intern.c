@@ -59,16 +59,14 @@ static uint32_t hash(const void *data, uint32_t bytes)
 void intern_init(struct intern *t, uint32_t item_bytes)
 {
 	*t = (struct intern){ .item_bytes = item_bytes, .mask = SLOTS_AT_FIRST - 1 };
-	t->index = zeros(SLOTS_AT_FIRST, sizeof(*t->index));
-	t->tag = zeros(SLOTS_AT_FIRST, sizeof(*t->tag));
+	t->slot = zeros(SLOTS_AT_FIRST, sizeof(*t->slot));
 }
 
 void intern_free(struct intern *t)
 {
 	free(t->bytes);
 	free(t->end);
-	free(t->index);
-	free(t->tag);
+	free(t->slot);
 }
 
 static uint64_t start_of(const struct intern *t, uint32_t id)
@@ -95,29 +93,26 @@ uint32_t intern_length(const struct intern *t, uint32_t id)
 uint64_t intern_memory(const struct intern *t)
 {
 	return t->bytes_room + (t->end ? t->room * sizeof(*t->end) : 0) +
-	       ((uint64_t)t->mask + 1) * (sizeof(*t->index) + sizeof(*t->tag));
+	       ((uint64_t)t->mask + 1) * sizeof(*t->slot);
 }
 
-static void enlarge_index(struct intern *t)
+static void enlarge(struct intern *t)
 {
+	struct intern_slot *old = t->slot;
 	uint32_t old_mask = t->mask;
-	uint32_t *old_index = t->index, *old_tag = t->tag;
 
 	t->mask = old_mask * 2 + 1;
-	t->index = zeros((uint64_t)t->mask + 1, sizeof(*t->index));
-	t->tag = zeros((uint64_t)t->mask + 1, sizeof(*t->tag));
+	t->slot = zeros((uint64_t)t->mask + 1, sizeof(*t->slot));
 	for (uint64_t i = 0; i <= old_mask; i++) {
-		uint32_t slot = old_tag[i] & t->mask;
+		uint32_t to = old[i].tag & t->mask;
 
-		if (old_index[i] == 0)
+		if (old[i].id1 == 0)
 			continue;
-		while (t->index[slot] != 0)
-			slot = (slot + 1) & t->mask;
-		t->index[slot] = old_index[i];
-		t->tag[slot] = old_tag[i];
+		while (t->slot[to].id1 != 0)
+			to = (to + 1) & t->mask;
+		t->slot[to] = old[i];
 	}
-	free(old_index);
-	free(old_tag);
+	free(old);
 }
 
 static uint32_t append(struct intern *t, const void *data, uint32_t bytes)
@@ -139,22 +134,21 @@ static uint32_t append(struct intern *t, const void *data, uint32_t bytes)
 uint32_t intern_put(struct intern *t, const void *data, uint32_t bytes, bool *ret_new)
 {
 	uint32_t tag = hash(data, bytes);
-	uint32_t slot = tag & t->mask;
+	uint32_t at = tag & t->mask;
 
 	must(t->item_bytes == 0 || t->item_bytes == bytes);
 	*ret_new = false;
-	for (; t->index[slot] != 0; slot = (slot + 1) & t->mask) {
-		uint32_t id = t->index[slot] - 1;
+	for (; t->slot[at].id1 != 0; at = (at + 1) & t->mask) {
+		uint32_t id = t->slot[at].id1 - 1;
 
-		if (t->tag[slot] == tag && intern_length(t, id) == bytes &&
+		if (t->slot[at].tag == tag && intern_length(t, id) == bytes &&
 		    memcmp(t->bytes + start_of(t, id), data, bytes) == 0)
 			return id;
 	}
 	*ret_new = true;
-	t->index[slot] = append(t, data, bytes) + 1;
-	t->tag[slot] = tag;
+	t->slot[at] = (struct intern_slot){ append(t, data, bytes) + 1, tag };
 	if (t->count > t->mask / 2)
-		enlarge_index(t);
+		enlarge(t);
 	return t->count - 1;
 }
 

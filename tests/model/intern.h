@@ -15,8 +15,10 @@ struct intern {
 	uint64_t *end; /* of each string in bytes; NULL when all are item_bytes long */
 	uint32_t item_bytes;
 	uint32_t count, room;
-	uint32_t *index; /* number + 1; open addressing */
-	uint32_t *tag;	 /* hash of the string in that slot, to look at fewer strings */
+	struct intern_slot {
+		uint32_t id1; /* number + 1; 0: free */
+		uint32_t tag; /* hash of the string, to look at fewer of them */
+	} *slot; /* open addressing */
 	uint32_t mask;
 };
 

@@ -24,6 +24,8 @@ struct search {
 	uint64_t how_room, parent_room;
 	uint64_t transitions, answered;
 	bool eager; /* one_more_ack */
+	bool stuck; /* nothing leads away from the state being expanded */
+	bool wrong_here; /* the violation is in that state, not in a step from it */
 	uint32_t at; /* the state being expanded */
 	struct state now;
 	struct authority authority;
@@ -44,7 +46,7 @@ static uint32_t put(struct intern *t, const void *data, uint32_t bytes)
 	return intern_put(t, data, bytes, &new);
 }
 
-static double now_secs(void)
+double search_secs(void)
 {
 	struct timespec t;
 
@@ -286,7 +288,9 @@ static const char *judge(struct search *s, const struct model_outcome *o, uint8_
 		changed = true;
 	}
 	if (event_kind_of(event) == MODEL_RETRY) {
-		h.request[(uint8_t)event_arg_of(event)].moved = true;
+		struct history_request *q = &h.request[(uint8_t)event_arg_of(event)];
+
+		q->moved = q->state == REQUEST_OPEN;
 		changed = true;
 	}
 	for (uint32_t i = 0; i < o->mades && !wrong; i++)
@@ -313,6 +317,7 @@ static void reach(struct search *s, const struct state *next, uint8_t node, uint
 	uint32_t id = intern_put(&s->m.states, next, sizeof(*next), &new);
 
 	s->transitions++;
+	s->stuck &= id == s->at;
 	if (!new)
 		return;
 	s->how = grow(s->how, &s->how_room, (uint64_t)id + 1, sizeof(*s->how));
@@ -325,8 +330,15 @@ static void reach(struct search *s, const struct state *next, uint8_t node, uint
 static bool apply(struct search *s, struct state *next, uint8_t node, uint32_t event,
 		  const struct model_outcome *outcome)
 {
-	struct model_outcome o = *outcome;
+	struct model_outcome o;
 	const char *wrong;
+	uint32_t voice;
+
+	/* The next outcome will be where this one is. */
+	memcpy(&o, outcome, offsetof(struct model_outcome, send));
+	memcpy(o.send, outcome->send, o.sends * sizeof(o.send[0]));
+	memcpy(o.reply, outcome->reply, o.replies * sizeof(o.reply[0]));
+	memcpy(o.made, outcome->made, o.mades * sizeof(o.made[0]));
 
 	if (o.fault != 0) {
 		violated(s, node, event, s->m.fault[o.fault - 1]);
@@ -339,8 +351,14 @@ static bool apply(struct search *s, struct state *next, uint8_t node, uint32_t e
 
 		next->inbox[to] = set_with(s, next->inbox[to], o.send[i]);
 	}
+	voice = facts(&s->m, s->now.local[node])->voice;
 	for (uint8_t n = 0; n < s->m.nodes; n++)
-		next->inbox[n] = sift(s, next, n);
+		if (n == node || next->inbox[n] != s->now.inbox[n] ||
+		    facts(&s->m, o.local)->voice != voice)
+			next->inbox[n] = sift(s, next, n);
+	if (o.mades + o.replies == 0 && memcmp(next, &s->now, sizeof(*next)) == 0 &&
+	    event_kind_of(event) == MODEL_DELIVER && !s->violation)
+		return true;
 	wrong = judge(s, &o, node, event, next);
 	if (s->violation)
 		s->violated_by = (struct trace_step){ .event = event, .node = node };
@@ -410,10 +428,11 @@ static struct view *candidate(struct search *s, struct candidates *c, uint8_t no
 	v->members = members;
 	v->shadows = shadows;
 	for (uint32_t n = 0; n < NODES_MAX; n++) {
+		/* Whoever is out: the incarnation it was in with, so that all know it gone. */
 		if (!bit(view_write_set(v), n))
-			v->incarnation[n] = v->since[n] = 0;
+			v->since[n] = 0;
 		/* Who has not installed the view that lets it keep what it has must hear it yet. */
-		if (!bit(members, n) || fact(s, n)->epoch >= v->since[n])
+		if (!bit(members, n) || !lives_in(s, v, n) || fact(s, n)->epoch >= v->since[n])
 			v->recovered &= (uint8_t)~(1u << n);
 	}
 	a->lapsed &= (uint8_t)~(1u << node);
@@ -436,6 +455,37 @@ static void removals(struct search *s, struct candidates *c, uint8_t n)
 		candidate(s, c, n, members, v->shadows | me);
 }
 
+/* lacks: a shadow says that it holds everything, and does not (H-LAG-JOIN). */
+static bool lacks(const struct search *s, uint32_t node)
+{
+	const struct local_facts *f = fact(s, node);
+	const struct view *v = latest(s);
+
+	return bit(v->shadows, node) && lives_in(s, v, node) && f->joined &&
+	       !s->m.config->collect && op_ts_compare(f->durable, s->history.known) < 0;
+}
+
+/* was_in: the node, in the incarnation it has now, was in a write set. */
+static bool was_in(const struct search *s, uint32_t node)
+{
+	for (uint32_t i = 0; i < s->authority.views; i++) {
+		const struct view *v = intern_get(&s->m.views, s->authority.view[i]);
+
+		if (bit(view_write_set(v), node) &&
+		    v->incarnation[node] == fact(s, node)->incarnation)
+			return true;
+	}
+	return false;
+}
+
+/* is_spent: it was left out: it comes back in another incarnation only. */
+static bool is_spent(const struct search *s, uint32_t node)
+{
+	const struct view *v = latest(s);
+
+	return was_in(s, node) && !(bit(view_write_set(v), node) && lives_in(s, v, node));
+}
+
 /* additions: a node that is out, or back in another incarnation; a shadow that has copied all. */
 static void additions(struct search *s, struct candidates *c, uint8_t n)
 {
@@ -450,7 +500,7 @@ static void additions(struct search *s, struct candidates *c, uint8_t n)
 		candidate(s, c, n, v->members | me, v->shadows & (uint8_t)~me);
 		return;
 	}
-	if (s->authority.rejoins == 0 || !some_live(s, v, members))
+	if (s->authority.rejoins == 0 || !some_live(s, v, members) || is_spent(s, n))
 		return;
 	if (!bit(view_write_set(v), n) || !lives_in(s, v, n)) {
 		struct view *new = candidate(s, c, n, members, v->shadows | me);
@@ -543,8 +593,8 @@ static void expand_failures(struct search *s, uint8_t n)
 			try(s, n, model_event(MODEL_RESTART, 0), NULL);
 		return;
 	}
-	if (a.crashes > 0 && spare) {
-		a.crashes--;
+	if (is_spent(s, n) ? a.rejoins > 0 : a.crashes > 0 && spare) {
+		a.crashes = (uint8_t)(a.crashes - !is_spent(s, n));
 		a.lapsed &= (uint8_t)~(1u << n);
 		try(s, n, model_event(MODEL_CRASH, 0), &a);
 	}
@@ -612,8 +662,9 @@ static void expand_client(struct search *s, uint8_t i)
 	}
 	if (op->again && f->alive && f->incarnation == q->incarnation)
 		try(s, op->node, model_event(MODEL_ISSUE, i | MODEL_AGAIN), NULL);
-	if (op->retry != NOBODY && q->state == REQUEST_OPEN && fact(s, op->retry)->alive &&
-	    fact(s, op->retry)->member)
+	/* An answer may be lost on its way, too: the client asks elsewhere all the same. */
+	if (op->retry != NOBODY && (q->state == REQUEST_OPEN || q->status == STATUS_OK) &&
+	    fact(s, op->retry)->alive && fact(s, op->retry)->member)
 		try(s, op->retry,
 		    model_event(MODEL_RETRY, i | (uint32_t)q->incarnation << 8), NULL);
 }
@@ -651,6 +702,38 @@ static bool one_more_ack(struct search *s, uint8_t n)
 	return false;
 }
 
+/*
+ * stuck_for_good: L-STUCK: nothing can change any more, everybody in the newest view is alive and
+ * in it, and still a client of a member waits, or a shadow.
+ */
+static bool stuck_for_good(const struct search *s)
+{
+	const struct view *v = latest(s);
+
+	for (uint32_t n = 0; n < s->m.nodes; n++)
+		if (bit(view_write_set(v), n) &&
+		    (!lives_in(s, v, n) || fact(s, n)->epoch != v->epoch))
+			return false;
+	for (uint32_t n = 0; n < s->m.nodes; n++)
+		if (bit(v->shadows, n) && !fact(s, n)->joined)
+			return true;
+	for (uint32_t i = 0; i < s->m.config->op_count; i++) {
+		const struct history_request *q = &s->history.request[i];
+		uint8_t node = s->m.config->op[i].node;
+
+		if (q->state == REQUEST_OPEN && s->m.config->op[i].retry == NOBODY &&
+		    bit(v->members, node) && v->incarnation[node] == q->incarnation)
+			return true;
+	}
+	return false;
+}
+
+static void wrong_here(struct search *s, const char *what)
+{
+	s->violation = what;
+	s->wrong_here = true;
+}
+
 static void expand(struct search *s, uint32_t id)
 {
 	s->at = id;
@@ -658,7 +741,11 @@ static void expand(struct search *s, uint32_t id)
 	s->authority = *(const struct authority *)intern_get(&s->m.authorities, s->now.authority);
 	s->history = *(const struct history *)intern_get(&s->m.histories, s->now.history);
 	s->answered += history_answered(&s->history, s->m.config);
-	for (uint8_t n = 0; n < s->m.nodes && s->eager; n++)
+	s->stuck = true;
+	for (uint8_t n = 0; n < s->m.nodes; n++)
+		if (lacks(s, n))
+			wrong_here(s, "H-LAG-JOIN: a shadow has joined, and lacks something");
+	for (uint8_t n = 0; n < s->m.nodes && s->eager && !s->violation; n++)
 		if (fact(s, n)->alive && one_more_ack(s, n))
 			return;
 	for (uint8_t n = 0; n < s->m.nodes && !s->violation; n++) {
@@ -671,6 +758,8 @@ static void expand(struct search *s, uint32_t id)
 	if (!s->violation)
 		expand_views(s);
 	expand_power(s);
+	if (s->stuck && !s->violation && stuck_for_good(s))
+		wrong_here(s, "L-STUCK: nothing more can happen, and somebody still waits");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -748,7 +837,7 @@ static void show_way(struct search *s)
 	way[count] = s->violated_by;
 	for (uint32_t id = s->at, i = count; id != 0; id = s->parent[id])
 		way[--i] = s->how[id];
-	trace_print(&s->m, way, count + 1, s->violation);
+	trace_print(&s->m, way, s->wrong_here ? count : count + 1, s->violation);
 }
 
 static void finish(struct search *s)
@@ -777,7 +866,7 @@ static void finish(struct search *s)
 static bool on_time(const struct search *s, const struct search_limits *limits, double begin,
 		    double *told, uint64_t depth, uint32_t id)
 {
-	double now = now_secs();
+	double now = search_secs();
 
 	if (now - *told > PROGRESS_SECS) {
 		*told = now;
@@ -792,7 +881,7 @@ struct search_result search_run(const struct model_config *config,
 {
 	static struct search s;
 	struct search_result r = { .complete = true };
-	double begin = now_secs(), told = begin;
+	double begin = search_secs(), told = begin;
 	uint32_t id = 0, level_end = 1;
 
 	start(&s, config);
@@ -812,7 +901,7 @@ struct search_result search_run(const struct model_config *config,
 		}
 		expand(&s, id);
 	}
-	r.secs = now_secs() - begin;
+	r.secs = search_secs() - begin;
 	r.states = s.m.states.count;
 	r.transitions = s.transitions;
 	r.locals = s.m.locals.count;
