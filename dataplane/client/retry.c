@@ -408,6 +408,9 @@ bool retry_result(struct client_core *c, struct op *op, uint8_t server, enum sta
 		op->told = true;
 		return false;
 	}
+	/* A copy before the one that was refused may have been taken up. */
+	if (op->prior == 0 && *status == STATUS_NOT_SERVING && op_is_update(op) && op->attempts > 1)
+		*status = STATUS_UNKNOWN;
 	if (op->prior == 0)
 		return first_result(c, op, *status);
 	if (server != op->retrier)

@@ -386,6 +386,13 @@ static void test_not_serving_moves_on(void **state)
 	expect_request(r, 0, 5, 0);
 	say(r, 0, 5, STATUS_BUSY);
 	expect(r, 3, STATUS_BUSY);
+	submit(r, WIRE_PUT, "k", 4);
+	expect_request(r, 0, 6, 0);
+	expect_request(r, 0, 6, 0);
+	say(r, 0, 6, STATUS_NOT_SERVING); /* this copy; the one before may be under way */
+	expect_request(r, 1, 6, writer_make(0, 3));
+	say(r, 1, 6, STATUS_OK);
+	expect(r, 4, STATUS_OK);
 }
 
 static void test_reads_move_on(void **state)
