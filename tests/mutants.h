@@ -92,6 +92,8 @@
 	       "a request gets a new id when it goes to another node") \
 	MUTANT(60, lease_clock_early, worker, \
 	       "the lease is held against the clock of before the load (CC-9, H14)") \
+	MUTANT(61, newer_life_gone, replay, \
+	       "a retry counts a life it has not heard of as over (H22)") \
 	MUTANT(62, abort_early, sim_net, \
 	       "an abort is told before the newer update is committed (CC-6)") \
 	MUTANT(63, rmw_acks_replay, replay, \
