@@ -62,6 +62,15 @@ static inline struct op_ts entry_base(const struct entry *e)
 	return (struct op_ts){ e->version - step, e->base };
 }
 
+/*
+ * entry_is_unbased: an RMW of a key that its coordinator had no entry of, its tombstone forgotten:
+ * the version says nothing about the one before (docs/protocol.md, Tombstones).
+ */
+static inline bool entry_is_unbased(uint8_t flags, uint64_t version, uint32_t base)
+{
+	return (flags & ENTRY_RMW) && base == 0 && version > 1;
+}
+
 /* entry_exists: the key holds a value (it was written, and not by a delete). */
 static inline bool entry_exists(const struct entry *e)
 {

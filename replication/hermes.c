@@ -371,7 +371,7 @@ static bool execute(struct replica *r, struct entry *e, struct op *op, const uin
 	struct wire_message m = { .type = WIRE_RESULT, .id = op->request, .ts = key_ts(e) };
 	enum status status;
 
-	/* An aborted update may meanwhile have been carried out by another node, for the same client. */
+	/* An aborted update may have been carried out by another node meanwhile. */
 	if ((op->retry || op->tried.version != 0) && resolve(r, e, op, a))
 		return true;
 	if (op->type == WIRE_GET || (op->type == WIRE_DEL && !entry_exists(e))) {
@@ -711,16 +711,19 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 
 /* ---- INV ------------------------------------------------------------------------------------- */
 
-/* abort_rmw: overtaken by a newer update. It runs again, from the start, when the key is Valid. */
-static void abort_rmw(struct replica *r, struct op *op)
+/*
+ * abort_update: the front's own RMW was overtaken, or its blind write by an unbased RMW, or what it
+ * replayed. It goes on, from the start, when the key is Valid.
+ */
+static void abort_update(struct replica *r, struct op *op)
 {
+	r->counters.rmw_aborts += op_started(op);
 	op->ts = (struct op_ts){ 0, 0 };
 	op->target = (struct op_ts){ 0, 0 };
-	r->counters.rmw_aborts++;
 	await_valid(r, op->entry, op);
 }
 
-/* save_value: an RMW may have to run again after its value was overwritten; keep what it wrote. */
+/* save_value: an update may have to run again after its value was overwritten: keep it. */
 static void save_value(struct replica *r, struct op *op)
 {
 	if (op->type != WIRE_CAS && op->type != WIRE_PUT)
@@ -732,38 +735,44 @@ static void save_value(struct replica *r, struct op *op)
  * make_way: what a newer update does to our own op. The answer to an aborted RMW is given only when
  * the newer update is known committed (CC-6), because it runs again from Valid.
  */
-static void make_way(struct replica *r, struct entry *e, struct actions *a)
+static void make_way(struct replica *r, struct entry *e, const struct wire_message *m,
+		     struct actions *a)
 {
 	struct op *op = front(r, e);
+	bool unbased = entry_is_unbased(m->flags, m->ts.version, m->prior) && !mutant(96);
 
 	switch ((enum hermes_state)e->state) {
 	case HERMES_VALID:
 		hermes_move(e, HERMES_INVALID);
 		return;
 	case HERMES_WRITE:
-		if (!op_is_rmw(op) || mutant(15)) {
+		save_value(r, op);
+		if ((!op_is_rmw(op) && !unbased) || mutant(15)) {
 			hermes_move(e, HERMES_TRANS);
 			return;
 		}
-		save_value(r, op);
 		hermes_move(e, HERMES_INVALID);
-		abort_rmw(r, op);
+		abort_update(r, op);
 		if (mutant(62) && op->type == WIRE_CAS) { /* the newer may never commit (CC-6) */
 			reply_status(r, op, STATUS_CONFLICT, entry_ts(e), a);
 			release_front(r, e);
 		}
 		return;
 	case HERMES_REPLAY:
-		if (op_started(op)) { /* a Trans that had begun to replay: still owed (CC-7) */
+		if (op_started(op) && !unbased) { /* a Trans that had begun to replay: CC-7 */
 			hermes_move(e, HERMES_TRANS);
 			return;
 		}
 		hermes_move(e, HERMES_INVALID);
-		op->target = (struct op_ts){ 0, 0 };
-		await_valid(r, e, op);
+		abort_update(r, op);
+		return;
+	case HERMES_TRANS:
+		if (unbased) {
+			hermes_move(e, HERMES_INVALID);
+			abort_update(r, op);
+		}
 		return;
 	case HERMES_INVALID:
-	case HERMES_TRANS:
 	case HERMES_STATE_COUNT:
 		return;
 	}
@@ -781,7 +790,7 @@ static bool same_update(const struct entry *e, const struct wire_message *m)
 static void install(struct replica *r, struct entry *e, const struct wire_message *m,
 		    struct actions *a)
 {
-	make_way(r, e, a);
+	make_way(r, e, m, a);
 	origin_settle_by(r, e, m);
 	set_value(e, m->value, m->value_bytes, m->flags & (ENTRY_RMW | ENTRY_TOMBSTONE));
 	e->version = m->ts.version;
@@ -820,6 +829,20 @@ static void adopt(struct replica *r, const struct event *ev, struct actions *a)
 	replica_hold_ack(r, ev, e->persist_seq, a);
 }
 
+/*
+ * refuses: whether a stale INV is answered with the newer update. An RMW that lost; a replay of
+ * what is not the newest; and a blind write below an unbased RMW, which may not know of it: it
+ * cannot be said to have happened just before.
+ */
+static bool refuses(const struct entry *e, const struct wire_message *m)
+{
+	if (entry_is_unbased(e->flags, e->version, e->base) && !mutant(96))
+		return true;
+	if (m->flags & WIRE_RMW)
+		return !mutant(6);
+	return (m->flags & WIRE_REPLAY) && !mutant(6) && !mutant(65);
+}
+
 void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
@@ -846,8 +869,7 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 		return;
 	}
 	r->counters.inv_stale++;
-	if ((m->flags & (WIRE_RMW | WIRE_REPLAY)) && !mutant(6) &&
-	    !(mutant(65) && !(m->flags & WIRE_RMW))) {
+	if (refuses(e, m)) {
 		/*
 		 * An RMW that lost, or a replay of what is not the newest: tell the sender what
 		 * beat it (the NACK of 3.6 and of 3.11).

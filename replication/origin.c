@@ -43,9 +43,16 @@ void origin_settle(struct replica *r, const struct entry *e, bool known, struct 
 void origin_settle_by(struct replica *r, const struct entry *e, const struct wire_message *m)
 {
 	uint64_t step = m->flags & WIRE_RMW ? 1 : 2;
+	struct session_outcome *o;
 
 	if (e->origin == 0)
 		return;
+	if (entry_is_unbased(m->flags, m->ts.version, m->prior)) {
+		o = outcome_of(r, e);
+		if (o && o->fate == OUTCOME_SEEN) /* a blind write is done again, or dead */
+			o->fate = OUTCOME_UNSURE;
+		return;
+	}
 	if (m->prior != 0)
 		origin_settle(r, e, true, (struct op_ts){ m->ts.version - step, m->prior });
 	else /* made from nothing, or by somebody who no longer knew */

@@ -20,7 +20,7 @@ struct view {
 	uint32_t epoch;			  /* > 0 */
 	uint8_t members;		  /* bitmap: coordinate, serve reads, acknowledge */
 	uint8_t shadows;		  /* bitmap: acknowledge, copy what they lack */
-	/* Of members and shadows; of the others the newest that was ever in a write set, 0: none. */
+	/* Of members and shadows; of others the newest that was ever in a write set, 0: none. */
 	uint32_t incarnation[NODES_MAX];
 	/*
 	 * since: the epoch from which on the node, in this incarnation, has been in every write
