@@ -96,7 +96,8 @@ void sim_fault_start(struct sim *s)
 static bool others_good(struct sim *s, uint8_t node)
 {
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
-		if (n != node && s->node[n].up && !s->node[n].damaged && sim_view_member(s, n))
+		if (n != node && s->node[n].up && !s->node[n].damaged && !s->node[n].blank &&
+		    sim_view_member(s, n))
 			return true;
 	}
 	return false;
@@ -109,7 +110,10 @@ bool sim_fault_precious(struct sim *s, uint8_t node)
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		damage = damage || s->node[n].damaged || s->node[n].blank;
-	return damage && !others_good(s, node);
+	if (!damage || others_good(s, node))
+		return false;
+	/* Alone, it can be begun with again from its disk. */
+	return s->node[node].damaged || s->node[node].blank || sim_view_others(s, node) != 0;
 }
 
 static void inject_crash(struct sim *s, const struct script_event *e)
@@ -241,9 +245,9 @@ static void crash_one(struct sim *s, uint8_t node)
 {
 	struct script_event e = { .kind = SCRIPT_crash,
 				  .node = node,
-				  .length_ns = length_of(s, &s->plan.crash),
-				  .arg = rng_next(&s->fault_rng) };
+				  .length_ns = length_of(s, &s->plan.crash) };
 
+	e.arg = rng_next(&s->fault_rng);
 	if (rng_chance(&s->fault_rng, s->plan.crash_step_ppm)) {
 		e.kind = SCRIPT_crash_step;
 		e.more = (uint8_t)rng_below(&s->fault_rng, 4);
@@ -338,6 +342,7 @@ static void draw_links(struct sim *s, enum sim_fault fault)
 					   SIM_CLASS_ALL - SIM_CLASS_HELLO };
 	struct rng *r = &s->fault_rng;
 	uint8_t one = some_node(s);
+	uint64_t shape;
 	struct script_event e = { .kind = SCRIPT_cut,
 				  .node = one,
 				  .n = SIM_CLASS_ALL,
@@ -355,7 +360,8 @@ static void draw_links(struct sim *s, enum sim_fault fault)
 		client_link(s, e);
 		return;
 	}
-	e.arg = shape_bits(s, rng_below(r, 5), one, rng_next(r));
+	shape = rng_below(r, 5); /* one draw after the other: arguments have no order */
+	e.arg = shape_bits(s, shape, one, rng_next(r));
 	if (rng_chance(r, 600000))
 		e.arg = both_ways(e.arg);
 	if (e.arg != 0)
