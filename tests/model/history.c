@@ -271,7 +271,6 @@ const char *history_reply(struct history *h, const struct model_config *c,
 	q->state = REQUEST_DONE;
 	q->status = op->type == WIRE_GET ? STATUS_UNKNOWN : reply->status;
 	q->known = (struct op_ts){ 0, 0 };
-	q->moved = false;
 	return wrong;
 }
 

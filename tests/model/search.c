@@ -288,9 +288,7 @@ static const char *judge(struct search *s, const struct model_outcome *o, uint8_
 		changed = true;
 	}
 	if (event_kind_of(event) == MODEL_RETRY) {
-		struct history_request *q = &h.request[(uint8_t)event_arg_of(event)];
-
-		q->moved = q->state == REQUEST_OPEN;
+		h.request[(uint8_t)event_arg_of(event)].moved = true;
 		changed = true;
 	}
 	for (uint32_t i = 0; i < o->mades && !wrong; i++)
