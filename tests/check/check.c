@@ -471,7 +471,7 @@ static void check_keys(struct checker *c)
 			c->result->unknown_dropped++;
 		for (u_first = u; u < c->unknown_count && c->unknowns[u].key == key; u++)
 			;
-		c->key_unknowns = c->unknowns + u_first;
+		c->key_unknowns = u > u_first ? c->unknowns + u_first : NULL;
 		c->key_unknown_count = (uint32_t)(u - u_first);
 		if (!check_absences(c, first, end))
 			return;

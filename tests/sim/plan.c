@@ -160,7 +160,7 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 		p->hot_ppm = (uint32_t)PICK(r, 300000, 800000);
 	p->value_bytes_max = (uint32_t)PICK(r, 24, 24, 64, VALUE_BYTES_MAX);
 	p->think_ns = length_ns * p->clients * p->slots / p->ops;
-	p->timeout_ns = PICK(r, 2 * MS, 5 * MS, 20 * MS);
+	p->timeout_ns = PICK(r, 5 * MS, 10 * MS, 20 * MS);
 	p->retransmit_ns = PICK(r, 300 * US, 1 * MS, 3 * MS);
 	p->safety_ns = 6 * length_ns;
 }
@@ -168,12 +168,12 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 /* draw_clients: how they deal with servers that do not answer. */
 static void draw_clients(struct plan *p, struct rng *r)
 {
-	if (rng_chance(r, 750000)) {
+	if (rng_chance(r, 900000)) {
 		p->failover_ns = PICK(r, 500 * US, 1 * MS, 3 * MS);
 		p->any_ppm = (uint32_t)PICK(r, 300000, 800000, 1000000);
 	}
 	if (rng_chance(r, 250000)) {
-		p->hasty_ppm = (uint32_t)PICK(r, 50000, 300000);
+		p->hasty_ppm = (uint32_t)PICK(r, 20000, 100000);
 		p->hasty_ns = PICK(r, 100 * US, 500 * US, 2 * MS);
 	}
 	p->worker.broadcast_acks = rng_chance(r, 300000);

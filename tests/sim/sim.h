@@ -90,6 +90,7 @@ struct sim_key {
 	uint16_t shard;
 	struct op_ts acked; /* newest version any client was told is committed */
 	bool acked_deleted; /* it is a delete */
+	uint32_t open_updates; /* updates of it that ended UNKNOWN or EVICTED */
 };
 
 /* A value a client has seen, if it was not too long to remember. */

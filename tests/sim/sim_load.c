@@ -8,6 +8,11 @@
 
 #define FINAL_TIMEOUT_NS 100000000ull
 #define FINAL_RETRY_NS 3000000ull
+/*
+ * A key of whose updates that many have an open fate is only read from then on: the checker has to
+ * find out what each of them did.
+ */
+#define OPEN_UPDATES_MAX 400u
 #define OP_KNOWN (1ull << 24)
 #define OP_ANY (1ull << 25)
 #define OP_TIMEOUT 26u
@@ -23,6 +28,7 @@ static void draw_key(struct sim *s, uint32_t index)
 	k->shard = slot_shard_of_key(k->text, k->bytes, s->plan.shards);
 	k->acked = (struct op_ts){ 0, 0 };
 	k->acked_deleted = false;
+	k->open_updates = 0;
 }
 
 /* scripted_ns: when the slot's next operation in the script is due. */
@@ -204,6 +210,8 @@ static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 
 	e.more = (uint8_t)draw_kind(s);
 	e.n = rng_chance(r, s->plan.hot_ppm) ? 0 : (uint32_t)rng_below(r, s->plan.keys);
+	if (s->key[e.n].open_updates >= OPEN_UPDATES_MAX)
+		e.more = CHECK_GET;
 	e.length_ns = rng_below(r, s->plan.nodes);
 	e.length_ns |= rng_range(r, 12, s->plan.value_bytes_max) << 8;
 	if (e.more == CHECK_CAS)
@@ -394,7 +402,10 @@ static void on_completion(struct sim *s, const struct client_completion *done)
 	if (o->kind == CHECK_INCR && done->status == STATUS_OK)
 		check_number(o, done->number);
 	s->ops_open--;
-	s->ops_unknown += done->status == STATUS_UNKNOWN || done->status == STATUS_EVICTED;
+	if (done->status == STATUS_UNKNOWN || done->status == STATUS_EVICTED) {
+		s->ops_unknown++;
+		s->key[o->key].open_updates += o->kind != CHECK_GET;
+	}
 	learn(s, o, more, done);
 	remember(s, o, more, done, (uint32_t)done->tag);
 	sim_event(s, done->tag ^ (uint64_t)done->status << 32 ^ rng_mix(o->version ^ o->value));
