@@ -80,6 +80,7 @@ static void reset_node(struct sim_node *n)
 	n->stale_ns = n->outage_ns = n->tear = n->clock_frozen_ns = 0;
 	n->tried_incarnation = 0;
 	n->damaged = n->blank = false;
+	n->damaged_starts = 0;
 	n->incarnation = 0;
 	memset(n->seen, 0, sizeof(n->seen));
 }

@@ -72,6 +72,7 @@ struct sim_node {
 	uint32_t tried_incarnation;
 	bool damaged;		/* its disk holds something wrong; until it is formatted */
 	bool blank;		/* formatted since it was a member last */
+	uint8_t damaged_starts; /* with the damage, unnoticed */
 	uint64_t clock_end_ns, clock_frozen_ns; /* its clock runs right again; froze until then */
 	uint32_t rate_ppm; /* of its clock when nothing is wrong with it */
 	uint64_t restart_ns;	/* when down: comes back then */
@@ -253,7 +254,7 @@ void sim_load_final(struct sim *s, uint32_t count); /* starts handing out final 
 void sim_load_history(struct sim *s);
 
 /* sim_fault.c */
-bool sim_fault_precious(struct sim *s, uint8_t node); /* its disk is the last good one */
+bool sim_fault_precious(struct sim *s, uint8_t node); /* leave it alone for now */
 void sim_fault_start(struct sim *s);
 void sim_fault_turn(struct sim *s);
 void sim_fault_stop(struct sim *s);

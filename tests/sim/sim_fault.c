@@ -92,28 +92,30 @@ void sim_fault_start(struct sim *s)
 	fault_schedule(s);
 }
 
-/* others_good: an undamaged member runs, besides this node: what it holds is not lost with it. */
-static bool others_good(struct sim *s, uint8_t node)
+/*
+ * sim_fault_precious: while a disk is damaged, or a new one not yet filled, all other nodes are left
+ * alone: one damage at a time, and what it hit is whole elsewhere (docs/testing.md).
+ */
+bool sim_fault_precious(struct sim *s, uint8_t node)
 {
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
-		if (n != node && s->node[n].up && !s->node[n].damaged && !s->node[n].blank &&
-		    sim_view_member(s, n))
+		if (n != node && (s->node[n].damaged || s->node[n].blank))
 			return true;
 	}
 	return false;
 }
 
-/* With it the last good copy might go; nothing survives that (docs/testing.md). */
-bool sim_fault_precious(struct sim *s, uint8_t node)
+/* may_damage: everybody else is well. */
+static bool may_damage(struct sim *s)
 {
-	bool damage = false;
+	for (uint8_t n = 0; n < s->plan.nodes; n++) {
+		const struct sim_node *node = &s->node[n];
 
-	for (uint8_t n = 0; n < s->plan.nodes; n++)
-		damage = damage || s->node[n].damaged || s->node[n].blank;
-	if (!damage || others_good(s, node))
-		return false;
-	/* Alone, it can be begun with again from its disk. */
-	return s->node[node].damaged || s->node[node].blank || sim_view_others(s, node) != 0;
+		if (!sim_view_member(s, n) || node->damaged || node->blank ||
+		    node->disk_error_ns != SIM_NEVER)
+			return false;
+	}
+	return s->plan.nodes > 1;
 }
 
 static void inject_crash(struct sim *s, const struct script_event *e)
@@ -166,8 +168,10 @@ static void inject_disk(struct sim *s, const struct script_event *e)
 	if (e->kind == SCRIPT_disk_error) {
 		sim_disk_fail_write(disk, e->n, -EIO);
 	} else {
-		if (!others_good(s, e->node))
+		if (!may_damage(s)) {
+			s->injected[e->kind]--;
 			return;
+		}
 		n->damaged = true;
 		if (e->kind == SCRIPT_lost_write)
 			sim_disk_lose_write(disk, e->n);

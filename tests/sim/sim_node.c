@@ -7,6 +7,8 @@
 
 #define CLUSTER_ID 0xca12ca12ca12ca12ull
 #define RATE_TRUE 1000000u
+#define DAMAGED_STARTS 2u
+#define DAMAGED_NS 3000000ull
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -123,6 +125,7 @@ static void reformat(struct sim *s, uint8_t node)
 	}
 	sim_watch_lied(s, node);
 	n->damaged = false;
+	n->damaged_starts = 0;
 	n->blank = true;
 }
 
@@ -257,6 +260,9 @@ void sim_node_start(struct sim *s, uint8_t node)
 
 	must(!n->up);
 	rc = start_workers(s, node);
+	/* What a start does not see is found sooner or later: the disk is replaced all the same. */
+	if (rc == 0 && n->damaged && ++n->damaged_starts > DAMAGED_STARTS)
+		rc = -EBADMSG;
 	if (rc != 0 && n->damaged) {
 		refuse(s, node, rc);
 		return;
@@ -273,8 +279,10 @@ void sim_node_start(struct sim *s, uint8_t node)
 		sim_violation(s, "M-INCARN: node %u starts as incarnation %u after %u", node,
 			      n->incarnation, before);
 	/* What a lying disk has lost shows in nothing. */
-	if (n->damaged)
+	if (n->damaged) {
+		n->disk_error_ns = n->ready_ns + DAMAGED_NS;
 		sim_watch_lied(s, node);
+	}
 	sim_watch_started(s, node);
 	sim_verify_recovered(s, node);
 	sim_view_started(s, node);

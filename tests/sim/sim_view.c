@@ -114,6 +114,9 @@ static void publish(struct sim *s, const struct view *v)
 	sim_event(s, (uint64_t)v->epoch << 16 | (uint64_t)v->members << 8 | v->shadows);
 	sim_trace(s, "view %u: members %02x shadows %02x recovered %02x", v->epoch, v->members,
 		  v->shadows, v->recovered);
+	for (uint8_t n = 0; s->trace && n < s->plan.nodes; n++)
+		sim_trace(s, "view %u: node %u incarnation %u since %u", v->epoch, n,
+			  v->incarnation[n], v->since[n]);
 	announce(s);
 }
 
@@ -329,6 +332,19 @@ static void send_away(struct sim *s, uint8_t node)
 	s->fault_due_ns = min_u64(s->fault_due_ns, n->disk_error_ns);
 }
 
+/* all_gone: every member is known to be dead. */
+static bool all_gone(const struct sim *s)
+{
+	const struct view *v = newest(s);
+
+	for (uint8_t n = 0; n < s->plan.nodes; n++) {
+		if (has(v->members, n) &&
+		    (lives(s, v, n) || s->authority.node[n].notice_ns > s->now_ns))
+			return false;
+	}
+	return true;
+}
+
 /* drop_gone: those known to be dead, and those whose time is over. */
 static void drop_gone(struct sim *s, struct view *next)
 {
@@ -436,8 +452,8 @@ static void decide(struct sim *s)
 
 	next.epoch = v->epoch + 1;
 	next.recovered = still_recovered(s);
-	drop_gone(s, &next);
-	if (next.members == 0) {
+	if (all_gone(s)) {
+		next.members = 0;
 		if (!recover(s, &next)) {
 			/* Nothing was decided: whoever is dead stays known as dead. */
 			for (uint8_t n = 0; n < s->plan.nodes; n++) {
@@ -446,6 +462,8 @@ static void decide(struct sim *s)
 			}
 			return;
 		}
+	} else {
+		drop_gone(s, &next);
 	}
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		struct sim_subject *a = &s->authority.node[n];
