@@ -93,8 +93,8 @@ void sim_fault_start(struct sim *s)
 }
 
 /*
- * sim_fault_precious: while a disk is damaged, or a new one not yet filled, all other nodes are left
- * alone: one damage at a time, and what it hit is whole elsewhere (docs/testing.md).
+ * sim_fault_precious: while a disk is damaged, or a new one not yet filled, all other nodes are
+ * left alone: one damage at a time, and what it hit is whole elsewhere (docs/testing.md).
  */
 bool sim_fault_precious(struct sim *s, uint8_t node)
 {
