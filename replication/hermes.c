@@ -21,8 +21,8 @@ static const uint8_t moves[HERMES_STATE_COUNT] = {
 	[HERMES_VALID] = TO(HERMES_INVALID) | TO(HERMES_WRITE),
 	[HERMES_INVALID] = TO(HERMES_VALID) | TO(HERMES_REPLAY),
 	[HERMES_WRITE] = TO(HERMES_VALID) | TO(HERMES_INVALID) | TO(HERMES_TRANS),
-	[HERMES_REPLAY] = TO(HERMES_VALID) | TO(HERMES_INVALID) | TO(HERMES_TRANS),
-	[HERMES_TRANS] = TO(HERMES_VALID) | TO(HERMES_INVALID) | TO(HERMES_REPLAY),
+	[HERMES_REPLAY] = TO(HERMES_VALID) | TO(HERMES_INVALID),
+	[HERMES_TRANS] = TO(HERMES_VALID) | TO(HERMES_INVALID),
 };
 
 const char *hermes_state_name(enum hermes_state state)
@@ -121,6 +121,24 @@ static void count_self(struct replica *r, struct op *op, struct actions *a)
 	} else if (held_room(r))
 		replica_hold_own(r, e->persist_seq, op);
 	/* No room: the next timer tries again. */
+}
+
+/* send_own: the front's update, overtaken here by a newer one (Trans), as it was first sent. */
+static void send_own(struct replica *r, const struct op *op, uint8_t to, struct actions *a)
+{
+	const struct entry *e = op->entry;
+	struct wire_message *m = replica_send(r, a, to, WIRE_INV);
+
+	m->flags = op->type == WIRE_DEL ? ENTRY_TOMBSTONE : 0;
+	m->key_bytes = e->key_bytes;
+	m->value_bytes = op->value_bytes;
+	m->ts = op->ts;
+	m->prior = op->base;
+	m->id = op_id(r, op);
+	m->origin = (struct origin){ session_origin(&r->sessions, op->link).client, op->request };
+	m->key = e->blob;
+	m->value = op_value(r, op);
+	r->counters.inv_sent++;
 }
 
 /* broadcast: asks every other replica to hold the key's update; acks count for `op`. */
@@ -533,11 +551,19 @@ void hermes_submit(struct replica *r, const struct event *ev, struct op *op, str
 
 /* ---- commit ---------------------------------------------------------------------------------- */
 
-/* become_valid: the key's update is on every replica's disk. A started front op is answered. */
+/*
+ * become_valid: the key's update is on every replica's disk. A started front op is answered; but an
+ * overtaken one has to wait until everybody has seen its own INV: should the answer be lost, its
+ * client may ask any of them (S-ONCE).
+ */
 static void become_valid(struct replica *r, struct entry *e, bool tell_peers, struct actions *a)
 {
 	struct op *op = front(r, e);
 
+	if (e->state == HERMES_TRANS && !covers(r, op->acks) && !mutant(99)) {
+		op->validated = true;
+		return;
+	}
 	hermes_move(e, HERMES_VALID);
 	e->view = r->view_count & ENTRY_VIEW_MASK;
 	if (op) {
@@ -583,11 +609,10 @@ static void try_commit(struct replica *r, struct op *op, struct actions *a)
 		return;
 	if (e->state == HERMES_TRANS) {
 		/* O1: no VAL; the coordinator of the newer update will validate the key. */
-		if (mutant(13)) {
-			become_valid(r, e, true, a);
-			return;
-		}
-		commit_overtaken(r, e, a);
+		if (mutant(13) || op->validated)
+			become_valid(r, e, mutant(13), a);
+		else
+			commit_overtaken(r, e, a);
 		return;
 	}
 	must(e->state == HERMES_WRITE || e->state == HERMES_REPLAY);
@@ -706,7 +731,7 @@ bool hermes_base_validates(struct replica *r, const struct event *ev, struct act
 	must(e->persist_seq <= r->durable_seq || !r->member || (e->flags & ENTRY_TOMBSTONE));
 	r->counters.base_validated++;
 	become_valid(r, e, false, a);
-	return true;
+	return e->state != HERMES_TRANS;
 }
 
 /* ---- INV ------------------------------------------------------------------------------------- */
@@ -747,6 +772,8 @@ static void make_way(struct replica *r, struct entry *e, const struct wire_messa
 		return;
 	case HERMES_WRITE:
 		save_value(r, op);
+		op->base = e->base;
+		op->validated = false;
 		if ((!op_is_rmw(op) && !unbased) || mutant(15)) {
 			hermes_move(e, HERMES_TRANS);
 			return;
@@ -759,14 +786,12 @@ static void make_way(struct replica *r, struct entry *e, const struct wire_messa
 		}
 		return;
 	case HERMES_REPLAY:
-		if (op_started(op) && !unbased) { /* a Trans that had begun to replay: CC-7 */
-			hermes_move(e, HERMES_TRANS);
-			return;
-		}
+		must(!op_started(op));
 		hermes_move(e, HERMES_INVALID);
 		abort_update(r, op);
 		return;
 	case HERMES_TRANS:
+		op->validated = false;
 		if (unbased) {
 			hermes_move(e, HERMES_INVALID);
 			abort_update(r, op);
@@ -923,6 +948,7 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 
 	switch ((enum hermes_state)e->state) {
 	case HERMES_WRITE:
+	case HERMES_TRANS:
 	case HERMES_REPLAY: {
 		uint8_t self = replica_bit(r->config.node);
 		uint8_t missing = r->write_set & (uint8_t)~op->acks;
@@ -931,7 +957,10 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 			count_self(r, op, a);
 		if (missing & ~self && !mutant(16)) {
 			r->counters.retransmits++;
-			send_inv(r, e, missing & (uint8_t)~self, op_id(r, op), a);
+			if (e->state == HERMES_TRANS)
+				send_own(r, op, missing & (uint8_t)~self, a);
+			else
+				send_inv(r, e, missing & (uint8_t)~self, op_id(r, op), a);
 		}
 		arm_backoff(r, op);
 		if (covers(r, op->acks))
@@ -939,7 +968,6 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 		return;
 	}
 	case HERMES_INVALID:
-	case HERMES_TRANS:
 		if (mutant(81)) {
 			await_valid(r, e, op);
 			return;

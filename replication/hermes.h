@@ -12,16 +12,16 @@
  *   +-------+  own update starts  +---------+   replay timer     +--------+
  *   | VALID |---------------+     | INVALID |------------------->| REPLAY |
  *   +-------+               |     +---------+                    +--------+
- *      ^  ^                 v      ^   ^  INV newer                 |  ^ |
- *      |  |  all acked   +-------+ |   +-----------(nothing owed)---+  | |
- *      |  +--------------| WRITE |-+ INV newer, own RMW: aborted       | |
- *      |  (sends VAL)    +-------+                                     | |
- *      |                    | INV newer, own blind write               | |
- *      |                    v                           replay timer   | |
- *      |  VAL same ts    +-------+-------------------------------------+ |
- *      +-----------------| TRANS |<-(client owed an answer, INV newer)---+
- *      |                 +-------+--> INVALID when own write is acked by all (no VAL: O1)
- *      +--- REPLAY: all acked (sends VAL), or VAL same ts
+ *      ^  ^                 v      ^   ^  INV newer                 |  |
+ *      |  |  all acked   +-------+ |   +----------------------------+  |
+ *      |  +--------------| WRITE |-+ INV newer, own RMW: aborted       |
+ *      |  (sends VAL)    +-------+                                     |
+ *      |                    | INV newer, own blind write               |
+ *      |  all acked and     v                                          |
+ *      |  VAL same ts    +-------+                                     |
+ *      +-----------------| TRANS |--> INVALID when own write is acked  |
+ *      |                 +-------+    by all (no VAL: O1)              |
+ *      +--- all acked (sends VAL), or VAL same ts ---------------------+
  *
  * VAL same ts means also: an INV made from this ts, or (O3) exact ACKs of everybody. A node that
  * leaves the view lets go of what it runs: to INVALID.

@@ -38,6 +38,7 @@ struct op {
 	struct op_ts target;  /* what acks must cover: own ts, or that of the update replayed */
 	struct op_ts expected; /* CAS; CASV: version is the bytes of the expected value */
 	int64_t delta;	      /* INCR */
+	uint32_t base;	      /* in Trans: writer of the version its own update was made from */
 	int64_t result;	      /* INCR, started: the new value */
 	uint64_t session;
 	uint64_t request;
@@ -49,6 +50,7 @@ struct op {
 	uint8_t acks;	      /* bitmap of replicas known to hold >= target durably */
 	uint8_t attempts;
 	bool newer;	      /* somebody acknowledged with a newer ts than target */
+	bool validated;	      /* in Trans: the newer update is known to be committed */
 	bool retry;	      /* was sent to another node before: RMW rules (docs/protocol.md) */
 	bool armed;	      /* on the timer wheel */
 	bool ready;	      /* its index is in the ready ring (survives free and alloc) */

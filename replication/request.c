@@ -219,7 +219,7 @@ static bool may_retry(struct replica *r, const struct event *ev, const struct se
 		refuse(a, ev, STATUS_WAIT);
 		return false;
 	}
-	if (!known && (r->sessions.blind || ev->message->id < s->floor)) {
+	if (!known && r->sessions.blind) {
 		r->counters.evicted_requests++;
 		refuse(a, ev, STATUS_EVICTED);
 		return false;
@@ -241,6 +241,11 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 	switch (verdict) {
 	case SESSION_NEW:
 	case SESSION_KNOWN:
+		if (!known && m->id < s->floor) { /* it was here, or may have been: S-EVICT */
+			r->counters.evicted_requests++;
+			refuse(a, ev, STATUS_EVICTED);
+			return;
+		}
 		if ((known || elsewhere) &&
 		    !may_retry(r, ev, s, m->prior, known ? o : NULL, a))
 			return;

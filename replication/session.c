@@ -162,6 +162,8 @@ struct session *session_open(struct session_table *t, uint64_t client, uint64_t 
 		s = make(t, client, first, ret_evicted);
 	if (!s)
 		return NULL;
+	if (s->id == 0 && !mutant(31)) /* from here on it hears of everything itself */
+		s->floor = min_u64(s->floor, first);
 	if (s->id == 0) /* the slot sits in the low bits; never 0, never a number used before */
 		s->id = (mix(&t->seed) & ~(uint64_t)0xffff) | (uint64_t)(s - t->list + 1);
 	s->used_ns = now_ns;
