@@ -201,8 +201,8 @@ static void submit(struct replica *r, const struct event *ev, uint32_t link, boo
  * it out: until both have left this node's view, in that incarnation (H22). And not when this node
  * may have known, and forgotten (S-EVICT).
  */
-static bool may_retry(struct replica *r, const struct event *ev, const struct session *s,
-		      uint32_t prior, const struct session_outcome *known, struct actions *a)
+static bool may_retry(struct replica *r, const struct event *ev, uint32_t prior,
+		      const struct session_outcome *known, struct actions *a)
 {
 	uint32_t self = writer_make(r->config.node, r->config.incarnation);
 	bool busy = prior != 0 && prior != self && !view_gone(r, prior);
@@ -247,7 +247,7 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 			return;
 		}
 		if ((known || elsewhere) &&
-		    !may_retry(r, ev, s, m->prior, known ? o : NULL, a))
+		    !may_retry(r, ev, m->prior, known ? o : NULL, a))
 			return;
 		session_begin(&r->sessions, s, m->id);
 		submit(r, ev, session_place(&r->sessions, s, m->id), known || elsewhere, a);

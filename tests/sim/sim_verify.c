@@ -111,7 +111,7 @@ static void verify_held(struct sim *s, uint8_t node, uint32_t key, const struct 
 
 	if (op_ts_compare(ts_of(e), k->acked) >= 0)
 		return;
-	if (!e && floor_of(s, node, key) >= k->acked.version)
+	if (ts_of(e).version == 0 && floor_of(s, node, key) >= k->acked.version)
 		return;
 	sim_violation(s, "%s: node %u holds key %u at %s, but %s was acknowledged",
 		      joins	       ? "H-LAG-JOIN" :
@@ -129,7 +129,7 @@ static void verify_mono(struct sim *s, uint8_t node, uint32_t key, const struct 
 
 	if (order > 0)
 		sim_ledger_see_entry(s, node, key, e);
-	if (order < 0 && (e || floor_of(s, node, key) < seen->version))
+	if (order < 0 && (ts.version != 0 || floor_of(s, node, key) < seen->version))
 		sim_violation(s, "H-MONO: key %u at node %u went back to %s from %s, floor %llu",
 			      key, node, ts_text(now, ts), ts_text(before, *seen),
 			      (unsigned long long)floor_of(s, node, key));
