@@ -119,7 +119,7 @@ static uint32_t append(struct intern *t, const void *data, uint32_t bytes)
 {
 	uint64_t room = t->room;
 
-	t->bytes = grow(t->bytes, &t->bytes_room, t->bytes_used + bytes, 1);
+	t->bytes = grow(t->bytes, &t->bytes_room, t->bytes_used + bytes + 1, 1);
 	memcpy(t->bytes + t->bytes_used, data, bytes);
 	t->bytes_used += bytes;
 	if (t->item_bytes == 0) {

@@ -163,7 +163,6 @@ static void print_event(struct trace *t, uint8_t node, uint32_t event)
 static void follow(struct trace *t, uint8_t node, uint32_t event)
 {
 	const struct model_outcome *o;
-	struct op_ts before = facts(t->m, t->local[node])->durable;
 
 	if (event_kind_of(event) == MODEL_POWER) {
 		for (uint8_t n = 0; n < MODEL_NODES; n++)
@@ -182,8 +181,7 @@ static void follow(struct trace *t, uint8_t node, uint32_t event)
 		       (unsigned long long)o->reply[i].ts.version,
 		       letter(writer_node(o->reply[i].ts.writer)),
 		       writer_incarnation(o->reply[i].ts.writer));
-	if (!t->m->config->disk &&
-	    op_ts_compare(before, facts(t->m, t->local[node])->durable) != 0)
+	if (!t->m->config->disk && facts(t->m, o->local)->alive)
 		printf("durable %c\n", letter(node));
 	node_dump(t->m, t->local[node]);
 }
@@ -192,17 +190,16 @@ void trace_print(struct model *m, const struct trace_step *step, uint32_t count,
 		 const char *violation)
 {
 	static struct trace t;
-	const struct view *first = intern_get(&m->views, 0);
+	struct view first = *(const struct view *)intern_get(&m->views, 0);
 
 	t = (struct trace){ .m = m };
 	printf("# %s: %u steps to: %s\n", m->config->name, count, violation);
 	printf("nodes %u\noption views\n", MODEL_NODES);
 	if (m->config->broadcast_acks)
 		puts("option o3");
-	print_view(&t, first);
+	print_view(&t, &first);
 	for (uint8_t n = 0; n < MODEL_NODES; n++) {
-		bool member = (intern_get(&m->views, 0), first->members >> n & 1);
-		uint32_t event = model_event(MODEL_INSTALL, 0u << 1 | member);
+		uint32_t event = model_event(MODEL_INSTALL, first.members >> n & 1); /* view 0 */
 
 		t.local[n] = node_start(m, n);
 		print_event(&t, n, event);
