@@ -51,7 +51,7 @@
 	       "tombstones are collected in the view they became Valid in (H12)") \
 	MUTANT(29, floor_forgotten, model_tombstone, \
 	       "collecting a tombstone leaves no floor (H12)") \
-	MUTANT(30, retry_at_once, model_retry, \
+	MUTANT(30, retry_at_once, sim_views, \
 	       "a retry does not wait for the old coordinator to be out (H22)") \
 	MUTANT(31, eviction_forgotten, sim_views, \
 	       "a session made again forgets that it was forgotten (S-EVICT)") \
@@ -141,9 +141,13 @@
 	MUTANT(94, tombstone_exists, replay, "put-if-absent takes a tombstone for a value") \
 	MUTANT(95, peer_space_ignored, replay, \
 	       "values are sent to peers that said they are full (CC-14)") \
+	MUTANT(96, unbased_ignored, replay, \
+	       "an RMW from a forgotten tombstone counts blind writes below it as before it") \
 	MUTANT(97, unknown_is_no, replay, \
 	       "an update under way when its node leaves is said not to be applied") \
 	MUTANT(98, copied_unkeyed, replay, \
-	       "a copied outcome does not learn its key from the update itself")
+	       "a copied outcome does not learn its key from the update itself") \
+	MUTANT(99, unnoted_answered, replay, \
+	       "an overtaken write is answered before everybody has seen its INV (S-ONCE)")
 
 #endif

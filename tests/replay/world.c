@@ -655,7 +655,8 @@ void world_view(struct world *w, const struct view *v)
 		bool stays = view_write_set(last) & 1u << i && !(v->recovered & 1u << i) &&
 			     last->incarnation[i] == incarnation;
 
-		view->incarnation[i] = last->incarnation[i]; /* of who is out: the newest that was in */
+		/* Of who is out: the newest that was in. */
+		view->incarnation[i] = last->incarnation[i];
 		if (!(view_write_set(v) & 1u << i))
 			continue;
 		view->incarnation[i] = incarnation;
