@@ -66,7 +66,7 @@ static void draw_links(struct plan *p, struct rng *r, uint64_t length_ns)
 static void draw_processes(struct plan *p, struct rng *r, uint64_t length_ns)
 {
 	if (rng_chance(r, 700000)) {
-		p->crash.every_ns = length_ns / PICK(r, 10, 25, 50, 100);
+		p->crash.every_ns = length_ns / PICK(r, 3, 6, 12, 24);
 		p->crash.length_ns = PICK(r, 50 * US, 100 * US, 300 * US, 1 * MS);
 		p->crash_all_ppm = (uint32_t)PICK(r, 0, 100000, 300000);
 		p->crash_busy_ppm = (uint32_t)PICK(r, 0, 500000, 1000000);
@@ -117,8 +117,8 @@ static void draw_worker(struct plan *p, struct rng *r)
 	struct worker_config *c = &p->worker;
 
 	c->seed = rng_next(r);
-	c->retransmit_ns = PICK(r, 300 * US, 1 * MS, 2 * MS);
-	c->replay_ns = PICK(r, 300 * US, 1 * MS, 2 * MS);
+	c->retransmit_ns = PICK(r, 150 * US, 300 * US, 1 * MS);
+	c->replay_ns = PICK(r, 150 * US, 300 * US, 1 * MS);
 	c->hello_ns = PICK(r, 500 * US, 1 * MS, 2 * MS);
 	c->housekeeping_ns = PICK(r, 1 * MS, 2 * MS, 5 * MS);
 	c->store = (struct store_config){ .keys_max = 64, .blob_bytes = 256 << 10,
@@ -145,11 +145,11 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 	};
 	uint64_t mix = rng_below(r, ARRAY_LEN(mixes));
 
-	p->clients = (uint32_t)rng_range(r, 4, SIM_CLIENTS_MAX);
-	p->slots = (uint32_t)PICK(r, 1, 2, 4, SIM_SLOTS_MAX);
+	p->clients = (uint32_t)rng_range(r, 6, SIM_CLIENTS_MAX);
+	p->slots = (uint32_t)PICK(r, 2, 4, SIM_SLOTS_MAX, SIM_SLOTS_MAX);
 	p->keys = (uint32_t)PICK(r, 1, 2, 4, 8, SIM_KEYS_MAX);
 	p->counters = (uint32_t)rng_below(r, p->keys + 1);
-	p->ops = (uint32_t)rng_range(r, 8500, 11500);
+	p->ops = (uint32_t)rng_range(r, 10500, 12300);
 	for (uint32_t i = 0; i < SIM_KINDS; i++) {
 		p->weight[i] = mixes[mix][i];
 		p->weight_sum += p->weight[i];
@@ -161,8 +161,8 @@ static void draw_load(struct plan *p, struct rng *r, uint64_t length_ns)
 	p->value_bytes_max = (uint32_t)PICK(r, 24, 24, 64, VALUE_BYTES_MAX);
 	p->think_ns = length_ns * p->clients * p->slots / p->ops;
 	p->timeout_ns = PICK(r, 5 * MS, 10 * MS, 20 * MS);
-	p->retransmit_ns = PICK(r, 300 * US, 1 * MS, 3 * MS);
-	p->safety_ns = 6 * length_ns;
+	p->retransmit_ns = PICK(r, 150 * US, 300 * US, 1 * MS);
+	p->safety_ns = 10 * length_ns;
 }
 
 /* draw_clients: how they deal with servers that do not answer. */
