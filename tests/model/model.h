@@ -146,6 +146,7 @@ struct local_facts {
 	int64_t read_value;
 	struct op_ts target[MODEL_OPS]; /* of live ops: what ACKs must cover */
 	uint32_t epoch, incarnation;
+	uint64_t floor;
 	uint32_t chunk; /* of the bulk copy it waits for; 0: none */
 	uint32_t voice; /* number of all that says which answers it waits for */
 	uint8_t node, state, write_set;

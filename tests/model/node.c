@@ -696,6 +696,7 @@ static void look(struct model *m, struct raw *w, struct local_facts *f)
 	listen(m, w, f);
 	if (!w->alive)
 		return;
+	f->floor = replica_floor(r);
 	f->state = w->has_entry ? w->entry.state : 0;
 	f->epoch = replica_epoch(r);
 	f->member = r->member;

@@ -246,7 +246,8 @@ static bool held_by_all(const struct search *s, const struct state *next, uint8_
 		    of->incarnation != v->incarnation[n] ||
 		    (!bit(v->members, n) && !of->joined))
 			continue;
-		if (op_ts_compare(of->durable, ts) < 0)
+		/* A tombstone that was collected before the node copied leaves it a floor. */
+		if (op_ts_compare(of->durable, ts) < 0 && of->floor < ts.version)
 			return false;
 	}
 	return true;
