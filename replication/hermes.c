@@ -129,7 +129,7 @@ static void send_own(struct replica *r, const struct op *op, uint8_t to, struct 
 	const struct entry *e = op->entry;
 	struct wire_message *m = replica_send(r, a, to, WIRE_INV);
 
-	m->flags = op->type == WIRE_DEL ? ENTRY_TOMBSTONE : 0;
+	m->flags = WIRE_OVERTAKEN | (op->type == WIRE_DEL ? WIRE_TOMBSTONE : 0);
 	m->key_bytes = e->key_bytes;
 	m->value_bytes = op->value_bytes;
 	m->ts = op->ts;
@@ -875,6 +875,8 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 	int order = op_ts_compare(m->ts, entry_ts(e));
 
 	r->counters.inv_received++;
+	if (order > 0 && (m->flags & WIRE_OVERTAKEN) && !mutant(100))
+		return; /* a forgotten tombstone may have been newer: the sender sends what is (H12) */
 	if (order > 0) {
 		adopt(r, ev, a);
 		return;
@@ -957,10 +959,13 @@ void hermes_on_timer(struct replica *r, struct op *op, struct actions *a)
 			count_self(r, op, a);
 		if (missing & ~self && !mutant(16)) {
 			r->counters.retransmits++;
-			if (e->state == HERMES_TRANS)
+			if (e->state == HERMES_TRANS) {
+				/* First what is newer: only who holds it can take the older one. */
+				send_inv(r, e, missing & (uint8_t)~self, 0, a);
 				send_own(r, op, missing & (uint8_t)~self, a);
-			else
+			} else {
 				send_inv(r, e, missing & (uint8_t)~self, op_id(r, op), a);
+			}
 		}
 		arm_backoff(r, op);
 		if (covers(r, op->acks))

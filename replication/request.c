@@ -241,7 +241,8 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 	switch (verdict) {
 	case SESSION_NEW:
 	case SESSION_KNOWN:
-		if (!known && m->id < s->floor) { /* it was here, or may have been: S-EVICT */
+		/* It was here, or may have been, before this session was made: S-EVICT. */
+		if (!known && (m->id < s->floor || (s->floor != 0 && (m->flags & WIRE_OLD)))) {
 			r->counters.evicted_requests++;
 			refuse(a, ev, STATUS_EVICTED);
 			return;

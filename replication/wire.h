@@ -92,6 +92,10 @@ enum wire_type {
 #define WIRE_TOMBSTONE 0x02u
 #define WIRE_REPLAY 0x04u /* INV, not kept; whoever holds something newer answers with that */
 #define WIRE_VALID 0x08u  /* COPY: the donor has it Valid */
+/* INV: resent by a coordinator that holds something newer: not to be adopted (CC-13). */
+#define WIRE_OVERTAKEN 0x10u
+/* Updates from clients: sent before, when this session was not open yet (S-EVICT). */
+#define WIRE_OLD 0x20u
 
 /* Why a payload was refused; each is counted under this name and the frame dropped. */
 enum wire_verdict {

@@ -561,6 +561,8 @@ static uint32_t output_requests(struct client_core *c, struct lane *l, uint8_t *
 			break;
 		op_sent(c, l, op);
 		m.id = op->id;
+		if (op_is_update(op) && op->id < l->known_from && !mutant(101))
+			m.flags = WIRE_OLD;
 		wire_message_encode(payload + offset, &m);
 		offset += wire_message_bytes(&m);
 	}
