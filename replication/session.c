@@ -241,9 +241,9 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 	bool evicted;
 
 	*ret_outcome = NULL;
-	/* What was forgotten of this client may reach as far as its window from here. */
+	/* Nobody here knows how far its requests had got; when it opens a session it will say. */
 	if (!s)
-		s = make(t, origin->client, origin->request + t->window, &evicted);
+		s = make(t, origin->client, UINT64_MAX, &evicted);
 	if (!s) {
 		t->blind = true;
 		return 0;

@@ -407,7 +407,11 @@ static void trans_asks_again_for_its_own_update(void **state)
 	rig_drop(WIRE_ACK, lo, hi);
 	rig_tick(lo, 30);
 	rig_holds(lo, KEY, HERMES_TRANS, 2, "two");
+	/* First what is newer, then its own, which only who holds the newer one will take. */
+	assert_int_equal(rig_find(WIRE_INV, lo, 1)->m.ts.writer, writer_make(hi, 1));
+	rig_deliver(WIRE_INV, lo, 1);
 	assert_int_equal(rig_find(WIRE_INV, lo, 1)->m.ts.writer, writer_make(lo, 1));
+	assert_int_equal(rig_find(WIRE_INV, lo, 1)->m.flags, WIRE_OVERTAKEN);
 	assert_memory_equal(rig_find(WIRE_INV, lo, 1)->bytes + 1, "zero", 4);
 	rig_settle();
 	rig_answered(1, STATUS_OK, 2);
