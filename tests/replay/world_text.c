@@ -69,6 +69,8 @@ void world_print_flags(struct world *w, uint8_t flags)
 		fputs(" replay", w->out);
 	if (flags & WIRE_VALID)
 		fputs(" valid", w->out);
+	if (flags & WIRE_OVERTAKEN)
+		fputs(" overtaken", w->out);
 }
 
 static void print_value(struct world *w, const struct wire_message *m)
