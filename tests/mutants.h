@@ -150,7 +150,7 @@
 	MUTANT(99, unnoted_answered, replay, \
 	       "an overtaken write is answered before everybody has seen its INV (S-ONCE)") \
 	MUTANT(100, overtaken_adopted, replay, \
-	       "an overtaken update that is sent again is adopted where a tombstone was forgotten (H12)") \
+	       "an overtaken update sent again is adopted over a forgotten tombstone (H12)") \
 	MUTANT(101, old_unmarked, client_retry, \
 	       "a request of before a session does not say so (S-EVICT)")
 
