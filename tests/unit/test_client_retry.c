@@ -230,6 +230,7 @@ static void test_retry_after_restart(void **state)
 
 		assert_int_equal(r->seen[i].id, incr ? 1 : 2);
 		assert_int_equal(r->seen[i].prior, incr ? writer_make(0, 3) : 0);
+		assert_int_equal(r->seen[i].flags, incr ? WIRE_OLD : 0); /* from before */
 	}
 	say(r, 0, 2, STATUS_NOT_FOUND);
 	expect(r, 2, STATUS_NOT_FOUND);
