@@ -349,6 +349,9 @@ static bool resolve(struct replica *r, const struct entry *e, struct op *op, str
 		o->fate = OUTCOME_TOOK;
 	else if (o->fate == OUTCOME_SEEN)
 		o->fate = OUTCOME_UNSURE;
+	/* Meanwhile an update came that may have been this one: nobody knew its origin any more. */
+	if (o->fate == OUTCOME_NONE && op->retry && r->sessions.blind)
+		o->fate = OUTCOME_UNSURE;
 	if (o->fate == OUTCOME_NONE || o->fate == OUTCOME_DEAD)
 		return false;
 	r->counters.retries_resolved++;
@@ -757,6 +760,25 @@ static void save_value(struct replica *r, struct op *op)
 }
 
 /*
+ * drop_unclear: an unbased RMW overtakes our own blind write. A PUT was not seen by whoever made the
+ * RMW: it would have an entry; so the PUT is not committed, and runs again. A delete, or a PUT under
+ * a delete, may be the very absence that the RMW was made from: nobody here can tell. Returns true
+ * when the op was let go.
+ */
+static bool drop_unclear(struct replica *r, struct entry *e, struct actions *a)
+{
+	struct op *op = front(r, e);
+
+	if (op->type == WIRE_PUT && !(e->state == HERMES_TRANS && (e->flags & ENTRY_TOMBSTONE)))
+		return false;
+	hermes_move(e, HERMES_INVALID);
+	reply_status(r, op, STATUS_UNKNOWN, (struct op_ts){ 0, 0 }, a);
+	release_front(r, e);
+	hermes_run(r, e, a);
+	return true;
+}
+
+/*
  * make_way: what a newer update does to our own op. The answer to an aborted RMW is given only when
  * the newer update is known committed (CC-6), because it runs again from Valid.
  */
@@ -765,6 +787,9 @@ static void make_way(struct replica *r, struct entry *e, const struct wire_messa
 {
 	struct op *op = front(r, e);
 	bool unbased = entry_is_unbased(m->flags, m->ts.version, m->prior) && !mutant(96);
+
+	if (unbased && op && op_started(op) && !op_is_rmw(op) && drop_unclear(r, e, a))
+		return;
 
 	switch ((enum hermes_state)e->state) {
 	case HERMES_VALID:

@@ -185,10 +185,19 @@ static void retrier_change(struct client_core *c, struct op *op)
 	op->turns = 0;
 }
 
+/* home_lives: the home is still the one that got the first attempt, and may be asked about it. */
+static bool home_lives(const struct client_core *c, const struct op *op)
+{
+	const struct lane *l = &c->lanes[op_lane_at(c, op, op->home)];
+
+	return (op->asked & server_bit(op->home)) != 0 &&
+	       l->incarnation == writer_incarnation(op->prior);
+}
+
 /* retry_again: the home and the retrier in turn. */
 static void retry_again(struct client_core *c, struct op *op)
 {
-	bool home = op->home != op->retrier && (op->asked & server_bit(op->home)) != 0;
+	bool home = op->home != op->retrier && home_lives(c, op);
 	bool unsent = op->state == OP_RESEND && op->lane / c->shards_max == op->retrier;
 
 	if (op->denied && c->now_ns >= op->silent_ns) {
@@ -349,7 +358,8 @@ static bool other_result(struct client_core *c, struct op *op, uint8_t server, e
 {
 	if (status == STATUS_WAIT)
 		return false;
-	if (server == op->home && op->copies == 0 && !op->scattered && status != STATUS_UNKNOWN) {
+	if (server == op->home && home_lives(c, op) && op->copies == 0 && !op->scattered &&
+	    status != STATUS_UNKNOWN) {
 		op->prior = 0; /* nobody but the home was asked after all */
 		op_move(c, op, OP_RESEND, op_lane_at(c, op, server));
 		return first_result(c, op, status);
