@@ -19,9 +19,10 @@ static struct session_outcome *outcome_of(const struct replica *r, const struct 
 
 /*
  * origin_settle: the key's update is overtaken by one made from version `base`; {0,0} with known
- * false: nobody knows. A blind write took effect just before its successor, or had done so long
- * before. An RMW took effect if the successor was made from it; a successor from before it, a
- * rival, means that nobody ever validated the RMW, and never will (docs/protocol.md, Retries).
+ * false: nobody knows. If it was made from this very update, then everybody has that, and it took
+ * effect. If not, they are rivals: nobody ever validated an RMW that has a rival, and never will;
+ * while a blind write may have happened just before, or be known to nobody else
+ * (docs/protocol.md, Retries).
  */
 void origin_settle(struct replica *r, const struct entry *e, bool known, struct op_ts base)
 {
@@ -29,30 +30,21 @@ void origin_settle(struct replica *r, const struct entry *e, bool known, struct 
 
 	if (!o || o->fate != OUTCOME_SEEN)
 		return;
-	if (!(e->flags & ENTRY_RMW))
-		o->fate = OUTCOME_TOOK;
-	else if (!known)
-		o->fate = OUTCOME_UNSURE;
-	else if (op_ts_compare(base, entry_ts(e)) == 0)
+	if (known && op_ts_compare(base, entry_ts(e)) == 0)
 		o->fate = mutant(34) ? OUTCOME_DEAD : OUTCOME_TOOK;
-	else
+	else if (known && (e->flags & ENTRY_RMW))
 		o->fate = mutant(33) ? OUTCOME_TOOK : OUTCOME_DEAD;
+	else
+		o->fate = mutant(102) ? OUTCOME_TOOK : OUTCOME_UNSURE;
 }
 
 /* origin_settle_by: overtaken by the update of this INV, COPY or recovered record. */
 void origin_settle_by(struct replica *r, const struct entry *e, const struct wire_message *m)
 {
 	uint64_t step = m->flags & WIRE_RMW ? 1 : 2;
-	struct session_outcome *o;
 
 	if (e->origin == 0)
 		return;
-	if (entry_is_unbased(m->flags, m->ts.version, m->prior)) {
-		o = outcome_of(r, e);
-		if (o && o->fate == OUTCOME_SEEN) /* a blind write is done again, or dead */
-			o->fate = OUTCOME_UNSURE;
-		return;
-	}
 	if (m->prior != 0)
 		origin_settle(r, e, true, (struct op_ts){ m->ts.version - step, m->prior });
 	else /* made from nothing, or by somebody who no longer knew */
@@ -92,13 +84,13 @@ void replica_recover_note(struct replica *r, const struct origin *origin, struct
 	if (origin->client == 0)
 		r->floor = max_u64(r->floor, ts.version);
 	else
-		origin_note(r, &m, 0, OUTCOME_TOOK);
+		origin_note(r, &m, 0, OUTCOME_UNSURE);
 }
 
 /*
- * origin_note_stale: a blind write takes effect here without ever being the key's newest. Its
- * client may ask again one day, even after a restart: remember it, in the log, too. Returns the
- * sequence of that record, or 0.
+ * origin_note_stale: a blind write happens without ever being the key's newest here. Its client
+ * may ask again one day, even after a restart, and then this node must not do it anew: remember it,
+ * in the log, too. Returns the sequence of that record, or 0.
  */
 uint64_t origin_note_stale(struct replica *r, const struct wire_message *m, uint64_t key,
 			   struct actions *a)
@@ -108,8 +100,8 @@ uint64_t origin_note_stale(struct replica *r, const struct wire_message *m, uint
 
 	if (m->origin.client == 0 || mutant(35))
 		return 0;
-	session_seen(&r->sessions, &m->origin, key, m->ts, OUTCOME_TOOK, r->now_ns, &o);
-	if (!o || o->fate != OUTCOME_TOOK || o->has_number)
+	session_seen(&r->sessions, &m->origin, key, m->ts, OUTCOME_UNSURE, r->now_ns, &o);
+	if (!o || o->fate != OUTCOME_UNSURE || o->has_number)
 		return 0;
 	if (o->noted)
 		return (uint64_t)o->number;
