@@ -342,7 +342,7 @@ static bool resolve(struct replica *r, const struct entry *e, struct op *op, str
 
 	must(o && o->running && o->request == op->request);
 	if (op->tried.version != 0 && op_ts_compare(o->ts, op->tried) == 0)
-		return false; /* this node's own try since, aborted for good */
+		o->fate = OUTCOME_NONE; /* this node's own try since, aborted for good */
 	if (mutant(32))
 		return false;
 	if (o->fate == OUTCOME_SEEN && e && op_ts_compare(o->ts, entry_ts(e)) == 0)

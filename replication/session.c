@@ -250,8 +250,12 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 	}
 	s->used_ns = now_ns;
 	o = place(t, s, origin->request);
-	if (o->request > origin->request || (o->request != origin->request && o->running))
-		return 0; /* it left the window: its client has long heard of it */
+	if (o->request > origin->request)
+		return 0; /* it left the window: its client has long heard of it, or given up */
+	if (o->request != origin->request && o->running) {
+		t->blind = true; /* a client that has given up on what still runs here */
+		return 0;
+	}
 	if (o->request != origin->request)
 		*o = (struct session_outcome){ .request = origin->request };
 	/* The same update once more, perhaps settled, or an older try of it: nothing new. */
