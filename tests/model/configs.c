@@ -244,6 +244,13 @@ static const struct model_config configs[] = {
 	  .powers = 1,
 	  .disk = true,
 	  .epochs = 2 },
+	{ .name = "tombstone_retry",
+	  .what = "PUT, DEL, collected, INCR asked again elsewhere; a node dies",
+	  .op = { OP(WIRE_PUT, 0), THEN(WIRE_DEL, 1, 0), RETRIED(WIRE_INCR, 0, 2) },
+	  .op_count = 3,
+	  .crashes = 1,
+	  .collect = true,
+	  .epochs = 2 },
 };
 
 const struct model_config *model_configs(uint32_t *ret_count)
