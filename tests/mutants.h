@@ -152,6 +152,8 @@
 	MUTANT(100, overtaken_adopted, replay, \
 	       "an overtaken update sent again is adopted over a forgotten tombstone (H12)") \
 	MUTANT(101, old_unmarked, client_retry, \
-	       "a request of before a session does not say so (S-EVICT)")
+	       "a request of before a session does not say so (S-EVICT)") \
+	MUTANT(102, overtaken_took, replay, \
+	       "an overtaken blind write counts as having taken effect (S-ONCE)")
 
 #endif
