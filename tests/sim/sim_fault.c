@@ -470,9 +470,19 @@ static uint64_t draw(struct sim *s, enum sim_fault fault)
 	return SIM_NEVER;
 }
 
+/* disk_failed: the node promises and gives nothing any more, until it is started anew. */
+static bool disk_failed(const struct sim *s, uint8_t node)
+{
+	for (uint16_t w = 0; w < s->plan.workers; w++)
+		if (s->node[node].worker[w].stats.disk_error != 0)
+			return true;
+	return false;
+}
+
 static void replace_process(struct sim *s, uint8_t node)
 {
-	if (sim_fault_precious(s, node)) {
+	/* Others may need what it has; but with a failed disk it does not hand that out. */
+	if (sim_fault_precious(s, node) && !disk_failed(s, node)) {
 		s->node[node].disk_error_ns = s->now_ns + 200000;
 		return;
 	}
