@@ -788,7 +788,8 @@ static void make_way(struct replica *r, struct entry *e, const struct wire_messa
 	struct op *op = front(r, e);
 	bool unbased = entry_is_unbased(m->flags, m->ts.version, m->prior) && !mutant(96);
 
-	if (unbased && op && op_started(op) && !op_is_rmw(op) && drop_unclear(r, e, a))
+	if (unbased && op && op_started(op) && (!op_is_rmw(op) || op->type == WIRE_DEL) &&
+	    drop_unclear(r, e, a))
 		return;
 
 	switch ((enum hermes_state)e->state) {

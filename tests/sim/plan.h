@@ -13,7 +13,7 @@
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
 
-#define SIM_DEVICE_BYTES (16ull << 20)
+#define SIM_DEVICE_BYTES (64ull << 20)
 #define SIM_CLIENTS_MAX 16u
 #define SIM_KEYS_MAX 16u
 #define SIM_SLOTS_MAX 8u /* operations one client has open at once */
