@@ -9,6 +9,9 @@
 
 #define JOIN_ASKS_MAX 8u /* asked in vain so often: try another donor */
 
+#define COPIED_COMPLETE 1u /* COPIED, byte 12: no session was ever dropped */
+#define COPIED_BLIND 2u	   /* an update came whose origin nobody knew */
+
 enum walk { WALK_KEYS = 0, WALK_SESSIONS = 1 }; /* FETCH: ts.version */
 
 /* ---- shadow ---------------------------------------------------------------------------------- */
@@ -187,7 +190,9 @@ void join_on_copied(struct replica *r, const struct event *ev, struct actions *a
 		r->floor = max_u64(r->floor, load_u64(m->value));
 	j->expected = expected;
 	j->next = (uint32_t)m->id;
-	j->complete = m->value[12] != 0;
+	j->complete = (m->value[12] & COPIED_COMPLETE) != 0;
+	/* What the donor cannot tell apart, this node cannot either. */
+	r->sessions.blind |= (m->value[12] & COPIED_BLIND) != 0;
 	advance(r, a);
 }
 
@@ -215,7 +220,8 @@ static void send_copied(struct replica *r, uint8_t to, uint32_t chunk, uint32_t 
 	memset(r->copied, 0, sizeof(r->copied));
 	store_u64(r->copied, r->floor);
 	store_u32(r->copied + 8, count);
-	r->copied[12] = r->sessions.complete && !r->sessions.blind;
+	r->copied[12] = (r->sessions.complete ? COPIED_COMPLETE : 0) |
+			(r->sessions.blind ? COPIED_BLIND : 0);
 	*replica_send(r, a, replica_bit(to), m.type) = m;
 }
 

@@ -82,8 +82,8 @@ enum wire_type {
  */
 #define WIRE_OPEN_BYTES 32u
 /*
- * WIRE_COPIED value: u64 floor (replica_floor), u32 messages of this chunk, u8 the donor's session
- * table is complete, 3 zero bytes.
+ * WIRE_COPIED value: u64 floor (replica_floor), u32 messages of this chunk, u8 about the donor's
+ * session table (1 complete, 2 blind: session.h), 3 zero bytes.
  */
 #define WIRE_COPIED_BYTES 16u
 
