@@ -207,7 +207,13 @@ static void next_phase(struct sim *s)
 /* look_quiet: in the last phase the fault timer looks whether every node has come to rest. */
 static void look_quiet(struct sim *s)
 {
-	s->fault_due_ns = s->now_ns + QUIET_LOOK_NS;
+	/* A node whose failed disk was replaced late is still coming back. */
+	if (!sim_view_whole(s))
+		sim_fault_turn(s);
+	s->fault_due_ns = min_u64(s->phase == PHASE_QUIET ? s->now_ns + QUIET_LOOK_NS : SIM_NEVER,
+				  max_u64(s->fault_due_ns, s->now_ns + 1));
+	if (s->violated || !sim_view_whole(s))
+		return;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		if (sim_node_ops(s, n) != 0)
 			return;
