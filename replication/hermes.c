@@ -760,10 +760,9 @@ static void save_value(struct replica *r, struct op *op)
 }
 
 /*
- * drop_unclear: an unbased RMW overtakes our own blind write. A PUT was not seen by whoever made the
- * RMW: it would have an entry; so the PUT is not committed, and runs again. A delete, or a PUT under
- * a delete, may be the very absence that the RMW was made from: nobody here can tell. Returns true
- * when the op was let go.
+ * drop_unclear: what overtakes our own update was made from an absence. Whoever made it did not see
+ * our PUT, having no entry: it is not committed, and runs again. Our delete, or a PUT under somebody's
+ * delete, may be that very absence: nobody here can tell. True: the op was let go.
  */
 static bool drop_unclear(struct replica *r, struct entry *e, struct actions *a)
 {
@@ -787,8 +786,9 @@ static void make_way(struct replica *r, struct entry *e, const struct wire_messa
 {
 	struct op *op = front(r, e);
 	bool unbased = entry_is_unbased(m->flags, m->ts.version, m->prior) && !mutant(96);
+	bool absent = m->prior == 0 && m->ts.version > (m->flags & WIRE_RMW ? 1 : 2);
 
-	if (unbased && op && op_started(op) && (!op_is_rmw(op) || op->type == WIRE_DEL) &&
+	if (op && op_started(op) && (op_is_rmw(op) ? absent && op->type == WIRE_DEL : unbased) &&
 	    drop_unclear(r, e, a))
 		return;
 
@@ -902,7 +902,7 @@ void hermes_on_inv(struct replica *r, const struct event *ev, struct actions *a)
 
 	r->counters.inv_received++;
 	if (order > 0 && (m->flags & WIRE_OVERTAKEN) && !mutant(100))
-		return; /* a forgotten tombstone may have been newer: the sender sends what is (H12) */
+		return; /* a tombstone forgotten here may be newer; the sender sends it, too */
 	if (order > 0) {
 		adopt(r, ev, a);
 		return;
@@ -946,26 +946,6 @@ void hermes_on_epoch(struct replica *r, struct op *op)
 	op->newer = false;
 	op->attempts = 0;
 	replica_arm(r, op, 0);
-}
-
-/* ---- leaving the view ------------------------------------------------------------------------ */
-
-void hermes_dismiss(struct replica *r, struct op *op, struct actions *a)
-{
-	struct entry *e = op->entry;
-	/* It may take, or have taken, effect. */
-	bool open = (op->tried.version != 0 || op->retry) && !mutant(97);
-
-	/* All ops of the key go, in this step or the next: its queue is empty from here on. */
-	if (e->op == op_index(r, op)) {
-		if (e->state != HERMES_VALID && e->state != HERMES_INVALID)
-			hermes_move(e, HERMES_INVALID);
-		e->op = OP_NONE;
-	}
-	e->wait = OP_NONE;
-	replica_disarm(r, op);
-	reply_status(r, op, open ? STATUS_UNKNOWN : STATUS_NOT_SERVING, (struct op_ts){ 0, 0 }, a);
-	replica_op_free(r, op);
 }
 
 /* ---- timers ---------------------------------------------------------------------------------- */

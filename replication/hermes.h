@@ -82,9 +82,6 @@ void hermes_on_copy(struct replica *r, const struct event *ev, struct actions *a
 void hermes_tell_ack(struct replica *r, struct entry *e, struct op_ts ts, uint8_t except,
 		     struct actions *a);
 
-/* hermes_dismiss: this node stopped being a member: the op is answered and forgotten. */
-void hermes_dismiss(struct replica *r, struct op *op, struct actions *a);
-
 /* hermes_on_timer: the op's deadline passed: resend, or start a replay. HReplay, HSendInv. */
 void hermes_on_timer(struct replica *r, struct op *op, struct actions *a);
 

@@ -128,11 +128,35 @@ bool view_gone(const struct replica *r, uint32_t writer)
 	return (r->write_set & replica_bit(node)) == 0; /* once left out, never in again */
 }
 
+/* dismiss: this node stopped being a member: the op is answered and forgotten. */
+static void dismiss(struct replica *r, struct op *op, struct actions *a)
+{
+	struct entry *e = op->entry;
+	/* It may take, or have taken, effect, if it was ever sent, here or elsewhere. */
+	bool open = (op->tried.version != 0 || op->retry) && !mutant(97);
+	struct wire_message m = {
+		.type = WIRE_RESULT,
+		.status = open ? STATUS_UNKNOWN : STATUS_NOT_SERVING,
+		.id = op->request,
+	};
+
+	/* All ops of the key go, in this step or the next: its queue is empty from here on. */
+	if (e->op == op_index(r, op)) {
+		if (e->state != HERMES_VALID && e->state != HERMES_INVALID)
+			hermes_move(e, HERMES_INVALID);
+		e->op = OP_NONE;
+	}
+	e->wait = OP_NONE;
+	replica_disarm(r, op);
+	request_finish(r, a, op, &m, false);
+	replica_op_free(r, op);
+}
+
 void view_dismiss(struct replica *r, struct actions *a)
 {
 	for (; view_dismissing(r) && actions_room(a); r->dismiss_next++)
 		if (r->ops[r->dismiss_next].seq != 0)
-			hermes_dismiss(r, &r->ops[r->dismiss_next], a);
+			dismiss(r, &r->ops[r->dismiss_next], a);
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
