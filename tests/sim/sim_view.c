@@ -445,6 +445,25 @@ static uint8_t still_recovered(const struct sim *s)
 	return set;
 }
 
+/* has_copy: some member's disk is as it should be: the faults leave one good copy. */
+static bool has_copy(const struct sim *s, const struct view *v)
+{
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		if (has(v->members, n) && !s->node[n].damaged && !s->node[n].blank)
+			return true;
+	return false;
+}
+
+/* decide_later: nothing is decided now: whoever is dead stays known as dead. */
+static void decide_later(struct sim *s)
+{
+	const struct view *v = newest(s);
+
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		if (has(view_write_set(v), n) && !lives(s, v, n))
+			s->authority.node[n].notice_ns = s->now_ns + RETRY_NS;
+}
+
 static void decide(struct sim *s)
 {
 	const struct view *v = newest(s);
@@ -455,15 +474,15 @@ static void decide(struct sim *s)
 	if (all_gone(s)) {
 		next.members = 0;
 		if (!recover(s, &next)) {
-			/* Nothing was decided: whoever is dead stays known as dead. */
-			for (uint8_t n = 0; n < s->plan.nodes; n++) {
-				if (has(view_write_set(v), n) && !lives(s, v, n))
-					s->authority.node[n].notice_ns = s->now_ns + RETRY_NS;
-			}
+			decide_later(s);
 			return;
 		}
 	} else {
 		drop_gone(s, &next);
+		if (!has_copy(s, &next)) {
+			decide_later(s);
+			return;
+		}
 	}
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		struct sim_subject *a = &s->authority.node[n];
