@@ -760,9 +760,9 @@ static void save_value(struct replica *r, struct op *op)
 }
 
 /*
- * drop_unclear: what overtakes our own update was made from an absence. Whoever made it did not see
- * our PUT, having no entry: it is not committed, and runs again. Our delete, or a PUT under somebody's
- * delete, may be that very absence: nobody here can tell. True: the op was let go.
+ * drop_unclear: what overtakes our own update was made from an absence. Whoever made it did not
+ * see our PUT, having no entry: it is not committed, and runs again. Our delete, or a PUT under
+ * another delete, may be that very absence: nobody here can tell. True: the op was let go.
  */
 static bool drop_unclear(struct replica *r, struct entry *e, struct actions *a)
 {
