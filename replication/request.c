@@ -198,8 +198,7 @@ static void submit(struct replica *r, const struct event *ev, uint32_t link, boo
 /*
  * may_retry: may this node decide what became of a request that somebody was asked before? Not
  * while `prior`, whom the client asked, or the coordinator of what was seen of it, may still carry
- * it out: until both have left this node's view, in that incarnation (H22). And not when this node
- * may have known, and forgotten (S-EVICT).
+ * it out: until both have left this node's view, in that incarnation (H22).
  */
 static bool may_retry(struct replica *r, const struct event *ev, uint32_t prior,
 		      const struct session_outcome *known, struct actions *a)
@@ -219,13 +218,16 @@ static bool may_retry(struct replica *r, const struct event *ev, uint32_t prior,
 		refuse(a, ev, STATUS_WAIT);
 		return false;
 	}
-	if (!known && r->sessions.blind) {
-		r->counters.evicted_requests++;
-		refuse(a, ev, STATUS_EVICTED);
-		return false;
-	}
 	r->counters.retries++;
 	return true;
+}
+
+/* evict: this node may have known the request, and has forgotten: not to be executed (S-EVICT). */
+static void evict(struct replica *r, const struct event *ev, struct session *s, struct actions *a)
+{
+	r->counters.evicted_requests++;
+	session_forget(&r->sessions, s, ev->message->id);
+	refuse(a, ev, STATUS_EVICTED);
 }
 
 static void on_update(struct replica *r, const struct event *ev, struct session *s,
@@ -241,15 +243,19 @@ static void on_update(struct replica *r, const struct event *ev, struct session 
 	switch (verdict) {
 	case SESSION_NEW:
 	case SESSION_KNOWN:
-		/* It was here, or may have been, before this session was made: S-EVICT. */
+		/* It was here, or may have been, before this session was made. */
 		if (!known && (m->id < s->floor || (s->floor != 0 && (m->flags & WIRE_OLD)))) {
-			r->counters.evicted_requests++;
-			refuse(a, ev, STATUS_EVICTED);
+			evict(r, ev, s, a);
 			return;
 		}
 		if ((known || elsewhere) &&
 		    !may_retry(r, ev, m->prior, known ? o : NULL, a))
 			return;
+		/* Some update may have been it: nobody knew its origin any more. */
+		if (!known && elsewhere && r->sessions.blind) {
+			evict(r, ev, s, a);
+			return;
+		}
 		session_begin(&r->sessions, s, m->id);
 		submit(r, ev, session_place(&r->sessions, s, m->id), known || elsewhere, a);
 		return;

@@ -225,6 +225,14 @@ struct session_outcome *session_begin(struct session_table *t, struct session *s
 	return o;
 }
 
+void session_forget(struct session_table *t, struct session *s, uint64_t request)
+{
+	struct session_outcome *o = place(t, s, request);
+
+	if (!o->running && o->request <= request)
+		*o = (struct session_outcome){ .request = request, .fate = OUTCOME_UNSURE };
+}
+
 void session_stop(struct session *s, struct session_outcome *o)
 {
 	must(o->running && s->running > 0);
@@ -260,9 +268,11 @@ uint32_t session_seen(struct session_table *t, const struct origin *origin, uint
 		*o = (struct session_outcome){ .request = origin->request };
 	/* The same update once more, perhaps settled, or an older try of it: nothing new. */
 	if (o->ts.version == 0 || op_ts_compare(ts, o->ts) > 0) {
+		bool forgotten = o->fate == OUTCOME_UNSURE && o->ts.version == 0;
+
 		o->ts = ts;
 		o->key = key;
-		if (o->fate != OUTCOME_DONE)
+		if (o->fate != OUTCOME_DONE && !forgotten)
 			o->fate = (uint8_t)fate;
 	}
 	if (o->key == 0 && op_ts_compare(ts, o->ts) == 0 && !mutant(98))

@@ -100,6 +100,12 @@ uint32_t session_place(const struct session_table *t, const struct session *s, u
 /* session_begin: this node runs a NEW or KNOWN update. */
 struct session_outcome *session_begin(struct session_table *t, struct session *s, uint64_t request);
 
+/*
+ * session_forget: an update answered EVICTED: should it come again, even after news of it has, it
+ * is still not to be executed.
+ */
+void session_forget(struct session_table *t, struct session *s, uint64_t request);
+
 /* session_stop: it runs no more; what is known about it stays. */
 void session_stop(struct session *s, struct session_outcome *o);
 

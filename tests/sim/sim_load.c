@@ -12,7 +12,7 @@
  * A key of whose updates that many have an open fate is only read from then on: the checker has to
  * find out what each of them did.
  */
-#define OPEN_UPDATES_MAX 400u
+#define OPEN_UPDATES_MAX 150u
 #define OP_KNOWN (1ull << 24)
 #define OP_ANY (1ull << 25)
 #define OP_TIMEOUT 26u
