@@ -466,7 +466,7 @@ static void dequeue_to_front(struct replica *r, struct entry *e)
 	e->op = index;
 }
 
-/* await_valid: the front waits on an Invalid key; its timer replays what nobody validates. */
+/* await_valid: the front waits on an Invalid key; its timer replays it, if need be (CC-17). */
 static void await_valid(struct replica *r, struct entry *e, struct op *op)
 {
 	/*
@@ -600,7 +600,7 @@ static void commit_overtaken(struct replica *r, struct entry *e, struct actions 
 	hermes_run(r, e, a);
 }
 
-/* try_commit: every replica holds the op's target durably. */
+/* try_commit: every replica holds the op's target durably; no lease is needed to say so (CC-11). */
 static void try_commit(struct replica *r, struct op *op, struct actions *a)
 {
 	struct entry *e = op->entry;

@@ -16,22 +16,28 @@ enum walk { WALK_KEYS = 0, WALK_SESSIONS = 1 }; /* FETCH: ts.version */
 
 /* ---- shadow ---------------------------------------------------------------------------------- */
 
+/*
+ * ask: for the keys behind the cursor. Every time under a new number: what a donor finds there may
+ * have changed since the last answer, so parts of two answers do not make one.
+ */
 static void ask(struct replica *r, struct actions *a)
 {
 	struct join *j = &r->join;
-	struct wire_message m = {
-		.type = WIRE_FETCH,
-		.ts = { j->sessions ? WALK_SESSIONS : WALK_KEYS, 0 },
-		.id = (uint64_t)j->chunk << 32 | j->cursor,
-	};
+	uint32_t shift = j->silent < BACKOFF_SHIFT_MAX ? j->silent : BACKOFF_SHIFT_MAX;
+	struct wire_message *m = replica_send(r, a, replica_bit(j->donor), WIRE_FETCH);
 
-	j->ask_ns = r->now_ns + r->config.retransmit_ns;
-	*replica_send(r, a, replica_bit(j->donor), m.type) = m;
+	if (!mutant(103)) {
+		j->chunk++;
+		j->got = 0;
+		j->expected = UINT32_MAX;
+	}
+	m->ts = (struct op_ts){ j->sessions ? WALK_SESSIONS : WALK_KEYS, 0 };
+	m->id = (uint64_t)j->chunk << 32 | j->cursor;
+	j->ask_ns = r->now_ns + (r->config.retransmit_ns << shift);
 }
 
 static void next_chunk(struct join *j, uint32_t cursor)
 {
-	j->chunk++;
 	j->cursor = cursor;
 	j->got = 0;
 	j->expected = UINT32_MAX;

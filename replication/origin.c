@@ -74,6 +74,8 @@ uint32_t replica_recover(struct replica *r, const struct entry *e, const struct 
 {
 	if (e && op_ts_compare(m->ts, entry_ts(e)) > 0)
 		origin_settle_by(r, e, m);
+	/* Whose it is was not known then, and is not now: it may be anybody's. */
+	r->sessions.blind |= m->origin.client == 0;
 	return origin_note(r, m, hash, OUTCOME_SEEN);
 }
 

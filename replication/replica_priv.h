@@ -28,7 +28,7 @@ _Static_assert(WALK_MAX + 1 <= ACTIONS_PER_EVENT, "a chunk of copies is one even
 /*
  * op: one client operation under way or waiting; at most one per key is the key's front
  * (entry->op). A front that waits on an Invalid key also drives the key's replay. Free ops are
- * linked by next.
+ * linked by next. Everything about an update under way is here, not in the entry (CC-7, CC-8).
  */
 struct op {
 	struct entry *entry;
@@ -90,7 +90,6 @@ struct join {
 	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
 	uint32_t silent; /* times asked in vain */
 	bool complete;	 /* the donor's session table is */
-	uint64_t floor;	 /* the donor's */
 	uint64_t persist_seq; /* of the last merge */
 	uint64_t ask_ns; /* when to ask again */
 };

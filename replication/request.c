@@ -110,7 +110,11 @@ static void resend(struct replica *r, const struct session *s, const struct sess
 
 /* ---- execution ------------------------------------------------------------------------------- */
 
-/* refusal: why this node cannot take the request now; STATUS_OK: it can. */
+/*
+ * refusal: why this node cannot take the request now; STATUS_OK: it can. Before anything is sent:
+ * some node that has no room, or is not heard of, would hold up the key at all others (CC-14,
+ * CC-15, CC-22).
+ */
 static enum status refusal(const struct replica *r, const struct event *ev)
 {
 	enum wire_type type = ev->message->type;

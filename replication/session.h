@@ -111,7 +111,7 @@ void session_stop(struct session *s, struct session_outcome *o);
 
 /*
  * session_seen: an update with this origin is the key's newest at this node (fate SEEN), or was
- * overtaken at once (TOOK). Makes the session when there is room. Returns a link for
+ * overtaken at once (UNSURE). Makes the session when there is room. Returns a link for
  * entry->origin, 0 when it could not be kept (then the table is no longer complete).
  * *ret_outcome: the place, NULL without one.
  */

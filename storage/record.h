@@ -38,8 +38,8 @@ _Static_assert(RECORD_BYTES_MAX % 8 == 0, "records stay 8-byte aligned");
 
 enum record_kind {
 	RECORD_UPDATE = 0, /* the key has this value now, if ts is its newest */
-	RECORD_NOTE = 1,   /* no value: operation `origin` took effect at ts, and was overtaken;
-			    * without key and origin: a floor, docs/protocol.md, Deletes */
+	RECORD_NOTE = 1,   /* no value: operation `origin` was seen at ts, overtaken already;
+			    * without key and origin: a floor, docs/protocol.md, Tombstones */
 	RECORD_RESET = 2,  /* no key: everything of the shard before this record is void */
 	RECORD_FORGET = 3, /* no value: the delete at ts need not be remembered any more (CC-13) */
 };

@@ -154,6 +154,8 @@
 	MUTANT(101, old_unmarked, client_retry, \
 	       "a request of before a session does not say so (S-EVICT)") \
 	MUTANT(102, overtaken_took, replay, \
-	       "an overtaken blind write counts as having taken effect (S-ONCE)")
+	       "an overtaken blind write counts as having taken effect (S-ONCE)") \
+	MUTANT(103, answers_mixed, replay, \
+	       "a joiner puts parts of two answers together (H-LAG-JOIN)")
 
 #endif

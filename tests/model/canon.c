@@ -188,7 +188,6 @@ static void put_join(struct writer *out, const struct replica *r)
 	put(out, j->got);
 	put(out, j->expected);
 	put(out, j->next);
-	put(out, j->floor);
 	put_seq(out, r, j->persist_seq);
 }
 
