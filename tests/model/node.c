@@ -585,7 +585,7 @@ static void dispatch(struct model *m, struct raw *w, uint32_t event, struct mode
 	case MODEL_TIMER:
 		ev.kind = EVENT_TICK;
 		ev.now_ns = raw_replica(w)->now_ns + TIMER_NS;
-		/* What was asked once stays in the network for ever: asking again adds numbers only. */
+		/* What was asked once stays in the network: asking again adds numbers only. */
 		if (raw_replica(w)->join.active && raw_replica(w)->join.ask_ns != 0)
 			raw_replica(w)->join.ask_ns = UINT64_MAX;
 		run(m, w, &ev, o);
