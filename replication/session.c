@@ -340,7 +340,7 @@ static void unpack_one(struct session_table *t, const struct session *s, const u
 	*o = (struct session_outcome){ .request = request, .ts = ts, .fate = in[20],
 				       .key = o->request == request ? o->key : 0,
 				       .has_number = in[21] != 0,
-				       .number = (int64_t)load_u64(in + 24) };
+				       .number = in[21] ? (int64_t)load_u64(in + 24) : 0 };
 }
 
 bool session_unpack(struct session_table *t, const uint8_t *in, uint32_t bytes, uint64_t now_ns)

@@ -573,6 +573,29 @@ static void restart(struct model *m, struct raw *w)
 	}
 }
 
+/*
+ * tick: a joiner that asks again does so under a new number, without end. Here nothing is ever
+ * lost, so it may as well go on with the number it has.
+ */
+static void tick(struct model *m, struct raw *w, struct event *ev, struct model_outcome *o)
+{
+	struct join *j = &raw_replica(w)->join;
+	struct join was = *j;
+	bool asked = j->active && j->ask_ns != 0;
+
+	if (asked)
+		j->chunk--;
+	run(m, w, ev, o);
+	if (!asked)
+		return;
+	j->chunk = was.chunk;
+	if (j->active && j->donor == was.donor && j->cursor == was.cursor &&
+	    j->sessions == was.sessions) {
+		j->got = was.got;
+		j->expected = was.expected;
+	}
+}
+
 static void dispatch(struct model *m, struct raw *w, uint32_t event, struct model_outcome *o)
 {
 	uint32_t arg = event_arg_of(event);
@@ -585,10 +608,7 @@ static void dispatch(struct model *m, struct raw *w, uint32_t event, struct mode
 	case MODEL_TIMER:
 		ev.kind = EVENT_TICK;
 		ev.now_ns = raw_replica(w)->now_ns + TIMER_NS;
-		/* What was asked once stays in the network: asking again adds numbers only. */
-		if (raw_replica(w)->join.active && raw_replica(w)->join.ask_ns != 0)
-			raw_replica(w)->join.ask_ns = UINT64_MAX;
-		run(m, w, &ev, o);
+		tick(m, w, &ev, o);
 		return;
 	case MODEL_DURABLE:
 		make_durable(m, w, w->durable + 1, o);
