@@ -131,13 +131,13 @@ static const struct ctl_command commands[] = {
 	 1, 1},
 	{"kv put", "KEY VALUE|-", "Write a key; prints its new version",
 	 "\"-\" takes the value from standard input. Keys have 1 to 512 bytes, values up to\n"
-	 "880.",
+	 "848.",
 	 options_put, kv_put, 2, 2},
 	{"kv del", "KEY", "Delete a key; prints the version of the deletion", NULL, options_kv,
 	 kv_del, 1, 1},
 	{"kv cas", "KEY VALUE|-", "Write a key if it has this --version, or this --value-is",
 	 "Exit code 5: it has another one, or there is no such key. Old and new value together\n"
-	 "may have 880 bytes.",
+	 "may have 848 bytes.",
 	 options_cas, kv_cas, 2, 2},
 	{"kv incr", "KEY [DELTA]", "Add to the number a key holds; prints the sum",
 	 "A key that does not exist counts as 0. DELTA may be negative (default 1).", options_kv,

@@ -19,7 +19,7 @@ static const char help[] =
 	"  --mix KIND:N,..      several kinds by weight: get:50,put:50\n"
 	"  --rate R             open loop: R operations per second (suffix k, m; default 10k)\n"
 	"  --closed             closed loop instead, with --inflight N (default 64) operations\n"
-	"  --keys N             (default 10k)    --value BYTES  8 to 880 (default 64)\n"
+	"  --keys N             (default 10k)    --value BYTES  8 to 848 (default 64)\n"
 	"  --secs S             (default 5)      --warmup S     (default 1)\n"
 	"  --servers all|I      all nodes in turn, or node I only (default all)\n"
 	"  --seed N             --timeout SECONDS (default 5)\n"

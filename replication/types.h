@@ -11,7 +11,7 @@
 /* Limits. */
 #define NODES_MAX 7u		/* replicas of one shard */
 #define KEY_BYTES_MAX 512u	/* keys are 1..512 bytes */
-#define VALUE_BYTES_MAX 880u	/* this stage: key and value fit one frame; 1 MiB comes later */
+#define VALUE_BYTES_MAX 848u	/* this stage: key and value fit one frame; 1 MiB comes later */
 #define SHARDS_MAX 64u		/* shards of one cluster, fixed at format */
 #define SLOT_COUNT 16384u	/* hash slots, as Redis Cluster defines them */
 #define WORKERS_MAX 16u		/* polling threads of one node */

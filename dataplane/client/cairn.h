@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 #define CAIRN_KEY_BYTES_MAX 512u
-#define CAIRN_VALUE_BYTES_MAX 880u
+#define CAIRN_VALUE_BYTES_MAX 848u
 #define CAIRN_SERVERS_MAX 7u
 #define CAIRN_OPERATIONS_MAX 65536u
 #define CAIRN_ANY_SERVER 0xffu

@@ -88,7 +88,7 @@ static int load(const char *path)
 
 static const uint64_t edges[] = { 0,	 1,	    7,		8,	   31,	      32,   63,
 				  64,	 127,	    128,	255,	   256,	      511,  512,
-				  513,	 879,	    880,	881,	   4095,      4096, 65535,
+				  513,	 847,	    848,	849,	   4095,      4096, 65535,
 				  65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
 
 static size_t splice(struct rng *rng, size_t bytes)

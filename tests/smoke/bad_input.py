@@ -70,7 +70,7 @@ def command_lines(lab):
 def keys_and_values(lab):
     lab.error("CAIRN-0406", 2, "kv", "put", "k" * 513, "v")
     lab.error("CAIRN-0406", 2, "kv", "put", "", "v")
-    lab.error("CAIRN-0406", 2, "kv", "put", "k", "v" * 881)
+    lab.error("CAIRN-0406", 2, "kv", "put", "k", "v" * 849)
     lab.error("CAIRN-0406", 2, "kv", "put", "k", "-", data="v" * 5000)
     for bad in ("1.2", "x", "1.2.3.4", "-1.0.0", "1.0.99999999", "1.256.1"):
         lab.error("CAIRN-0415", 2, "kv", "cas", "k", "v", f"--version={bad}")

@@ -50,7 +50,7 @@ def comparisons(lab):
     lab.error("CAIRN-0415", 2, "kv", "cas", "new", "x")
     lab.error("CAIRN-0415", 2, "kv", "cas", "new", "x", "--value-is", "y", "--version", 0)
     result = lab.error("CAIRN-0406", 2, "kv", "cas", "new", "x" * 600, "--value-is", "y" * 600)
-    expect("600" in result.err and "880" in result.err, f"value and limit: {result}")
+    expect("600" in result.err and "848" in result.err, f"value and limit: {result}")
     answer = lab.ctl("kv", "cas", "new", "x", "--value-is", "again", "-o", "json", code=0).json()
     expect(answer["operation"] == "cas" and answer["status"] == "OK", f"cas: {answer}")
     lab.error("CAIRN-0426", 1, "kv", "get", "new", "--record", "/proc/none")
@@ -73,7 +73,7 @@ def bytes_through(lab):
     value = bytes(range(256)) * 3 + b"\0" * 112
     lab.ctl("kv", "put", "bytes", "-", data=value, text=False, code=0)
     got = lab.ctl("kv", "get", "bytes", "--raw", "--node", 2, text=False, code=0).out
-    expect(got == value, "880 bytes of any kind")
+    expect(got == value, "848 bytes of any kind")
     coded = lab.ctl("kv", "get", "bytes", "-o", "json", code=0).json()["value"]
     expect(isinstance(coded, dict) and "base64" in coded, f"no UTF-8 is base64: {coded}")
     lab.ctl("kv", "put", "k" * 512, "long", code=0)

@@ -135,23 +135,23 @@ static const struct shape {
 	uint8_t flags;
 	bool prior, version; /* version: must not be 0 */
 } shapes[] = {
-	{ WIRE_INV, WIRE_PEER, 1, 512, 0, 880, 23, true, true },
+	{ WIRE_INV, WIRE_PEER, 1, 512, 0, 848, 23, true, true },
 	{ WIRE_ACK, WIRE_PEER, 0, 512, 0, 0, 0, false, false },
 	{ WIRE_VAL, WIRE_PEER, 1, 512, 0, 0, 0, false, false },
 	{ WIRE_HELLO, WIRE_PEER, 0, 0, 48, 48, 0, false, false },
 	{ WIRE_FETCH, WIRE_PEER, 0, 0, 0, 0, 0, false, false },
-	{ WIRE_COPY, WIRE_PEER, 1, 512, 0, 880, 11, true, true },
-	{ WIRE_COPY_SESSION, WIRE_PEER, 0, 0, 0, 880, 0, false, false },
+	{ WIRE_COPY, WIRE_PEER, 1, 512, 0, 848, 11, true, true },
+	{ WIRE_COPY_SESSION, WIRE_PEER, 0, 0, 0, 848, 0, false, false },
 	{ WIRE_COPIED, WIRE_PEER, 0, 0, 16, 16, 0, false, false },
 	{ WIRE_OPEN, WIRE_REQUEST, 0, 0, 32, 32, 0, false, false },
 	{ WIRE_GET, WIRE_REQUEST, 1, 512, 0, 0, 0, false, false },
-	{ WIRE_PUT, WIRE_REQUEST, 1, 512, 0, 880, 32, true, false },
+	{ WIRE_PUT, WIRE_REQUEST, 1, 512, 0, 848, 32, true, false },
 	{ WIRE_DEL, WIRE_REQUEST, 1, 512, 0, 0, 32, true, false },
-	{ WIRE_CAS, WIRE_REQUEST, 1, 512, 0, 880, 32, true, false },
+	{ WIRE_CAS, WIRE_REQUEST, 1, 512, 0, 848, 32, true, false },
 	{ WIRE_INCR, WIRE_REQUEST, 1, 512, 8, 8, 32, true, false },
-	{ WIRE_CASV, WIRE_REQUEST, 1, 512, 0, 880, 32, true, false },
+	{ WIRE_CASV, WIRE_REQUEST, 1, 512, 0, 848, 32, true, false },
 	{ WIRE_OPENED, WIRE_REPLY, 0, 0, 32, 32, 0, false, false },
-	{ WIRE_RESULT, WIRE_REPLY, 0, 0, 0, 880, 0, false, false },
+	{ WIRE_RESULT, WIRE_REPLY, 0, 0, 0, 848, 0, false, false },
 };
 
 static struct wire_message smallest(const struct shape *s)
