@@ -213,7 +213,7 @@ struct membership_action {
 	struct raft_record record;
 };
 
-#define MEMBERSHIP_ACTIONS_MAX 64u
+#define MEMBERSHIP_ACTIONS_MAX 80u
 
 struct membership_actions {
 	uint32_t count;
@@ -228,7 +228,7 @@ void membership_recover(struct membership *m, const struct raft_record *record);
 
 /*
  * membership_start: recovery is over. first: the state every founding node begins with, the same
- * at all (idents 0, members: all WANT_DATA nodes, voters: all wanted); used when nothing was
+ * at all (revision 1, no members yet, idents 0; voters: all that are wanted); used when nothing was
  * recovered and the node is not joining; NULL: none.
  */
 void membership_start(struct membership *m, const struct membership_state *first, uint64_t now_ns);

@@ -34,6 +34,9 @@ struct view {
 	 * A node keeps its bit in later views until it is known to have installed one.
 	 */
 	uint8_t recovered;
+	uint8_t witnesses; /* bitmap: vote without data (raft engine); take no part in Hermes */
+	/* Fewer members than the copies asked for: updates are refused, none completes (M-MIN-SIZE). */
+	bool read_only;
 };
 
 /* view_write_set: bitmap of the nodes every update needs. */
