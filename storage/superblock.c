@@ -21,6 +21,12 @@ uint64_t superblock_fingerprint(uint64_t cluster, uint8_t node_count, uint16_t s
 	return (uint64_t)high << 32 | low;
 }
 
+uint64_t superblock_shape(const struct superblock *sb)
+{
+	return superblock_fingerprint(sb->cluster, (uint8_t)(sb->node_count | sb->engine << 4),
+				      sb->shard_count);
+}
+
 static uint32_t copy_crc(const uint8_t *block)
 {
 	uint32_t crc = crc32c_update(~0u, block + 8, 4);
@@ -44,6 +50,8 @@ void superblock_encode(uint8_t *block, const struct superblock *sb)
 	block[63] = sb->node_count;
 	store_u16(block + 64, sb->stream);
 	store_u16(block + 66, sb->stream_count);
+	block[68] = sb->engine;
+	block[69] = sb->flags;
 	store_u32(block + 12, copy_crc(block));
 }
 
@@ -60,6 +68,8 @@ static bool fields_ok(const struct superblock *sb)
 		return false;
 	if (sb->stream_count < 1 || sb->stream_count > WORKERS_MAX ||
 	    sb->stream >= sb->stream_count)
+		return false;
+	if (sb->engine > 1 || (sb->flags & ~(SUPERBLOCK_JOINING | SUPERBLOCK_WITNESS)) != 0)
 		return false;
 	if (sb->device_bytes % BLOCK_BYTES != 0 || sb->device_bytes <= LOG_OFFSET)
 		return false;
@@ -94,6 +104,8 @@ static int decode(const uint8_t *block, struct superblock *ret_sb)
 	sb.node_count = block[63];
 	sb.stream = load_u16(block + 64);
 	sb.stream_count = load_u16(block + 66);
+	sb.engine = block[68];
+	sb.flags = block[69];
 	if (!fields_ok(&sb))
 		return -EBADMSG;
 	*ret_sb = sb;

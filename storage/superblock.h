@@ -7,11 +7,12 @@
  * make a node use an incarnation twice.
  *
  * Copy (first 128 bytes of its block, rest zero; docs/storage-format.md)
- *   0  u64 magic "CAIRNSUP"   8  u32 format (2)       12  u32 CRC32C of bytes 8..11, 16..127
+ *   0  u64 magic "CAIRNSUP"   8  u32 format (3)       12  u32 CRC32C of bytes 8..11, 16..127
  *  16  u64 generation        24  u64 cluster id       32  u64 device id (random, at format)
  *  40  u64 shape fingerprint 48  u64 device bytes     56  u32 incarnation
  *  60  u16 shard count       62  u8 node              63  u8 node count
- *  64  u16 stream            66  u16 stream count     68  60 zero bytes
+ *  64  u16 stream            66  u16 stream count     68  u8 engine         69  u8 flags
+ *  70  58 zero bytes
  */
 #ifndef CAIRN_STORAGE_SUPERBLOCK_H
 #define CAIRN_STORAGE_SUPERBLOCK_H
@@ -20,7 +21,7 @@
 #include "storage/blockdev.h"
 
 #define SUPERBLOCK_MAGIC 0x5055534e52494143ull
-#define SUPERBLOCK_FORMAT 2u /* 1: records of 32 bytes and more, without an origin */
+#define SUPERBLOCK_FORMAT 3u /* 1: records without an origin; 2: membership fixed at format */
 #define SUPERBLOCK_COPIES 2u
 #define SUPERBLOCK_BYTES 128u
 #define LOG_OFFSET (SUPERBLOCK_COPIES * BLOCK_BYTES) /* where the log starts on the device */
@@ -37,11 +38,19 @@ struct superblock {
 	uint16_t stream;	/* which worker's log this is */
 	uint16_t stream_count;
 	uint8_t node;
-	uint8_t node_count;
+	uint8_t node_count; /* numbers a node may have; NODES_MAX where nodes come and go */
+	uint8_t engine;	    /* enum membership_engine; the raft engine is another shape */
+	uint8_t flags;	    /* SUPERBLOCK_* */
 };
+
+#define SUPERBLOCK_JOINING 0x01u /* formatted to join: founds nothing, is told who takes part */
+#define SUPERBLOCK_WITNESS 0x02u /* formatted to vote, not to hold data */
 
 /* superblock_fingerprint: hash of cluster id, node count and shard count: the cluster's shape. */
 uint64_t superblock_fingerprint(uint64_t cluster, uint8_t node_count, uint16_t shard_count);
+
+/* superblock_shape: the fingerprint that belongs to what *sb says, its engine included. */
+uint64_t superblock_shape(const struct superblock *sb);
 
 /* superblock_encode, superblock_decode: one BLOCK_BYTES copy. decode: false when not valid. */
 void superblock_encode(uint8_t *block, const struct superblock *sb);

@@ -26,6 +26,8 @@ static const struct superblock sample = {
 	.stream_count = 2,
 	.node = 2,
 	.node_count = 3,
+	.engine = 1,
+	.flags = SUPERBLOCK_JOINING | SUPERBLOCK_WITNESS,
 };
 
 static struct blockdev *formatted(uint64_t seed)
@@ -46,14 +48,19 @@ static void layout_and_flips(void **state)
 	sb.incarnation = 5;
 	superblock_encode(block, &sb);
 	assert_memory_equal(block, "CAIRNSUP", 8);
-	assert_int_equal(load_u32(block + 8), 2);
+	assert_int_equal(load_u32(block + 8), 3);
 	assert_int_equal(load_u64(block + 16), 7);
 	assert_true(load_u64(block + 24) == sb.cluster && load_u64(block + 32) == sb.device_id);
 	assert_true(load_u64(block + 40) == 42 && load_u64(block + 48) == DISK_BYTES);
 	assert_true(load_u32(block + 56) == 5 && load_u16(block + 60) == 4);
 	assert_true(block[62] == 2 && block[63] == 3);
 	assert_true(load_u16(block + 64) == 1 && load_u16(block + 66) == 2);
+	assert_true(block[68] == 1 && block[69] == 3 && block[70] == 0);
 	assert_true(superblock_decode(block, &got));
+	assert_true(superblock_shape(&got) != superblock_fingerprint(sb.cluster, 3, 4));
+	got.engine = 0;
+	assert_true(superblock_shape(&got) == superblock_fingerprint(sb.cluster, 3, 4));
+	got.engine = 1;
 	superblock_encode(again, &got);
 	assert_memory_equal(again, block, BLOCK_BYTES);
 	for (uint32_t bit = 0; bit < SUPERBLOCK_BYTES * 8; bit++) {
