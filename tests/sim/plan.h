@@ -27,7 +27,7 @@ struct plan_fault {
 	uint64_t length_ns;
 };
 
-/* The scripted view authority (sim_view.c), if worker.views. Times are means, or exact. */
+/* The scripted view authority (sim_authority.c), if worker.views. Times are means, or exact. */
 struct plan_views {
 	uint64_t lease_ns;   /* of the node's clock, exactly */
 	uint64_t renew_ns;   /* exactly */

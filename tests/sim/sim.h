@@ -16,9 +16,9 @@
 #include "tests/check/check.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/script.h"
+#include "tests/sim/sim_authority.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
-#include "tests/sim/sim_view.h"
 #include "tests/sim/sim_watch.h"
 
 #define SIM_NODES_MAX NODES_MAX
@@ -259,7 +259,10 @@ void sim_fault_start(struct sim *s);
 void sim_fault_turn(struct sim *s);
 void sim_fault_stop(struct sim *s);
 
-/* sim_view.c: the authority. Views it made, the newest, all nodes are members and know it. */
+/*
+ * sim_view.c: where views come from. Those agreed on, the newest, all nodes that should be are
+ * members and know it.
+ */
 const struct view *sim_view_of(const struct sim *s, uint32_t epoch);
 const struct view *sim_view_latest(const struct sim *s);
 bool sim_view_whole(const struct sim *s);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim_view.h: the scripted view authority: one, infallible, outside the network. It grants leases,
+ * sim_authority.h: the scripted view authority: one, infallible, outside the network. It grants leases,
  * notices crashes late, excludes and demotes nodes that are alive, brings restarted ones back as
  * shadows, makes members of those that joined, restarts the whole cluster from its disks; and every
  * node hears of every view at a time of its own, or never. Its moods are drawn by (seed, epoch,
  * node), so that they stay the same when a script loses events.
  */
-#ifndef CAIRN_TESTS_SIM_SIM_VIEW_H
-#define CAIRN_TESTS_SIM_SIM_VIEW_H
+#ifndef CAIRN_TESTS_SIM_SIM_AUTHORITY_H
+#define CAIRN_TESTS_SIM_SIM_AUTHORITY_H
 
 #include "replication/view.h"
 
@@ -31,5 +31,20 @@ struct sim_authority {
 	uint64_t exclusions, demotions, promotions, recoveries, leases;
 	struct sim_subject node[NODES_MAX];
 };
+
+struct script_event;
+struct sim;
+
+/* What sim_view.c asks for when views come from here. */
+const struct view *sim_authority_of(const struct sim *s, uint32_t epoch);
+bool sim_authority_whole(const struct sim *s);
+bool sim_authority_member(const struct sim *s, uint8_t node);
+void sim_authority_start(struct sim *s);
+void sim_authority_stop(struct sim *s);
+void sim_authority_turn(struct sim *s);
+void sim_authority_order(struct sim *s, const struct script_event *e);
+void sim_authority_crashed(struct sim *s, uint8_t node);
+void sim_authority_started(struct sim *s, uint8_t node);
+void sim_authority_frozen(struct sim *s, uint8_t node, uint64_t length_ns);
 
 #endif
