@@ -35,7 +35,7 @@ struct view {
 	 */
 	uint8_t recovered;
 	uint8_t witnesses; /* bitmap: vote without data (raft engine); take no part in Hermes */
-	/* Fewer members than the copies asked for: updates are refused, none completes (M-MIN-SIZE). */
+	/* Fewer members than copies asked for: updates are refused, none completes (M-MIN-SIZE). */
 	bool read_only;
 };
 
