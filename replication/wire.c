@@ -63,8 +63,8 @@ void wire_header_encode(uint8_t *payload, const struct wire_header *h)
 	payload[3] = (uint8_t)h->kind;
 	store_u32(payload + 4, 0);
 	store_u64(payload + 8, h->cluster);
-	if (h->kind == WIRE_PEER) {
-		store_u32(payload + 16, h->epoch);
+	if (h->kind == WIRE_PEER || h->kind == WIRE_RAFT) {
+		store_u32(payload + 16, h->kind == WIRE_RAFT ? h->ident : h->epoch);
 		store_u32(payload + 20, h->from_incarnation);
 	} else {
 		store_u64(payload + 16, h->session);
@@ -96,6 +96,7 @@ static bool header_nodes_ok(enum wire_kind kind, uint8_t from, uint8_t to)
 
 	switch (kind) {
 	case WIRE_PEER:
+	case WIRE_RAFT:
 		return from_node && to_node;
 	case WIRE_REQUEST:
 		return from == WIRE_NODE_CLIENT && to_node;
@@ -103,6 +104,11 @@ static bool header_nodes_ok(enum wire_kind kind, uint8_t from, uint8_t to)
 		return from_node && to == WIRE_NODE_CLIENT;
 	}
 	return false;
+}
+
+static bool header_shard_ok(enum wire_kind kind, uint16_t shard)
+{
+	return shard < SHARDS_MAX || (kind == WIRE_RAFT && shard == WIRE_SHARD_VIEW);
 }
 
 enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
@@ -116,7 +122,7 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 		return WIRE_BAD_MAGIC;
 	if (payload[2] != WIRE_FORMAT)
 		return WIRE_BAD_FORMAT;
-	if (payload[3] < WIRE_PEER || payload[3] > WIRE_REPLY)
+	if (payload[3] < WIRE_PEER || payload[3] > WIRE_RAFT)
 		return WIRE_BAD_KIND;
 	if (bytes > FRAME_PAYLOAD_MAX)
 		return WIRE_BAD_LENGTH;
@@ -124,8 +130,9 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 		return WIRE_BAD_CHECKSUM;
 	h.kind = (enum wire_kind)payload[3];
 	h.cluster = load_u64(payload + 8);
-	if (h.kind == WIRE_PEER) {
-		h.epoch = load_u32(payload + 16);
+	if (h.kind == WIRE_PEER || h.kind == WIRE_RAFT) {
+		h.epoch = h.kind == WIRE_PEER ? load_u32(payload + 16) : 0;
+		h.ident = h.kind == WIRE_RAFT ? load_u32(payload + 16) : 0;
 		h.from_incarnation = load_u32(payload + 20);
 	} else {
 		h.session = load_u64(payload + 16);
@@ -134,7 +141,7 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 	h.from = payload[28];
 	h.to = payload[29];
 	h.shard = load_u16(payload + 30);
-	if (!header_nodes_ok(h.kind, h.from, h.to) || h.shard >= SHARDS_MAX)
+	if (!header_nodes_ok(h.kind, h.from, h.to) || !header_shard_ok(h.kind, h.shard))
 		return WIRE_BAD_FIELD;
 	if (h.from_incarnation > INCARNATION_MAX || h.to_incarnation > INCARNATION_MAX)
 		return WIRE_BAD_FIELD;

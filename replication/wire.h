@@ -5,16 +5,18 @@
  * docs/wire.md shows the same tables; tests/unit/test_wire.c holds them together.
  *
  * Frame header (32 bytes)
- *   0  u16 magic 0x4e43      2  u8 format (2)         3  u8 kind (enum wire_kind)
+ *   0  u16 magic 0x4e43      2  u8 format (3)         3  u8 kind (enum wire_kind)
  *   4  u32 CRC32C of the whole payload with this field zero
  *   8  u64 cluster id
  *  16  peer frames: u32 epoch (replica_epoch),
  *      u32 incarnation of the sender
  *      client frames: u64 session (0 in an OPEN)
- *  24  u32 incarnation of the node addressed (HELLO and OPEN: 0, any); replies: of the sender
- *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard
+ *      Raft frames: u32 ident of the sender's disk, u32 incarnation of the sender
+ *  24  u32 incarnation of the node addressed (HELLO, OPEN, Raft: 0, any); replies: of the sender
+ *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard,
+ *      in Raft frames also WIRE_SHARD_VIEW
  *
- * Message head (32 bytes)
+ * Message head (32 bytes); that of Raft frames: raft_wire.h
  *   0  u8 type (enum wire_type)   1  u8 flags   2  u16 key bytes   4  u16 value bytes
  *   6  replies: u8 status, u8 durability; requests: u16 patience in ms, 0: no limit
  *   8  u64 version   16  u32 writer   20  u32 prior
@@ -34,16 +36,18 @@
 #include "replication/types.h"
 
 #define WIRE_MAGIC 0x4e43u
-#define WIRE_FORMAT 2u
+#define WIRE_FORMAT 3u
 #define WIRE_HEADER_BYTES 32u
 #define WIRE_MESSAGE_BYTES 32u
 #define WIRE_ORIGIN_BYTES 16u
 #define WIRE_NODE_CLIENT 0xffu
+#define WIRE_SHARD_VIEW 0xffffu /* the view service; comes to the port of shard 0 */
 
 enum wire_kind {
 	WIRE_PEER = 1,
 	WIRE_REQUEST = 2, /* client to node */
 	WIRE_REPLY = 3,	  /* node to client */
+	WIRE_RAFT = 4,	  /* between nodes: Raft groups and the view service */
 };
 
 enum wire_type {
@@ -117,7 +121,8 @@ struct wire_header {
 	uint64_t cluster;
 	uint64_t session;	   /* client frames */
 	uint32_t epoch;		   /* peer frames */
-	uint32_t from_incarnation; /* peer frames */
+	uint32_t ident;		   /* Raft frames */
+	uint32_t from_incarnation; /* peer and Raft frames */
 	uint32_t to_incarnation;
 	uint8_t from;
 	uint8_t to;
@@ -168,7 +173,7 @@ void wire_message_encode(uint8_t *out, const struct wire_message *m);
 
 /*
  * wire_message_decode: the message at *offset of a payload whose header was accepted; kind is the
- * header's. On WIRE_OK *offset moves past it and *ret_message points into payload; otherwise
+ * header's, not WIRE_RAFT. On WIRE_OK *offset moves past it and *ret_message points into payload; otherwise
  * neither is touched and the rest of the frame must be dropped. Call while *offset < bytes.
  * Checks the type against the kind, the lengths against the type, and the frame's end.
  */
