@@ -18,7 +18,7 @@ struct parse {
 	const char *file;
 	struct problem *p;
 	char section[TOML_NAME_BYTES_MAX + 1]; /* "" before the first table */
-	bool in_peer, peer_has_id, peer_has_addr;
+	bool in_peer, peer_has_id, peer_has_addr, peer_has_witness;
 	struct toml_pos section_pos;
 	uint64_t sections_seen; /* bit per index of the section's first key */
 };
@@ -102,6 +102,8 @@ static int unknown_key(struct parse *s, const struct toml_item *item)
 	if (s->in_peer) {
 		suggest(item->name, "id", &best, &near);
 		suggest(item->name, "addr", &best, &near);
+		suggest(item->name, "witness", &best, &near);
+		suggest(item->name, "name", &best, &near);
 	}
 	fail(s, PROBLEM_CONFIG_UNKNOWN_KEY, item->pos, "unknown key \"%s\" in [%s]", item->name,
 	     s->section);
@@ -216,22 +218,22 @@ static int bad_text(struct parse *s, const struct toml_item *item, const char *w
 	return problem_cure(s->p, "write %s", wanted);
 }
 
-static int set_text(struct parse *s, const struct config_key *key, const struct toml_item *item)
+static int set_text(struct parse *s, const struct toml_item *item, char *out, uint32_t bytes)
 {
 	const char *text = item->value.string;
 
 	if (item->value.type != TOML_STRING)
 		return wrong_type(s, item, "a string in quotes");
-	if (strlen(text) >= key->bytes)
+	if (strlen(text) >= bytes)
 		return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
 			    "\"%s\" is %zu bytes long; at most %u", item->name, strlen(text),
-			    key->bytes - 1);
+			    bytes - 1);
 	for (const char *at = text; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 127)
 			return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
 				    "\"%s\" holds control character 0x%02x", item->name,
 				    (unsigned)(unsigned char)*at);
-	memcpy((char *)s->c + key->offset, text, strlen(text) + 1);
+	memcpy(out, text, strlen(text) + 1);
 	return 0;
 }
 
@@ -272,6 +274,7 @@ static int set_word(struct parse *s, const struct config_key *key, const struct 
 	case CONFIG_NUMBER:
 	case CONFIG_ADDRESS:
 	case CONFIG_CORES:
+	case CONFIG_FLAG:
 		break;
 	}
 	return wrong_type(s, item, "an integer");
@@ -298,16 +301,30 @@ static int set_cores(struct parse *s, const struct toml_item *item, struct confi
 	return 0;
 }
 
+static int set_flag(struct parse *s, const struct toml_item *item, bool *ret)
+{
+	if (item->value.type != TOML_BOOLEAN)
+		return wrong_type(s, item, "true or false, without quotes");
+	*ret = item->value.boolean;
+	return 0;
+}
+
 static int set_value(struct parse *s, const struct config_key *key, const struct toml_item *item)
 {
 	void *at = (char *)s->c + key->offset;
 	enum toml_type type = item->value.type;
+	bool flag = false;
+	int rc;
 
 	switch (key->kind) {
 	case CONFIG_TEXT:
-		return set_text(s, key, item);
+		return set_text(s, item, at, key->bytes);
 	case CONFIG_CORES:
 		return set_cores(s, item, at);
+	case CONFIG_FLAG:
+		rc = set_flag(s, item, &flag);
+		*(uint64_t *)at = flag;
+		return rc;
 	case CONFIG_ADDRESS:
 		if (type != TOML_STRING)
 			return wrong_type(s, item, "a string such as \"10.77.0.1/24\"");
@@ -335,33 +352,53 @@ static int set_value(struct parse *s, const struct config_key *key, const struct
 	return set_word(s, key, item, at);
 }
 
-static int peer_key(struct parse *s, const struct toml_item *item)
+static int peer_id(struct parse *s, const struct toml_item *item, struct config_peer *peer)
 {
-	struct config_peer *peer = &s->c->peer[s->c->peer_count - 1];
-	bool is_id = strcmp(item->name, "id") == 0;
+	if (item->value.type != TOML_INTEGER)
+		return wrong_type(s, item, "an integer, without quotes");
+	if (item->value.integer < 0 || item->value.integer >= NODES_MAX)
+		return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
+			    "peer id %lld is out of range: 0 to %u", (long long)item->value.integer,
+			    NODES_MAX - 1);
+	peer->id = (uint64_t)item->value.integer;
+	return 0;
+}
 
-	if (!is_id && strcmp(item->name, "addr") != 0)
-		return unknown_key(s, item);
-	if (is_id ? s->peer_has_id : s->peer_has_addr)
-		return fail(s, PROBLEM_CONFIG_DUPLICATE, item->pos,
-			    "\"%s\" is set twice in one [[peer]]", item->name);
-	if (is_id) {
-		s->peer_has_id = true;
-		if (item->value.type != TOML_INTEGER)
-			return wrong_type(s, item, "an integer, without quotes");
-		if (item->value.integer < 0 || item->value.integer >= NODES_MAX)
-			return fail(s, PROBLEM_CONFIG_OUT_OF_RANGE, item->value.pos,
-				    "peer id %lld is out of range: 0 to %u",
-				    (long long)item->value.integer, NODES_MAX - 1);
-		peer->id = (uint64_t)item->value.integer;
-		return 0;
-	}
-	s->peer_has_addr = true;
+static int peer_addr(struct parse *s, const struct toml_item *item, struct config_peer *peer)
+{
 	if (item->value.type != TOML_STRING)
 		return wrong_type(s, item, "a string such as \"10.77.0.2\"");
 	return parse_ip(item->value.string, &peer->ip)
 		       ? 0
 		       : bad_text(s, item, "an IPv4 address such as \"10.77.0.2\"");
+}
+
+static int peer_key(struct parse *s, const struct toml_item *item)
+{
+	static const char *const names[] = { "id", "addr", "witness", "name" };
+	struct config_peer *peer = &s->c->peer[s->c->peer_count - 1];
+	bool *const has[] = { &s->peer_has_id, &s->peer_has_addr, &s->peer_has_witness, NULL };
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(names) && strcmp(names[i], item->name) != 0)
+		i++;
+	if (i == ARRAY_LEN(names))
+		return unknown_key(s, item);
+	if (has[i] ? *has[i] : peer->name[0] != 0)
+		return fail(s, PROBLEM_CONFIG_DUPLICATE, item->pos,
+			    "\"%s\" is set twice in one [[peer]]", item->name);
+	if (has[i])
+		*has[i] = true;
+	switch (i) {
+	case 0:
+		return peer_id(s, item, peer);
+	case 1:
+		return peer_addr(s, item, peer);
+	case 2:
+		return set_flag(s, item, &peer->witness);
+	default:
+		return set_text(s, item, peer->name, sizeof(peer->name));
+	}
 }
 
 /* What must hold when a [[peer]] block ends. */
@@ -384,7 +421,7 @@ static int peer_open(struct parse *s, const struct toml_item *item)
 			    (unsigned)ARRAY_LEN(s->c->peer), NODES_MAX);
 	s->c->peer[s->c->peer_count++] = (struct config_peer) { .pos = item->pos };
 	s->in_peer = true;
-	s->peer_has_id = s->peer_has_addr = false;
+	s->peer_has_id = s->peer_has_addr = s->peer_has_witness = false;
 	return 0;
 }
 

@@ -10,16 +10,18 @@
 
 #include "mgmt/problem.h"
 #include "mgmt/toml.h"
-#include "replication/types.h"
+#include "replication/membership.h"
 
 #define CONFIG_PATH_BYTES     256u
-#define CONFIG_NAME_BYTES     32u
+#define CONFIG_NAME_BYTES     MEMBERSHIP_NAME_BYTES
 #define CONFIG_DEVICE_BYTES   64u /* as NETDEV_DEVICE_BYTES */
 #define CONFIG_KEYS_MAX	      40u
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
 #define CONFIG_CORES_MAX      WORKERS_MAX
 
 enum config_idle { CONFIG_IDLE_ADAPTIVE = 0, CONFIG_IDLE_SPIN = 1, CONFIG_IDLE_AUTO = 2 };
+/* AUTO: what the data folder was formatted with. The others are enum membership_engine, + 1. */
+enum config_engine { CONFIG_ENGINE_AUTO = 0, CONFIG_ENGINE_HERMES = 1, CONFIG_ENGINE_RAFT = 2 };
 enum config_hugepages { CONFIG_HUGEPAGES_AUTO = 0, CONFIG_HUGEPAGES_NEVER = 1 };
 
 struct config_cores {
@@ -35,6 +37,8 @@ struct config_net_address {
 struct config_peer {
 	uint64_t id;
 	uint32_t ip;
+	bool witness;
+	char name[CONFIG_NAME_BYTES]; /* "": none given */
 	struct toml_pos pos;
 };
 
@@ -46,9 +50,13 @@ struct config {
 	uint64_t node_id;
 	char node_data[CONFIG_PATH_BYTES];
 	char node_runtime[CONFIG_PATH_BYTES]; /* after config_finish: never empty */
+	uint64_t node_witness;		      /* 0 or 1 */
 
 	uint64_t cluster_id;
-	uint64_t cluster_shards; /* 0: as formatted */
+	char cluster_name[CONFIG_NAME_BYTES]; /* after config_finish: never empty */
+	uint64_t cluster_shards;	      /* 0: as formatted */
+	uint64_t cluster_engine;	      /* enum config_engine */
+	uint64_t cluster_copies_min;	      /* 0: see config_founding */
 
 	uint64_t cpu_workers;
 	uint64_t cpu_idle; /* enum config_idle */
@@ -68,6 +76,9 @@ struct config {
 	uint64_t timers_retransmit_us;
 	uint64_t timers_replay_us;
 	uint64_t timers_hello_us;
+	uint64_t timers_heartbeat_us, timers_election_us, timers_lease_us, timers_detect_us;
+	uint64_t timers_recover_ms, timers_holddown_ms;
+	uint64_t timers_slow_ms, timers_slow_floor_us, timers_slow_factor;
 
 	char control_socket[CONFIG_PATH_BYTES + 16]; /* after config_finish: never empty */
 	uint64_t control_socket_mode;
@@ -76,8 +87,9 @@ struct config {
 	struct config_peer peer[NODES_MAX + 1u];
 
 	/* Made by config_finish. */
-	uint32_t node_count;	/* the peers and this node */
-	uint32_t ip[NODES_MAX]; /* by node id, host byte order */
+	uint32_t node_count;	  /* the peers and this node: who founds the cluster */
+	uint32_t ip[NODES_MAX];	  /* by node id, host byte order; 0: no such node */
+	uint8_t nodes, witnesses; /* bitmaps of them */
 
 	struct toml_pos origin[CONFIG_KEYS_MAX]; /* by key index; line 0: the default */
 };
@@ -95,8 +107,19 @@ int config_parse_text(const char *text, size_t bytes, const char *name, struct c
 /* config_validate: every limit and every rule between keys. Pure. 0, or -EINVAL and *p. */
 int config_validate(const struct config *c, const char *name, struct problem *p);
 
+/* config_name_ok: may be the name of a node or a cluster; "" may. */
+bool config_name_ok(const char *name);
+
 /* config_finish: fills what follows from the rest (name, runtime, socket, ip[]); after validate. */
 void config_finish(struct config *c);
+
+/*
+ * config_founding: the state that every founding node begins with: this node and the [[peer]]s,
+ * the same at all of them when their files name the same nodes. copies_min 0 becomes the majority
+ * of the data nodes; 1 for two of them and a witness, which is there to go on with one.
+ */
+void config_founding(const struct config *c, enum membership_engine engine,
+		     struct membership_state *ret_state);
 
 /* config_load: reads the file, parses, validates, finishes. 0, or -EINVAL and *p. */
 int config_load(const char *path, struct config *ret_config, struct problem *p);

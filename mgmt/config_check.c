@@ -63,17 +63,28 @@ static int check_ranges(const struct check *k)
 	return 0;
 }
 
-static int check_names(const struct check *k)
+/* A name of digits alone could be taken for a number. */
+bool config_name_ok(const char *name)
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		"0123456789-_.";
-	const char *name = k->c->node_name;
 
-	if (name[strspn(name, allowed)] != 0 || name[0] == '.')
+	return name[strspn(name, allowed)] == 0 && name[0] != '.' && name[0] != '-' &&
+	       strlen(name) < CONFIG_NAME_BYTES &&
+	       (name[0] == 0 || name[strspn(name, "0123456789")] != 0);
+}
+
+#define NAME_RULE "may hold letters, digits, '-', '_' and '.' only, and not digits alone"
+
+static int check_names(const struct check *k)
+{
+	if (!config_name_ok(k->c->node_name))
 		return fail(k, "node.name", PROBLEM_CONFIG_OUT_OF_RANGE,
-			    "\"name\" = \"%s\" may hold letters, digits, '-', '_' and '.' only",
-			    name);
+			    "\"name\" = \"%s\" " NAME_RULE, k->c->node_name);
+	if (!config_name_ok(k->c->cluster_name))
+		return fail(k, "cluster.name", PROBLEM_CONFIG_OUT_OF_RANGE,
+			    "\"name\" = \"%s\" " NAME_RULE, k->c->cluster_name);
 	if (k->c->node_data[0] == 0)
 		return fail(k, "node.data", PROBLEM_CONFIG_OUT_OF_RANGE, "\"data\" is empty");
 	return 0;
@@ -159,6 +170,12 @@ static int check_peer(const struct check *k, uint32_t index)
 	uint32_t mask = net_mask(&c->net_address);
 	bool self = peer->id == c->node_id;
 
+	if (!config_name_ok(peer->name))
+		return fail_peer(k, peer, "its name " NAME_RULE);
+	if (self && peer->witness != (c->node_witness != 0))
+		return fail_peer(k, peer, "is this node, but witness is not [node] witness");
+	if (self && peer->name[0] && c->node_name[0] && strcmp(peer->name, c->node_name) != 0)
+		return fail_peer(k, peer, "is this node, but name is not [node] name");
 	if (self && peer->ip != c->net_address.ip)
 		return fail_peer(k, peer, "is this node, but addr is not [net] address");
 	if (!self && peer->ip == c->net_address.ip)
@@ -178,20 +195,39 @@ static int check_peer(const struct check *k, uint32_t index)
 
 static int check_cluster(const struct check *k)
 {
-	uint32_t nodes = 1u << k->c->node_id;
+	const struct config *c = k->c;
+	struct membership_state state;
+	struct config finished = *c;
+	uint32_t data = 0;
 
-	for (uint32_t i = 0; i < k->c->peer_count; i++) {
+	for (uint32_t i = 0; i < c->peer_count; i++) {
 		int rc = check_peer(k, i);
 		if (rc < 0)
 			return rc;
-		nodes |= 1u << k->c->peer[i].id;
 	}
-	if ((nodes & (nodes + 1)) == 0)
-		return 0;
-	fail(k, "node.id", PROBLEM_CONFIG_CONFLICT, "node ids have a gap: %d is missing",
-	     __builtin_ctz(~nodes));
-	return problem_cure(k->p,
-			    "number the nodes 0, 1, 2, ... and give every other node a [[peer]]");
+	config_finish(&finished);
+	config_founding(&finished, ENGINE_HERMES, &state);
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		data += state.node[n].want == WANT_DATA;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		for (uint8_t m = 0; m < n; m++)
+			if (state.node[n].want && state.node[m].want &&
+			    strcmp(state.node[n].name, state.node[m].name) == 0)
+				return fail(k, "node.name", PROBLEM_CONFIG_CONFLICT,
+					    "nodes %u and %u have the same name \"%s\"", m, n,
+					    state.node[n].name);
+	/* A witness that joins need not name anyone. */
+	if (data == 0 && c->peer_count != 0) {
+		fail(k, "node.witness", PROBLEM_CONFIG_CONFLICT, "every node is a witness");
+		return problem_cure(k->p, "at least one node must hold data");
+	}
+	if (c->cluster_copies_min > data && data != 0) {
+		fail(k, "cluster.copies_min", PROBLEM_CONFIG_CONFLICT,
+		     "\"copies_min\" = %u, but only %u nodes hold data",
+		     (unsigned)c->cluster_copies_min, data);
+		return problem_cure(k->p, "no update could ever succeed: lower it, or add nodes");
+	}
+	return 0;
 }
 
 static int check_storage(const struct check *k)
@@ -220,6 +256,43 @@ static int check_timers(const struct check *k)
 	return problem_cure(k->p, "lower replay_us or raise retransmit_us");
 }
 
+static int wrong_timer(const struct check *k, const char *key, const char *rule, uint64_t limit_us)
+{
+	const char *name = strchr(key, '.') + 1;
+
+	fail(k, key, PROBLEM_CONFIG_OUT_OF_RANGE, "\"%s\" is too short: %s, %llu us", name, rule,
+	     (unsigned long long)limit_us);
+	return problem_cure(k->p, "raise %s, or lower what it is measured against", name);
+}
+
+/* What the times of the view service must be to each other; why: docs/membership.md. */
+static int check_service(const struct check *k)
+{
+	const struct config *c = k->c;
+	const struct {
+		const char *key, *rule;
+		uint64_t us, least_us;
+	} rules[] = {
+		{ "timers.election_us", "at least 4 times heartbeat_us", c->timers_election_us,
+		  4 * c->timers_heartbeat_us },
+		{ "timers.lease_us", "more than 2 times election_us", c->timers_lease_us,
+		  2 * c->timers_election_us + 1 },
+		{ "timers.detect_us", "at least 4 times heartbeat_us", c->timers_detect_us,
+		  4 * c->timers_heartbeat_us },
+		{ "timers.recover_ms", "at least lease_us", c->timers_recover_ms * 1000,
+		  c->timers_lease_us },
+		{ "timers.holddown_ms", "at least lease_us", c->timers_holddown_ms * 1000,
+		  c->timers_lease_us },
+		{ "timers.slow_ms", "at least detect_us", c->timers_slow_ms * 1000,
+		  c->timers_detect_us },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (rules[i].us < rules[i].least_us)
+			return wrong_timer(k, rules[i].key, rules[i].rule, rules[i].least_us);
+	return 0;
+}
+
 static int check_socket(const struct check *k)
 {
 	struct config finished = *k->c;
@@ -236,9 +309,8 @@ static int check_socket(const struct check *k)
 int config_validate(const struct config *c, const char *name, struct problem *p)
 {
 	static int (*const rules[])(const struct check *) = {
-		check_ranges,  check_names,   check_cpu,     check_device,
-		check_address, check_cluster, check_storage, check_timers,
-		check_socket,
+		check_ranges,  check_names,   check_cpu,    check_device,  check_address,
+		check_cluster, check_storage, check_timers, check_service, check_socket,
 	};
 	struct check k = { c, name, p };
 
@@ -252,20 +324,54 @@ int config_validate(const struct config *c, const char *name, struct problem *p)
 
 void config_finish(struct config *c)
 {
-	c->node_count = 1;
 	c->ip[c->node_id % NODES_MAX] = c->net_address.ip;
+	c->nodes = (uint8_t)(1u << c->node_id % NODES_MAX);
+	c->witnesses = c->node_witness ? c->nodes : 0;
 	for (uint32_t i = 0; i < c->peer_count; i++) {
+		uint8_t bit = (uint8_t)(1u << c->peer[i].id % NODES_MAX);
+
 		c->ip[c->peer[i].id % NODES_MAX] = c->peer[i].ip;
-		c->node_count += c->peer[i].id != c->node_id;
+		c->nodes |= bit;
+		c->witnesses |= c->peer[i].witness ? bit : 0;
+		if (c->peer[i].id == c->node_id && c->node_name[0] == 0)
+			memcpy(c->node_name, c->peer[i].name, sizeof(c->node_name));
 	}
+	c->node_count = (uint32_t)__builtin_popcount(c->nodes);
 	if (c->node_name[0] == 0)
 		snprintf(c->node_name, sizeof(c->node_name), "node%u", (unsigned)c->node_id);
+	if (c->cluster_name[0] == 0)
+		snprintf(c->cluster_name, sizeof(c->cluster_name), "cairn");
 	if (c->node_runtime[0] == 0)
 		snprintf(c->node_runtime, sizeof(c->node_runtime), CTL_RUNTIME_DEFAULT "/%s",
 			 c->node_name);
 	if (c->control_socket[0] == 0)
 		snprintf(c->control_socket, sizeof(c->control_socket), "%s/" CTL_SOCKET_NAME,
 			 c->node_runtime);
+}
+
+void config_founding(const struct config *c, enum membership_engine engine,
+		     struct membership_state *ret_state)
+{
+	struct membership_state s = { .revision = 1, .engine = (uint8_t)engine };
+	uint32_t data = (uint32_t)__builtin_popcount(c->nodes & ~c->witnesses);
+
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		struct membership_node *node = &s.node[n];
+
+		if (!(c->nodes >> n & 1))
+			continue;
+		node->want = c->witnesses >> n & 1 ? WANT_WITNESS : WANT_DATA;
+		node->ip = c->ip[n];
+		snprintf(node->name, sizeof(node->name), "node%u", n);
+		for (uint32_t i = 0; i < c->peer_count; i++)
+			if (c->peer[i].id == n && c->peer[i].name[0])
+				memcpy(node->name, c->peer[i].name, sizeof(node->name));
+	}
+	memcpy(s.node[c->node_id % NODES_MAX].name, c->node_name, sizeof(c->node_name));
+	s.copies_min = (uint8_t)c->cluster_copies_min;
+	if (s.copies_min == 0)
+		s.copies_min = (uint8_t)(data == 2 && c->witnesses ? 1 : data / 2 + 1);
+	*ret_state = s;
 }
 
 void config_stream_path(const struct config *c, uint32_t stream, char out[CONFIG_PATH_BYTES + 32])

@@ -22,6 +22,8 @@ const struct config_key config_keys[] = {
 	{ "node", "runtime", CONFIG_TEXT, AT(node_runtime), .value = "\"\"",
 	  .help = "Folder of the lock, the counters and the control socket. Empty:\n"
 		  "/run/cairn/<name>." },
+	{ "node", "witness", CONFIG_FLAG, AT(node_witness), .value = "false",
+	  .help = "This node votes on who takes part, and holds no data. Fixed at format." },
 
 	{ "cluster", "id", CONFIG_HEX, AT(cluster_id), .required = true, .min = 1,
 	  .max = UINT64_MAX, .value = "\"c0ffee\"",
@@ -32,6 +34,23 @@ const struct config_key config_keys[] = {
 	  .help = "Shards of the cluster, fixed at format. 0: whatever the data folder was "
 		  "formatted\n"
 		  "with; another number must agree with it." },
+	{ "cluster", "name", CONFIG_TEXT, AT(cluster_name), .value = "\"\"",
+	  .help = "Name of the cluster, typed to confirm what could lose data. Empty: \"cairn\"." },
+	{ "cluster", "engine", CONFIG_CHOICE, AT(cluster_engine), .value = "\"auto\"",
+	  .choices = "auto hermes raft",
+	  .help = "How the nodes agree on data; the same everywhere, fixed at format. \"hermes\": "
+		  "every\n"
+		  "node reads and writes by itself, one round trip. \"raft\": a leader for each "
+		  "shard.\n"
+		  "\"auto\": whatever the data folder was formatted with." },
+	{ "cluster", "copies_min", CONFIG_NUMBER, AT(cluster_copies_min), .max = NODES_MAX,
+	  .value = "0",
+	  .help = "Members, that is durable copies, below which updates stop. For a new cluster; "
+		  "later\n"
+		  "\"cairnctl cluster copies\" changes it. 0: the majority of the data nodes; 1 "
+		  "for "
+		  "two data\n"
+		  "nodes and a witness." },
 
 	{ "cpu", "workers", CONFIG_NUMBER, AT(cpu_workers), .min = 1, .max = WORKERS_MAX,
 	  .value = "1",
@@ -90,6 +109,43 @@ const struct config_key config_keys[] = {
 	  .help = "A key someone waits for is replayed when its writer is silent for this long." },
 	{ "timers", "hello_us", CONFIG_NUMBER, AT(timers_hello_us), .min = 100, .max = 10000000,
 	  .value = "50000", .help = "Interval of the messages by which nodes find each other." },
+	{ "timers", "heartbeat_us", CONFIG_NUMBER, AT(timers_heartbeat_us), .min = 200,
+	  .max = 10000000, .value = "2000",
+	  .help = "View service, here and below; the same on every node. Interval of its messages: "
+		  "reports\n"
+		  "to the voters, requests for leases, and the leader's heartbeats." },
+	{ "timers", "election_us", CONFIG_NUMBER, AT(timers_election_us), .min = 1000,
+	  .max = 60000000, .value = "20000",
+	  .help = "Without word from a leader for one to two of these, a node stands for "
+		  "election.\n"
+		  "At least 4 heartbeats." },
+	{ "timers", "lease_us", CONFIG_NUMBER, AT(timers_lease_us), .min = 2000, .max = 60000000,
+	  .value = "60000",
+	  .help = "A member serves for so long after a majority last heard it, and is not replaced "
+		  "before.\n"
+		  "More than 2 elections, so that the death of a leader stops no reads." },
+	{ "timers", "detect_us", CONFIG_NUMBER, AT(timers_detect_us), .min = 1000, .max = 60000000,
+	  .value = "30000",
+	  .help = "A node silent for so long is taken for dead. At least 4 heartbeats." },
+	{ "timers", "recover_ms", CONFIG_NUMBER, AT(timers_recover_ms), .min = 10, .max = 600000,
+	  .value = "1000",
+	  .help = "When the whole cluster starts again: how long a majority of the last members "
+		  "waits for\n"
+		  "the rest. At least one lease." },
+	{ "timers", "holddown_ms", CONFIG_NUMBER, AT(timers_holddown_ms), .min = 10, .max = 600000,
+	  .value = "2000",
+	  .help = "A node that was left out alive, slow or unreachable, stays out for so long; "
+		  "longer each\n"
+		  "time it happens again, up to 32 times. At least one lease." },
+	{ "timers", "slow_ms", CONFIG_NUMBER, AT(timers_slow_ms), .min = 10, .max = 600000,
+	  .value = "250",
+	  .help = "A member whose disk or link is slower than slow_factor times the others', and "
+		  "slower than\n"
+		  "slow_floor_us, for so long is left out. At least detect_us." },
+	{ "timers", "slow_floor_us", CONFIG_NUMBER, AT(timers_slow_floor_us), .min = 100,
+	  .max = 60000000, .value = "5000", .help = "What is faster than this is never slow." },
+	{ "timers", "slow_factor", CONFIG_NUMBER, AT(timers_slow_factor), .max = 1000000,
+	  .value = "20", .help = "See slow_ms. 0: no member is left out for being slow." },
 
 	{ "control", "socket", CONFIG_TEXT, AT(control_socket), .value = "\"\"",
 	  .help = "UNIX socket of cairnd. Empty: <runtime>/cairnd.sock." },

@@ -17,6 +17,7 @@ enum config_kind {
 	CONFIG_MODE,	/* uint64_t, a string of octal digits */
 	CONFIG_ADDRESS, /* struct config_net_address, "a.b.c.d/bits" */
 	CONFIG_CORES,	/* struct config_cores, an array of integers */
+	CONFIG_FLAG,	/* uint64_t, true or false */
 };
 
 struct config_key {

@@ -51,6 +51,7 @@ static void add_range(struct out *o, const struct config_key *key)
 	case CONFIG_MODE:
 	case CONFIG_ADDRESS:
 	case CONFIG_CORES:
+	case CONFIG_FLAG:
 		break;
 	}
 }
@@ -81,10 +82,17 @@ size_t config_reference(char *out, size_t bytes)
 		add(&o, "%s = %s\n", key->name, key->value);
 	}
 	add(&o,
-	    "\n# One block for each other node: its [node] id and the IPv4 address of its port. "
-	    "This\n"
-	    "# node may be listed too, so that all nodes can share the blocks.\n"
-	    "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n\n[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n");
+	    "\n# One block for each other node that founds the cluster: its [node] id, the IPv4 "
+	    "address of\n"
+	    "# its port, and, where they are not the default, its name and whether it is a "
+	    "witness. This\n"
+	    "# node may be listed too, so that all nodes can share the blocks. Once the cluster "
+	    "runs it\n"
+	    "# keeps its members itself (\"cairnctl member\"), and the blocks are not looked at "
+	    "again; a\n"
+	    "# node formatted with --join needs none.\n"
+	    "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\nname = \"node1\"\nwitness = false\n\n"
+	    "[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n");
 	return o.used;
 }
 
@@ -158,6 +166,9 @@ const char *config_key_value(const struct config *c, uint32_t index, char *out, 
 		break;
 	case CONFIG_CORES:
 		add_cores(&o, at);
+		break;
+	case CONFIG_FLAG:
+		add(&o, number ? "true" : "false");
 		break;
 	}
 	return out;

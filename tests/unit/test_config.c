@@ -46,21 +46,81 @@ static void takes_defaults(void **state)
 	assert_int_equal(c.cpu_idle, CONFIG_IDLE_AUTO);
 	assert_int_equal(c.node_count, 1);
 	assert_int_equal(c.ip[0], 0x0a4d0001);
+	assert_string_equal(c.cluster_name, "cairn");
+	assert_int_equal(c.cluster_engine, CONFIG_ENGINE_AUTO);
+	assert_int_equal(c.nodes, 1);
+	assert_int_equal(c.witnesses, 0);
+	assert_true(c.timers_heartbeat_us == 2000 && c.timers_election_us == 20000);
+	assert_true(c.timers_lease_us == 60000 && c.timers_detect_us == 30000);
+	assert_true(c.timers_recover_ms == 1000 && c.timers_holddown_ms == 2000);
+	assert_true(c.timers_slow_ms == 250 && c.timers_slow_floor_us == 5000);
+	assert_true(c.timers_slow_factor == 20);
+}
+
+#define PEER(id, more) "[[peer]]\nid = " #id "\naddr = \"10.77.0.1" #id "\"\n" more
+
+/* The founding state says the same whoever of the founders makes it. */
+static void founds_a_cluster(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t copies_min, wants[4];
+	} cases[] = {
+		{ BASE, 1, { WANT_DATA } },
+		{ BASE PEER(1, ""), 2, { WANT_DATA, WANT_DATA } },
+		{ BASE PEER(1, "") PEER(2, ""), 2, { WANT_DATA, WANT_DATA, WANT_DATA } },
+		{ BASE PEER(1, "") PEER(2, "witness = true\n"),
+		  1,
+		  { WANT_DATA, WANT_DATA, WANT_WITNESS } },
+		{ BASE PEER(1, "") PEER(3, ""), 2, { WANT_DATA, WANT_DATA, WANT_NONE, WANT_DATA } },
+		{ BASE "[timers]\n" PEER(1, "") PEER(2, "") PEER(3, ""),
+		  3,
+		  { WANT_DATA, WANT_DATA, WANT_DATA, WANT_DATA } },
+	};
+	static struct config c;
+	struct membership_state s, other;
+	struct problem p;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(parse(cases[i].text, &c, &p), 0);
+		config_founding(&c, ENGINE_RAFT, &s);
+		assert_true(s.revision == 1 && s.engine == ENGINE_RAFT && s.members == 0);
+		assert_int_equal(s.copies_min, cases[i].copies_min);
+		for (uint8_t n = 0; n < 4; n++)
+			assert_int_equal(s.node[n].want, cases[i].wants[n]);
+	}
+	assert_int_equal(parse("[node]\nid = 0\ndata = \"/d\"\nname = \"a\"\n" BASE_CLUSTER BASE_NET
+			       "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\nwitness = true\n",
+			       &c, &p),
+			 0);
+	config_founding(&c, ENGINE_HERMES, &s);
+	assert_int_equal(parse("[node]\nid = 1\nwitness = true\ndata = \"/e\"\n" BASE_CLUSTER
+			       "[net]\ndevice = \"memif:x:1\"\naddress = \"10.77.0.2/24\"\n"
+			       "[[peer]]\nid = 0\naddr = \"10.77.0.1\"\nname = \"a\"\n",
+			       &c, &p),
+			 0);
+	config_founding(&c, ENGINE_HERMES, &other);
+	assert_memory_equal(&s, &other, sizeof(s));
 }
 
 static void takes_everything(void **state)
 {
 	static const char text[] =
 		"[node]\nid = 1\nname = \"b.1\"\ndata = \"/d\"\nruntime = \"/r\"\n"
-		"[cluster]\nid = \"00000000DEADBEEF\"\nshards = 8\n"
+		"[cluster]\nid = \"00000000DEADBEEF\"\nshards = 8\nname = \"lab-west\"\n"
+		"engine = \"raft\"\ncopies_min = 2\n"
 		"[cpu]\nworkers = 2\nidle = \"spin\"\ncores = [2, 3]\n"
 		"[memory]\nkeys_max = 2048\nvalue_bytes = \"1GiB\"\nhugepages = \"never\"\n"
 		"[net]\ndevice = \"pci:0000:3b:00.0\"\naddress = \"10.77.0.2\"\nport = 9000\n"
 		"[storage]\nwal_bytes = 8388608\ndurability = \"all\"\n"
 		"[timers]\nretransmit_us = 20\nreplay_us = 30\nhello_us = 100\n"
+		"heartbeat_us = 20000\nelection_us = 80000\nlease_us = 160001\n"
+		"detect_us = 80000\nrecover_ms = 161\nholddown_ms = 161\nslow_ms = 80\n"
+		"slow_floor_us = 100\nslow_factor = 0\n"
 		"[control]\nsocket = \"/r/s\"\nsocket_mode = \"0600\"\n"
 		"[[peer]]\nid = 0\naddr = \"10.77.0.1\"\n[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n"
-		"[[peer]]\naddr = \"10.77.0.3\"\nid = 2\n";
+		"[[peer]]\nwitness = true\naddr = \"10.77.0.3\"\nid = 2\nname = \"w\"\n";
 	static struct config c;
 	struct problem p;
 
@@ -68,6 +128,11 @@ static void takes_everything(void **state)
 	assert_int_equal(parse(text, &c, &p), 0);
 	assert_int_equal(c.node_count, 3);
 	assert_int_equal(c.ip[2], 0x0a4d0003);
+	assert_int_equal(c.nodes, 7);
+	assert_int_equal(c.witnesses, 4);
+	assert_string_equal(c.cluster_name, "lab-west");
+	assert_int_equal(c.cluster_engine, CONFIG_ENGINE_RAFT);
+	assert_true(c.cluster_copies_min == 2 && c.timers_lease_us == 160001);
 	assert_int_equal(c.cpu_cores.count, 2);
 	assert_int_equal(c.cpu_cores.core[1], 3);
 	assert_true(c.cluster_id == 0xdeadbeef);
@@ -163,9 +228,37 @@ static const struct {
 	{ BASE_NODE BASE_CLUSTER "[net]\ndevice = \"memif:x:0\"\naddress = \"10.77.0.255/24\"\n",
 	  PROBLEM_CONFIG_OUT_OF_RANGE,
 	  "f:8:11: \"address\" = \"10.77.0.255/24\" is no host address", NULL },
-	{ BASE "[[peer]]\nid = 2\naddr = \"10.77.0.2\"\n", PROBLEM_CONFIG_CONFLICT,
-	  "f:2:6: node ids have a gap: 1 is missing",
-	  "number the nodes 0, 1, 2, ... and give every other node a [[peer]]" },
+	{ BASE "[[peer]]\nid = 0\naddr = \"10.77.0.1\"\nwitness = true\n", PROBLEM_CONFIG_CONFLICT,
+	  "f:9:3: [[peer]] with id 0: is this node, but witness is not [node] witness", NULL },
+	{ BASE "[[peer]]\nid = 1\nwitness = 1\n", PROBLEM_CONFIG_WRONG_TYPE,
+	  "f:11:11: \"witness\" is an integer", "write true or false, without quotes" },
+	{ BASE "[[peer]]\nname = \"x\"\nname = \"y\"\n", PROBLEM_CONFIG_DUPLICATE,
+	  "f:11:1: \"name\" is set twice in one [[peer]]", NULL },
+	{ BASE PEER(1, "name = \"12\"\n"), PROBLEM_CONFIG_CONFLICT,
+	  "f:9:3: [[peer]] with id 1: its name may hold letters, digits, '-', '_' and '.' only, and"
+	  " not digits alone",
+	  NULL },
+	{ BASE PEER(1, "name = \"node0\"\n"), PROBLEM_CONFIG_CONFLICT,
+	  "f:1:1: nodes 0 and 1 have the same name \"node0\"", NULL },
+	{ "[node]\nid = 0\ndata = \"/d\"\nwitness = true\n" BASE_CLUSTER BASE_NET PEER(
+		  1, "witness = true\n"),
+	  PROBLEM_CONFIG_CONFLICT, "f:4:11: every node is a witness",
+	  "at least one node must hold data" },
+	{ BASE_NODE "[cluster]\nid = \"1\"\ncopies_min = 3\n" BASE_NET PEER(1, ""),
+	  PROBLEM_CONFIG_CONFLICT, "f:6:14: \"copies_min\" = 3, but only 2 nodes hold data",
+	  "no update could ever succeed: lower it, or add nodes" },
+	{ BASE "[timers]\nelection_us = 7999\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:15: \"election_us\" is too short: at least 4 times heartbeat_us, 8000 us",
+	  "raise election_us, or lower what it is measured against" },
+	{ BASE "[timers]\nlease_us = 40000\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:12: \"lease_us\" is too short: more than 2 times election_us, 40001 us",
+	  "raise lease_us, or lower what it is measured against" },
+	{ BASE "[timers]\ndetect_us = 7000\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:13: \"detect_us\" is too short: at least 4 times heartbeat_us, 8000 us",
+	  "raise detect_us, or lower what it is measured against" },
+	{ BASE "[timers]\nholddown_ms = 59\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:15: \"holddown_ms\" is too short: at least lease_us, 60000 us",
+	  "raise holddown_ms, or lower what it is measured against" },
 	{ BASE "[[peer]]\nid = 0\naddr = \"10.77.0.2\"\n", PROBLEM_CONFIG_CONFLICT,
 	  "f:9:3: [[peer]] with id 0: is this node, but addr is not [net] address", NULL },
 	{ BASE "[[peer]]\nid = 1\naddr = \"10.77.0.1\"\n", PROBLEM_CONFIG_CONFLICT,
@@ -306,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_defaults),
 		cmocka_unit_test(takes_everything),
+		cmocka_unit_test(founds_a_cluster),
 		cmocka_unit_test(refuses_in_clear_words),
 		cmocka_unit_test(refuses_long_paths),
 		cmocka_unit_test(says_why_it_cannot_read),
