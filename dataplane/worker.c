@@ -715,6 +715,26 @@ bool worker_joined(const struct worker *w)
 	return true;
 }
 
+uint32_t worker_ident(const struct superblock *sb)
+{
+	uint32_t ident = (uint32_t)(sb->device_id ^ sb->device_id >> 32);
+
+	return ident != 0 ? ident : 1;
+}
+
+const struct membership *worker_membership(const struct worker *w)
+{
+	(void)w;
+	return NULL;
+}
+
+bool worker_wants_restart(const struct worker *w, uint32_t *ret_above)
+{
+	(void)w;
+	(void)ret_above;
+	return false;
+}
+
 /* ---- for tests ------------------------------------------------------------------------------- */
 
 struct store *worker_store(struct worker *w)

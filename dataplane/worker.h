@@ -8,9 +8,12 @@
 #ifndef CAIRN_DATAPLANE_WORKER_H
 #define CAIRN_DATAPLANE_WORKER_H
 
+#include "dataplane/control.h"
 #include "dataplane/frame.h"
 #include "dataplane/netdev.h"
 #include "dataplane/stats.h"
+#include "dataplane/view_board.h"
+#include "replication/membership.h"
 #include "replication/replica.h"
 #include "storage/store.h"
 #include "storage/wal.h"
@@ -36,7 +39,21 @@ struct worker_config {
 	 */
 	uint64_t (*clock_ns)(void *context);
 	void *clock_context;
-	uint32_t ip[NODES_MAX];	  /* by node, host byte order */
+	/*
+	 * service: views come from the view service, which worker 0 hosts; the others follow it
+	 * through the board, which all workers of a node share (NULL: worker 0 is the only one).
+	 * membership: its times, seed, and in all workers the ident, worker_ident() of worker 0's
+	 * disk; node, incarnation and joining are filled in from the superblock. first: the state
+	 * that founding nodes begin with; NULL at one that joins. control: worker 0: how it is seen
+	 * and told from outside; NULL: not at all. A worker of a node that was formatted as witness
+	 * has no shards (engine Hermes).
+	 */
+	bool service;
+	struct membership_config membership;
+	const struct membership_state *first; /* copied */
+	struct view_board *board;
+	struct control_region *control;
+	uint32_t ip[NODES_MAX];	  /* by node, host byte order; 0: not known (yet) */
 	uint16_t port_base;	  /* UDP port of shard 0; shard s is at port_base + s */
 	uint16_t worker_index;	  /* owns shards s with s % worker_count == worker_index */
 	uint16_t worker_count;
@@ -83,13 +100,24 @@ uint32_t worker_poll(struct worker *w, uint64_t now_ns);
 bool worker_install_view(struct worker *w, const struct view *view, uint64_t now_ns);
 bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint64_t now_ns);
 
+/* worker_ident: of a node, from the superblock of its worker 0: another disk, another ident. */
+uint32_t worker_ident(const struct superblock *sb);
+
+/*
+ * worker_membership: the view service at worker 0; NULL elsewhere, or without one.
+ * worker_wants_restart: this incarnation is over: the process must stop, and start again with
+ * superblock_advance(.., *ret_above + 1).
+ */
+const struct membership *worker_membership(const struct worker *w);
+bool worker_wants_restart(const struct worker *w, uint32_t *ret_above);
+
 /* worker_epoch: the oldest epoch among the views its shards have installed; 0: none yet. */
 uint32_t worker_epoch(const struct worker *w);
 
 /* worker_joined: every shard holds, durably, everything committed (replica_joined). */
 bool worker_joined(const struct worker *w);
 
-/* worker_deadline_ns: when the next poll is useful if nothing arrives. */
+/* worker_deadline_ns: when the next poll is useful if nothing arrives; 0: the board has news. */
 uint64_t worker_deadline_ns(const struct worker *w);
 
 /* worker_io_pending: a disk transfer is in flight (its completion needs polling). */

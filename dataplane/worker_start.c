@@ -150,6 +150,10 @@ static int recover_record(struct worker *w, const struct record *record)
 	case RECORD_FORGET:
 		recover_forget(w, r, record);
 		break;
+	case RECORD_RAFT_ENTRY:
+	case RECORD_RAFT_HARD:
+	case RECORD_RAFT_SNAPSHOT:
+		return -EBADMSG;
 	}
 	return 0;
 }

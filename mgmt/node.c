@@ -38,8 +38,7 @@ static int recover(struct node_worker *w)
 
 	stats->state = DATAPLANE_RECOVERING;
 	/* Every file gets the same number, one above the highest, whatever a crash left behind. */
-	w->sb.incarnation = node->incarnation - 1;
-	int rc = superblock_advance(w->disk, scratch, &w->sb);
+	int rc = superblock_advance(w->disk, scratch, &w->sb, node->incarnation);
 	if (rc < 0)
 		return node_log_problem(w, rc, "cannot write the superblock");
 	(void)netdev_dpdk_thread_start();

@@ -41,6 +41,9 @@ static bool lengths_ok(uint8_t kind, uint32_t key_bytes, uint32_t value_bytes)
 {
 	bool keyless = kind == RECORD_RESET || kind == RECORD_NOTE;
 
+	if (kind >= RECORD_RAFT_ENTRY && kind <= RECORD_RAFT_SNAPSHOT)
+		return key_bytes == 0 &&
+		       value_bytes <= (kind == RECORD_RAFT_HARD ? 0 : RAFT_ENTRY_BYTES_MAX);
 	if (kind == RECORD_RESET ? key_bytes != 0 : key_bytes > KEY_BYTES_MAX)
 		return false;
 	if (key_bytes == 0 && !keyless)
@@ -56,7 +59,7 @@ uint32_t record_encode(uint8_t *out, const struct record *r)
 	uint32_t total = record_bytes(r);
 
 	must(lengths_ok(r->kind, r->key_bytes, r->value_bytes));
-	must_dbg(r->shard < SHARDS_MAX);
+	must_dbg(r->shard < SHARDS_MAX || (record_is_raft(r) && r->shard == RECORD_SHARD_VIEW));
 	must_dbg(!(r->flags & ~(ENTRY_RMW | ENTRY_TOMBSTONE)));
 	/* The last word first: what key and value leave of it is the padding. */
 	store_u64(out + total - 8, 0);
@@ -79,12 +82,45 @@ uint32_t record_encode(uint8_t *out, const struct record *r)
 	return total;
 }
 
+static bool padding_ok(const uint8_t *p, uint32_t end, uint32_t total)
+{
+	for (uint32_t i = end; i < total; i++) {
+		if (p[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+/* raft_fields_ok: index and term begin at 1; a node that has not voted says so. */
+static bool raft_fields_ok(const uint8_t *p)
+{
+	uint8_t kind = p[23];
+	uint64_t index = load_u64(p + 8);
+	uint32_t term = load_u32(p + 16), base = load_u32(p + 28);
+
+	if (load_u16(p + 20) >= SHARDS_MAX && load_u16(p + 20) != RECORD_SHARD_VIEW)
+		return false;
+	if (p[22] != 0 || load_u32(p + 24) != 0 || load_u64(p + 32) != 0 || load_u64(p + 40) != 0)
+		return false;
+	if (kind == RECORD_RAFT_HARD)
+		return index == 0 && (base < NODES_MAX || base == RAFT_NODE_NONE);
+	if (index == 0 || index > VERSION_MAX || term == 0)
+		return false;
+	if (kind == RECORD_RAFT_SNAPSHOT)
+		return base == 0;
+	return (base & 0xff) <= RAFT_ENTRY_CONF && (base >> 8) <= RAFT_STRIPPED;
+}
+
 /* fields_ok: what a checksum cannot say, as a faulty writer checksums nonsense just as well. */
 static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 {
 	uint8_t kind = p[23];
 
-	if (load_u16(p + 20) >= SHARDS_MAX || kind > RECORD_FORGET)
+	if (kind > RECORD_RAFT_SNAPSHOT || !padding_ok(p, end, total))
+		return false;
+	if (kind >= RECORD_RAFT_ENTRY)
+		return raft_fields_ok(p);
+	if (load_u16(p + 20) >= SHARDS_MAX)
 		return false;
 	if ((p[22] & ~(ENTRY_RMW | ENTRY_TOMBSTONE)) != 0)
 		return false;
@@ -98,13 +134,7 @@ static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 		return false;
 	if (kind == RECORD_FORGET && !(p[22] & ENTRY_TOMBSTONE))
 		return false;
-	if ((p[22] & ENTRY_TOMBSTONE) && load_u16(p + 6) != 0)
-		return false;
-	for (uint32_t i = end; i < total; i++) {
-		if (p[i] != 0)
-			return false;
-	}
-	return true;
+	return !(p[22] & ENTRY_TOMBSTONE) || load_u16(p + 6) == 0;
 }
 
 enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t *offset,
@@ -143,6 +173,53 @@ enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t 
 	*ret_record = r;
 	*offset += record_bytes(&r);
 	return RECORD_OK;
+}
+
+void record_of_raft(struct record *ret_record, uint16_t shard, const struct raft_record *raft)
+{
+	const struct raft_entry *e = &raft->entry;
+	struct record r = { .shard = shard };
+
+	switch (raft->kind) {
+	case RAFT_RECORD_HARD:
+		r.kind = RECORD_RAFT_HARD;
+		r.ts.writer = raft->term;
+		r.base = raft->vote;
+		*ret_record = r;
+		return;
+	case RAFT_RECORD_ENTRY:
+		r.kind = RECORD_RAFT_ENTRY;
+		r.base = (uint32_t)e->kind | (uint32_t)e->flags << 8;
+		break;
+	case RAFT_RECORD_SNAPSHOT:
+		r.kind = RECORD_RAFT_SNAPSHOT;
+		break;
+	}
+	r.ts = (struct op_ts){ e->index, e->term };
+	r.value = e->data;
+	r.value_bytes = e->bytes;
+	*ret_record = r;
+}
+
+void record_to_raft(const struct record *r, struct raft_record *ret_raft)
+{
+	must(record_is_raft(r));
+	memset(ret_raft, 0, sizeof(*ret_raft));
+	if (r->kind == RECORD_RAFT_HARD) {
+		ret_raft->kind = RAFT_RECORD_HARD;
+		ret_raft->term = r->ts.writer;
+		ret_raft->vote = (uint8_t)r->base;
+		return;
+	}
+	ret_raft->kind = r->kind == RECORD_RAFT_ENTRY ? RAFT_RECORD_ENTRY : RAFT_RECORD_SNAPSHOT;
+	ret_raft->entry = (struct raft_entry){
+		.index = r->ts.version,
+		.term = r->ts.writer,
+		.kind = (uint8_t)(r->base & 0xff),
+		.flags = (uint8_t)(r->base >> 8),
+		.bytes = r->value_bytes,
+		.data = r->value,
+	};
 }
 
 void batch_head_encode(uint8_t *out, struct batch_head *head)

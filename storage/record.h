@@ -21,19 +21,24 @@
  *   8  u64 version   16  u32 writer   20  u16 shard   22  u8 flags (ENTRY_*)   23  u8 kind
  *  24  u32 epoch     28  u32 base (writer of the version it was made from, 0 unknown)
  *  32  u64 client    40  u64 request (struct origin)
- * What a kind does not use is zero.
+ * What a kind does not use is zero. Records of Raft groups (RECORD_RAFT_*) say in
+ *   version  the index, but in HARD     writer  the term     shard  the group's, 0xffff: view service
+ *   base     ENTRY: kind | flags << 8; HARD: vote            value  ENTRY, SNAPSHOT: data
  */
 #ifndef CAIRN_STORAGE_RECORD_H
 #define CAIRN_STORAGE_RECORD_H
 
 #include "replication/entry.h"
+#include "replication/raft.h"
 #include "storage/blockdev.h"
 
 #define BATCH_MAGIC 0x5441424e52494143ull /* "CAIRNBAT" as bytes */
 #define BATCH_HEAD_BYTES 64u
 #define RECORD_HEAD_BYTES 48u
-#define RECORD_BYTES_MAX (RECORD_HEAD_BYTES + KEY_BYTES_MAX + VALUE_BYTES_MAX)
+#define RECORD_BYTES_MAX (RECORD_HEAD_BYTES + RAFT_ENTRY_BYTES_MAX)
+#define RECORD_SHARD_VIEW 0xffffu /* in records of Raft groups: that of the view service */
 
+_Static_assert(RAFT_ENTRY_BYTES_MAX >= KEY_BYTES_MAX + VALUE_BYTES_MAX, "an entry is the largest");
 _Static_assert(RECORD_BYTES_MAX % 8 == 0, "records stay 8-byte aligned");
 
 enum record_kind {
@@ -42,6 +47,9 @@ enum record_kind {
 			    * without key and origin: a floor, docs/protocol.md, Tombstones */
 	RECORD_RESET = 2,  /* no key: everything of the shard before this record is void */
 	RECORD_FORGET = 3, /* no value: the delete at ts need not be remembered any more (CC-13) */
+	RECORD_RAFT_ENTRY = 4,	  /* these: what struct raft_record says */
+	RECORD_RAFT_HARD = 5,
+	RECORD_RAFT_SNAPSHOT = 6,
 };
 
 struct record {
@@ -96,6 +104,19 @@ uint32_t record_encode(uint8_t *out, const struct record *r);
  */
 enum record_verdict record_decode(const uint8_t *body, uint32_t bytes, uint32_t *offset,
 				  struct record *ret_record);
+
+/*
+ * record_of_raft: the record that keeps *raft for the group of a shard, or RECORD_SHARD_VIEW; its
+ * value is raft's data. record_to_raft: the way back, of one that record_decode let through and
+ * record_is_raft is true of.
+ */
+void record_of_raft(struct record *ret_record, uint16_t shard, const struct raft_record *raft);
+void record_to_raft(const struct record *r, struct raft_record *ret_raft);
+
+static inline bool record_is_raft(const struct record *r)
+{
+	return r->kind >= RECORD_RAFT_ENTRY;
+}
 
 /* batch_head_encode: writes 64 bytes with the head checksum, which it also stores in head->crc. */
 void batch_head_encode(uint8_t *out, struct batch_head *head);

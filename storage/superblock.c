@@ -214,14 +214,15 @@ int superblock_damaged_copy(struct blockdev *dev, uint8_t *scratch)
 	return -ENOENT;
 }
 
-int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb)
+int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb,
+		       uint32_t floor)
 {
 	struct superblock next = *sb;
 	int rc;
 
-	if (sb->incarnation >= INCARNATION_MAX)
+	if (sb->incarnation >= INCARNATION_MAX || floor > INCARNATION_MAX)
 		return -EOVERFLOW;
-	next.incarnation++;
+	next.incarnation = (uint32_t)max_u64(sb->incarnation + 1, floor);
 	next.incarnation -= mutant(49);
 	for (uint32_t i = 0; i < (mutant(78) ? 1 : SUPERBLOCK_COPIES); i++) {
 		next.generation++;

@@ -79,10 +79,11 @@ int superblock_read(struct blockdev *dev, uint8_t *scratch, struct superblock *r
 int superblock_damaged_copy(struct blockdev *dev, uint8_t *scratch);
 
 /*
- * superblock_advance: makes sb->incarnation + 1 durable in both copies (generation + 1, then
- * generation + 2; the older copy is overwritten first) and updates *sb. -EOVERFLOW when
- * incarnations are used up. Blocks.
+ * superblock_advance: makes the next incarnation, sb->incarnation + 1 or floor if that is more,
+ * durable in both copies (generation + 1, then generation + 2; the older copy is overwritten
+ * first) and updates *sb. -EOVERFLOW when incarnations are used up. Blocks.
  */
-int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb);
+int superblock_advance(struct blockdev *dev, uint8_t *scratch, struct superblock *sb,
+		       uint32_t floor);
 
 #endif

@@ -110,7 +110,7 @@ static void make_good_log(void)
 	disk = sim_disk_create(DISK_BYTES, 1, NULL);
 	must(superblock_format(disk, scratch, &sb) == 0);
 	must(superblock_read(disk, scratch, &sb) == 0);
-	must(superblock_advance(disk, scratch, &sb) == 0);
+	must(superblock_advance(disk, scratch, &sb, 0) == 0);
 	memory = aligned_alloc(BLOCK_BYTES, round_up(wal_size(&config), BLOCK_BYTES));
 	must(memory != NULL);
 	for (uint32_t i = 0; i < sizeof(value); i++)

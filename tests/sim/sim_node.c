@@ -172,7 +172,7 @@ static int start_worker(struct sim *s, uint8_t node, uint16_t index)
 
 	rc = superblock_read(w->disk, s->scratch, &sb);
 	if (rc == 0)
-		rc = superblock_advance(w->disk, s->scratch, &sb);
+		rc = superblock_advance(w->disk, s->scratch, &sb, 0);
 	if (rc != 0)
 		return rc;
 	n->incarnation = sb.incarnation;

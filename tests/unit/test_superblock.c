@@ -142,7 +142,7 @@ static void rot_never_repeats_an_incarnation(void **state)
 		for (uint32_t life = 1; life <= 3; life++) {
 			assert_int_equal(superblock_read(dev, scratch, &sb), 0);
 			assert_int_equal(sb.incarnation, life - 1);
-			assert_int_equal(superblock_advance(dev, scratch, &sb), 0);
+			assert_int_equal(superblock_advance(dev, scratch, &sb, 0), 0);
 			assert_int_equal(sb.incarnation, life);
 			sim_disk_rot(dev, at);
 		}
@@ -158,7 +158,7 @@ static void crash_in_advance(void **state)
 		struct superblock sb = { 0 };
 
 		assert_int_equal(superblock_read(dev, scratch, &sb), 0);
-		assert_int_equal(superblock_advance(dev, scratch, &sb), 0);
+		assert_int_equal(superblock_advance(dev, scratch, &sb, 0), 0);
 		/* The next advance gets as far as its first or second write, then the power goes.
 		 */
 		sb.incarnation++;
@@ -178,10 +178,28 @@ static void crash_in_advance(void **state)
 		sim_disk_crash(dev);
 		assert_int_equal(superblock_read(dev, scratch, &sb), 0);
 		assert_true(sb.incarnation == 1 || sb.incarnation == 2);
-		assert_int_equal(superblock_advance(dev, scratch, &sb), 0);
+		assert_int_equal(superblock_advance(dev, scratch, &sb, 0), 0);
 		assert_true(sb.incarnation >= 2);
 		sim_disk_destroy(dev);
 	}
+}
+
+/* At least what the view service asked for, and never less than the next. */
+static void incarnations_have_a_floor(void **state)
+{
+	struct blockdev *dev = formatted(9);
+	struct superblock sb = { 0 };
+
+	(void)state;
+	assert_int_equal(superblock_read(dev, scratch, &sb), 0);
+	assert_int_equal(superblock_advance(dev, scratch, &sb, 20), 0);
+	assert_int_equal(sb.incarnation, 20);
+	assert_int_equal(superblock_advance(dev, scratch, &sb, 20), 0);
+	assert_int_equal(sb.incarnation, 21);
+	assert_int_equal(superblock_read(dev, scratch, &sb), 0);
+	assert_int_equal(superblock_advance(dev, scratch, &sb, 5), 0);
+	assert_int_equal(sb.incarnation, 22);
+	sim_disk_destroy(dev);
 }
 
 static void errors_and_end_of_incarnations(void **state)
@@ -194,11 +212,13 @@ static void errors_and_end_of_incarnations(void **state)
 
 		assert_int_equal(superblock_read(dev, scratch, &sb), 0);
 		sim_disk_fail_write(dev, n, -EIO);
-		assert_int_equal(superblock_advance(dev, scratch, &sb), -EIO);
+		assert_int_equal(superblock_advance(dev, scratch, &sb, 0), -EIO);
 		assert_int_equal(sb.incarnation, 0);
 		assert_int_equal(superblock_read(dev, scratch, &sb), 0);
+		assert_int_equal(superblock_advance(dev, scratch, &sb, INCARNATION_MAX + 1),
+				 -EOVERFLOW);
 		sb.incarnation = INCARNATION_MAX;
-		assert_int_equal(superblock_advance(dev, scratch, &sb), -EOVERFLOW);
+		assert_int_equal(superblock_advance(dev, scratch, &sb, 0), -EOVERFLOW);
 		sim_disk_destroy(dev);
 	}
 }
@@ -211,6 +231,7 @@ int main(void)
 		cmocka_unit_test(other_formats_and_shrunk_device),
 		cmocka_unit_test(rot_never_repeats_an_incarnation),
 		cmocka_unit_test(crash_in_advance),
+		cmocka_unit_test(incarnations_have_a_floor),
 		cmocka_unit_test(errors_and_end_of_incarnations),
 	};
 

@@ -42,7 +42,7 @@ static void layout_is_documented(void **state)
 	(void)state;
 	assert_int_equal(n, 32 + 32 + 16 + 8 + 32);
 	assert_int_equal(load_u16(p), 0x4e43);
-	assert_int_equal(p[2], 2);
+	assert_int_equal(p[2], 3);
 	assert_int_equal(p[3], WIRE_PEER);
 	assert_int_equal(load_u64(p + 8), 0x1122334455667788ull);
 	assert_int_equal(load_u32(p + 16), 1);
@@ -62,7 +62,7 @@ static void layout_is_documented(void **state)
 	assert_int_equal(load_u64(p + 64), 0x8877665544332211ull);
 	assert_int_equal(load_u64(p + 72), 41);
 	assert_memory_equal(p + 80, "keyvalue", 8);
-	p[2] = 1; /* the format before */
+	p[2] = 2; /* the format before */
 	wire_seal(p, n);
 	assert_int_equal(wire_header_decode(p, n, &h), WIRE_BAD_FORMAT);
 }
@@ -90,6 +90,46 @@ static void round_trip(void **state)
 	assert_int_equal(wire_message_decode(p, n, h.kind, &offset, &m), WIRE_OK);
 	assert_int_equal(m.id, 100);
 	assert_int_equal(offset, n);
+}
+
+/* Frames of Raft groups: ident instead of the epoch; the view service has a shard of its own. */
+static void raft_headers(void **state)
+{
+	struct wire_header h = {
+		.kind = WIRE_RAFT, .cluster = 7, .ident = 0x01020304, .from_incarnation = 5,
+		.from = 6, .to = 0, .shard = WIRE_SHARD_VIEW,
+	};
+	struct wire_header out;
+	uint8_t p[WIRE_HEADER_BYTES];
+	uint32_t offset = 0;
+	struct wire_message m;
+
+	(void)state;
+	wire_header_encode(p, &h);
+	wire_seal(p, sizeof(p));
+	assert_int_equal(p[3], 4);
+	assert_int_equal(load_u32(p + 16), 0x01020304);
+	assert_int_equal(load_u32(p + 20), 5);
+	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_OK);
+	assert_int_equal(out.kind, WIRE_RAFT);
+	assert_int_equal(out.ident, h.ident);
+	assert_int_equal(out.from_incarnation, 5);
+	assert_int_equal(out.shard, WIRE_SHARD_VIEW);
+	assert_int_equal(wire_message_decode(p, sizeof(p), WIRE_RAFT, &offset, &m), WIRE_BAD_KIND);
+	store_u16(p + 30, SHARDS_MAX);
+	wire_seal(p, sizeof(p));
+	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_BAD_FIELD);
+	store_u16(p + 30, WIRE_SHARD_VIEW);
+	p[28] = WIRE_NODE_CLIENT;
+	wire_seal(p, sizeof(p));
+	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_BAD_FIELD);
+	p[28] = 6;
+	p[3] = WIRE_PEER;
+	wire_seal(p, sizeof(p));
+	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_BAD_FIELD);
+	p[3] = WIRE_RAFT + 1;
+	wire_seal(p, sizeof(p));
+	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_BAD_KIND);
 }
 
 /* Every truncation and every flipped bit is refused, and outputs stay untouched. */
@@ -303,7 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layout_is_documented), cmocka_unit_test(round_trip),
-		cmocka_unit_test(damage_is_refused),	cmocka_unit_test(bodies_are_checked),
+		cmocka_unit_test(damage_is_refused),
+		cmocka_unit_test(raft_headers),	cmocka_unit_test(bodies_are_checked),
 		cmocka_unit_test(lengths_are_checked),	cmocka_unit_test(fields_are_checked),
 		cmocka_unit_test(shared_places),
 		cmocka_unit_test(slots),		cmocka_unit_test(names),

@@ -223,7 +223,7 @@ static void start(uint8_t n)
 	uint64_t offset, bytes;
 
 	assert_int_equal(superblock_read(node->disk, scratch, &node->sb), 0);
-	assert_int_equal(superblock_advance(node->disk, scratch, &node->sb), 0);
+	assert_int_equal(superblock_advance(node->disk, scratch, &node->sb, 0), 0);
 	bytes = round_up(worker_size(&node->config, &node->sb), BLOCK_BYTES);
 	node->mem = aligned_alloc(BLOCK_BYTES, bytes);
 	assert_non_null(node->mem);
@@ -401,7 +401,7 @@ static void write_log(const struct record *records, uint32_t count)
 	struct wal *w;
 
 	assert_int_equal(superblock_read(node->disk, scratch, &node->sb), 0);
-	assert_int_equal(superblock_advance(node->disk, scratch, &node->sb), 0);
+	assert_int_equal(superblock_advance(node->disk, scratch, &node->sb, 0), 0);
 	w = wal_init(mem, &config, node->disk, &node->sb);
 	assert_int_equal(wal_recover_next(w, &r, &offset), 0);
 	for (uint32_t i = 0; i < count; i++)

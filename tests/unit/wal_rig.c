@@ -57,7 +57,7 @@ int64_t wal_rig_recover(struct wal_rig *rig)
 	int rc;
 
 	must(superblock_read(rig->dev, scratch, &rig->sb) == 0);
-	must(superblock_advance(rig->dev, scratch, &rig->sb) == 0);
+	must(superblock_advance(rig->dev, scratch, &rig->sb, 0) == 0);
 	rig->wal = wal_init(rig->mem, &rig->config, rig->dev, &rig->sb);
 	rig->lives++;
 	while ((rc = wal_recover_next(rig->wal, &r, &rig->offset)) == 1)
