@@ -56,8 +56,9 @@ struct control_event {
 };
 
 struct control_answer {
-	uint64_t index;
-	uint8_t code; /* enum membership_result_code */
+	uint64_t index;	 /* of the log, when something was agreed on */
+	uint32_t number; /* of the command */
+	uint8_t code;	 /* enum membership_result_code */
 };
 
 #define CONTROL_EVENT_WORDS SEQLOCK_WORDS(struct control_event)
@@ -77,13 +78,12 @@ struct control_region {
 	_Alignas(64) _Atomic uint32_t status_seq;
 	_Atomic uint64_t status[SEQLOCK_WORDS(struct control_status)];
 
-	/* Written by cairnd: a command, and its number, above all before it; read by worker 0. */
+	/* Written by cairnd; the lock's version is the command's number. */
 	_Alignas(64) _Atomic uint32_t command_seq;
 	_Atomic uint64_t command[SEQLOCK_WORDS(struct membership_command)];
 
-	/* Written by worker 0: the answer to command number `answered` (command_seq of then). */
+	/* Written by worker 0. */
 	_Alignas(64) _Atomic uint32_t answer_seq;
-	_Atomic uint32_t answered;
 	_Atomic uint64_t answer[SEQLOCK_WORDS(struct control_answer)];
 
 	_Alignas(64) _Atomic uint64_t event_count; /* sequence of the newest event; 0: none */
@@ -125,6 +125,6 @@ void control_note(struct control_region *c, uint64_t now_ns, uint8_t note, uint8
 /* control_take: a command of another number than *number: *number is its own from here on. */
 bool control_take(const struct control_region *c, uint32_t *number,
 		  struct membership_command *ret_command);
-void control_reply(struct control_region *c, uint32_t number, const struct control_answer *answer);
+void control_reply(struct control_region *c, const struct control_answer *answer);
 
 #endif

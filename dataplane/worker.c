@@ -106,6 +106,9 @@ static void execute(struct worker *w, uint16_t shard)
 		case ACTION_NOTE:
 			append_note(w, shard, a);
 			break;
+		case ACTION_RAFT_SEND: /* issue 4: worker */
+		case ACTION_RAFT_PERSIST:
+			break;
 		}
 	}
 }

@@ -153,6 +153,7 @@ static int recover_record(struct worker *w, const struct record *record)
 	case RECORD_RAFT_ENTRY:
 	case RECORD_RAFT_HARD:
 	case RECORD_RAFT_SNAPSHOT:
+	case RECORD_RAFT_USER:
 		return -EBADMSG;
 	}
 	return 0;

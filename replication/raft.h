@@ -152,6 +152,7 @@ enum raft_record_kind {
 	RAFT_RECORD_ENTRY = 0,	  /* entry; voids all entries at >= its index from before */
 	RAFT_RECORD_HARD = 1,	  /* term, vote */
 	RAFT_RECORD_SNAPSHOT = 2, /* index, term: the log begins behind it; data: conf, state */
+	RAFT_RECORD_USER = 3,	  /* the user's own: entry, but for its index; raft.c never sees it */
 };
 
 /* raft_record: what the log must keep; also what recovery gives back, in log order. */
@@ -195,8 +196,8 @@ uint64_t raft_recover_apply(const struct raft *r);
 
 /*
  * raft_bootstrap: the group begins: as if a snapshot at index 1, term 1 with this conf and state
- * had been recovered; the same at all its first members. Not recorded: a start that recovers
- * nothing does it again.
+ * had been recovered; the same at all its first members. After a recovery that found no record at
+ * all, before raft_start. The first record this node makes says so.
  */
 void raft_bootstrap(struct raft *r, const struct raft_conf *conf, const uint8_t *state,
 		    uint32_t bytes);

@@ -439,6 +439,9 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	case EVENT_LEASE:
 		view_lease(r, event);
 		break;
+	case EVENT_RAFT:
+	case EVENT_APPLY:
+		break; /* of the other engine */
 	}
 	if (view_dismissing(r))
 		view_dismiss(r, actions);
@@ -461,6 +464,31 @@ uint64_t replica_deadline_ns(const struct replica *r)
 	if (r->armed != 0)
 		deadline = min_u64(deadline, (r->tick + 1) * r->tick_ns);
 	return deadline;
+}
+
+const struct wire_message *replica_apply_message(const struct replica *r)
+{
+	must(r == NULL);
+	return NULL;
+}
+
+bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above)
+{
+	must(r != NULL);
+	*ret_above = 0;
+	return fetch->ts.version == 0 && (uint32_t)fetch->id != WALK_END;
+}
+
+const struct raft *replica_raft(const struct replica *r)
+{
+	must(r != NULL);
+	return NULL;
+}
+
+enum step_next replica_recover_raft(struct replica *r, const struct raft_record *record)
+{
+	must(r != NULL && record != NULL);
+	return STEP_DONE;
 }
 
 void replica_set_space(struct replica *r, enum space space)

@@ -37,6 +37,14 @@ struct replica_config {
 	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
+	uint8_t engine;		/* enum membership_engine; what follows is of engine raft (group.h) */
+	/*
+	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that came
+	 * later. witnesses: of them. Without views: 0 means all nodes. witness: this one is.
+	 */
+	uint8_t founders, witnesses;
+	bool witness;
+	struct raft_config raft; /* times, drift_ppm, entries_max, bytes_max; the rest is filled in */
 };
 
 /* What happened, one writer, read by the worker. Names are the counter names users see. */
@@ -81,6 +89,21 @@ void replica_set_space(struct replica *r, enum space space);
 
 /* replica_fail: the disk failed. No more promises: every request gets NOT_SERVING from here on. */
 void replica_fail(struct replica *r);
+
+/*
+ * replica_apply_message: what STEP_APPLY is about: a key, and by type GET: the entry of it, NULL if
+ * there is none; PUT: made when missing, with room for value_bytes, NULL only for want of room.
+ */
+const struct wire_message *replica_apply_message(const struct replica *r);
+
+/*
+ * replica_walk: true: this FETCH wants entries of the store, those with a version above *ret_above
+ * (store_walk); false: no walk.
+ */
+bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
+
+/* replica_raft: the shard's Raft group, NULL with engine Hermes. For tests and the status screen. */
+const struct raft *replica_raft(const struct replica *r);
 
 /* replica_can_hold: false when the next INV could not be acknowledged for want of room; drop it. */
 bool replica_can_hold(const struct replica *r);
@@ -139,11 +162,25 @@ uint32_t replica_recover(struct replica *r, const struct entry *e, const struct 
 			 uint64_t hash);
 void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts);
 void replica_recover_reset(struct replica *r);
+/*
+ * replica_recover_raft: a Raft record of this shard. STEP_APPLY: before the next record, entries
+ * must be applied as in replica_step, whose actions are none then. Merged entries of UPDATE records
+ * are to be Valid with engine raft.
+ */
+enum step_next replica_recover_raft(struct replica *r, const struct raft_record *record);
 
 bool replica_linked(const struct replica *r);
 
 /* replica_peers_heard: peers that spoke recently (within 50 HELLO intervals of the last event). */
 uint32_t replica_peers_heard(const struct replica *r);
+
+/*
+ * replica_heard: bitmap of this node and of the nodes in the view that spoke, in this epoch, less
+ * than within_ns ago. replica_stuck: bitmap of nodes whose acknowledgement some update has awaited
+ * for longer than older_ns, give or take a factor of two; looks only when something was sent again.
+ */
+uint8_t replica_heard(const struct replica *r, uint64_t now_ns, uint64_t within_ns);
+uint8_t replica_stuck(struct replica *r, uint64_t older_ns);
 
 /*
  * replica_entry_can_shrink: the entry is a tombstone and no op of this node still counts on room

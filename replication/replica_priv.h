@@ -77,6 +77,13 @@ struct peer {
 	uint8_t space;	   /* enum space it announced */
 };
 
+/*
+ * PEER_NOBODY: in the write set of a view that is read-only (M-MIN-SIZE): no such node, so nothing
+ * is heard from it, updates are refused, and none that is under way completes.
+ */
+#define PEER_NOBODY NODES_MAX
+_Static_assert(PEER_NOBODY < 8, "a bit of the write set");
+
 /* join: a shadow's pull of everything from a member, chunk by chunk. */
 struct join {
 	bool active, done;
@@ -98,7 +105,7 @@ struct replica {
 	struct replica_config config;
 	struct replica_counters counters;
 	struct session_table sessions;
-	struct peer peers[NODES_MAX];
+	struct peer peers[PEER_NOBODY + 1];
 	struct view view;    /* static: epoch is the checksum of all incarnations */
 	uint32_t view_count; /* views installed, modulo ENTRY_VIEW_MASK + 1 */
 	uint8_t write_set;   /* bitmap: who must acknowledge; 0: this node is out */
@@ -111,6 +118,8 @@ struct replica {
 	uint64_t lease_ns;
 	uint64_t floor; /* keys without entry get versions above it */
 	struct join join;
+	uint64_t stuck_seen; /* retransmissions when replica_stuck last looked */
+	uint8_t stuck;	     /* and what it found */
 
 	uint64_t now_ns;
 	uint64_t tick_ns;

@@ -9,6 +9,7 @@
 
 #include "replication/entry.h"
 #include "replication/number.h"
+#include "replication/raft.h"
 #include "replication/view.h"
 #include "replication/wire.h"
 
@@ -26,6 +27,8 @@ enum event_kind {
 	EVENT_TICK,    /* time passed: timers */
 	EVENT_VIEW,    /* a view is installed at this node; only with replica_config.views */
 	EVENT_LEASE,   /* the node's lease for an epoch holds until lease_ns; likewise */
+	EVENT_RAFT,    /* a message of a Raft frame (engine raft) */
+	EVENT_APPLY,   /* the entry asked for by STEP_APPLY */
 };
 
 /* Entries of one chunk of the bulk copy to a shadow, at most. */
@@ -42,19 +45,23 @@ struct event {
 	 * PUT, CAS, CASV, INCR: with room for the value (INCR: INCR_BYTES_MAX; CASV: the larger of
 	 * both values), NULL when there is none;
 	 * GET, DEL, VAL, ACK with a key: NULL when the key has no entry; without a key: NULL.
+	 * APPLY: see STEP_APPLY. RAFT: header alone, and raft instead of message.
 	 */
 	const struct wire_header *header;
 	const struct wire_message *message;
 	struct entry *entry;
 	struct client_addr from; /* REQUEST */
 	uint64_t durable_seq;	 /* DURABLE */
-	const struct view *view; /* VIEW, valid during the step */
+	union {
+		const struct view *view;	 /* VIEW, valid during the step */
+		const struct raft_message *raft; /* RAFT, likewise */
+	};
 	uint64_t lease_ns;	 /* LEASE: this node's clock; 0 gives it up */
 	uint32_t lease_epoch;
 	/*
 	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at
 	 * store index >= cursor, in order, at most WALK_MAX, and the index behind the last,
-	 * WALK_END when there is none left.
+	 * WALK_END when there is none left. replica_walk says whether, and which.
 	 */
 	struct entry *const *walk;
 	uint32_t walk_count;
@@ -69,14 +76,20 @@ enum action_kind {
 	ACTION_REPLY,	/* message to a client */
 	ACTION_RESET,	/* drop all entries of the shard, and log that: what came before is void */
 	ACTION_NOTE,	/* append a record that changes no key: its origin took effect at ts */
+	ACTION_RAFT_SEND,    /* raft message to the nodes in `to`, in Raft frames of the shard */
+	ACTION_RAFT_PERSIST, /* append the Raft record to the log */
 };
 
 struct action {
 	enum action_kind kind;
 	uint8_t to;		 /* SEND: bitmap of nodes */
 	bool lease; /* REPLY: a read; void if the clock, read after encoding, is past the lease */
-	struct entry *entry;	 /* PERSIST */
-	uint64_t persist_seq;	 /* PERSIST, RESET, NOTE: the sequence the log must give it */
+	union {
+		struct entry *entry;		  /* PERSIST */
+		const struct raft_message *raft;  /* RAFT_SEND */
+		const struct raft_record *record; /* RAFT_PERSIST */
+	};
+	uint64_t persist_seq;	 /* (RAFT_)PERSIST, RESET, NOTE: the sequence the log must give it */
 	struct origin origin;	 /* PERSIST, NOTE: goes into the record */
 	struct wire_message message; /* SEND, REPLY; NOTE: key, ts, flags (ENTRY_*) */
 	uint64_t session;	 /* REPLY: goes into the frame header */
@@ -88,6 +101,11 @@ enum step_next {
 	STEP_DONE = 0,
 	STEP_TICK, /* call again with EVENT_TICK: there is more to say */
 	STEP_SAME, /* call again with this very event: its first half is done */
+	/*
+	 * Engine raft: call again with EVENT_APPLY and the entry that replica_apply_message asks
+	 * for. When that cannot be done now, a later step says so again.
+	 */
+	STEP_APPLY,
 };
 
 /* One step's output. */

@@ -92,6 +92,8 @@ void view_install(struct replica *r, const struct view *v)
 	r->counters.views_installed++;
 	r->view = *v;
 	r->write_set = (in || mutant(38) ? view_write_set(v) : 0) | (mutant(82) ? r->write_set : 0);
+	if (in && v->read_only && !mutant(190))
+		r->write_set |= replica_bit(PEER_NOBODY);
 	if (r->member && !member && !mutant(38))
 		r->dismiss_next = 0;
 	r->member = member || (r->member && mutant(38));
@@ -270,6 +272,53 @@ uint32_t replica_peers_heard(const struct replica *r)
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		count += n != r->config.node && view_heard(r, &r->peers[n]);
 	return count;
+}
+
+uint8_t replica_heard(const struct replica *r, uint64_t now_ns, uint64_t within_ns)
+{
+	uint8_t heard = replica_bit(r->config.node);
+
+	for (uint8_t n = 0; n < r->config.node_count; n++) {
+		const struct peer *p = &r->peers[n];
+
+		if (p->incarnation != 0 && now_ns - p->heard_ns < within_ns)
+			heard |= replica_bit(n);
+	}
+	return heard;
+}
+
+/* attempts_in: how often an update was sent when it is older than that; see arm_backoff. */
+static uint32_t attempts_in(const struct replica *r, uint64_t older_ns)
+{
+	uint32_t attempts = 2;
+	uint64_t age_ns = r->config.retransmit_ns;
+
+	for (; age_ns < older_ns && attempts < UINT8_MAX; attempts++)
+		age_ns += r->config.retransmit_ns << min_u64(attempts - 1, BACKOFF_SHIFT_MAX);
+	return attempts;
+}
+
+uint8_t replica_stuck(struct replica *r, uint64_t older_ns)
+{
+	uint8_t nobody = replica_bit(r->config.node) | replica_bit(PEER_NOBODY);
+	uint32_t attempts, left = r->ops_open;
+
+	/* Nothing was sent again since: nothing has grown old. */
+	if (r->stuck == 0 && r->counters.retransmits == r->stuck_seen)
+		return 0;
+	attempts = attempts_in(r, older_ns);
+	r->stuck_seen = r->counters.retransmits;
+	r->stuck = 0;
+	for (uint32_t i = 0; i < r->config.ops_max && left > 0; i++) {
+		const struct op *op = &r->ops[i];
+
+		if (op->seq == 0)
+			continue;
+		left--;
+		if (op->target.version != 0 && op->attempts >= attempts)
+			r->stuck |= r->write_set & (uint8_t)~(op->acks | nobody);
+	}
+	return r->stuck;
 }
 
 bool replica_spent(const struct replica *r)

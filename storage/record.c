@@ -41,7 +41,7 @@ static bool lengths_ok(uint8_t kind, uint32_t key_bytes, uint32_t value_bytes)
 {
 	bool keyless = kind == RECORD_RESET || kind == RECORD_NOTE;
 
-	if (kind >= RECORD_RAFT_ENTRY && kind <= RECORD_RAFT_SNAPSHOT)
+	if (kind >= RECORD_RAFT_ENTRY && kind <= RECORD_RAFT_USER)
 		return key_bytes == 0 &&
 		       value_bytes <= (kind == RECORD_RAFT_HARD ? 0 : RAFT_ENTRY_BYTES_MAX);
 	if (kind == RECORD_RESET ? key_bytes != 0 : key_bytes > KEY_BYTES_MAX)
@@ -104,6 +104,8 @@ static bool raft_fields_ok(const uint8_t *p)
 		return false;
 	if (kind == RECORD_RAFT_HARD)
 		return index == 0 && (base < NODES_MAX || base == RAFT_NODE_NONE);
+	if (kind == RECORD_RAFT_USER)
+		return index <= VERSION_MAX && base <= UINT16_MAX;
 	if (index == 0 || index > VERSION_MAX || term == 0)
 		return false;
 	if (kind == RECORD_RAFT_SNAPSHOT)
@@ -116,7 +118,7 @@ static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 {
 	uint8_t kind = p[23];
 
-	if (kind > RECORD_RAFT_SNAPSHOT || !padding_ok(p, end, total))
+	if (kind > RECORD_RAFT_USER || !padding_ok(p, end, total))
 		return false;
 	if (kind >= RECORD_RAFT_ENTRY)
 		return raft_fields_ok(p);
@@ -188,7 +190,8 @@ void record_of_raft(struct record *ret_record, uint16_t shard, const struct raft
 		*ret_record = r;
 		return;
 	case RAFT_RECORD_ENTRY:
-		r.kind = RECORD_RAFT_ENTRY;
+	case RAFT_RECORD_USER:
+		r.kind = raft->kind == RAFT_RECORD_USER ? RECORD_RAFT_USER : RECORD_RAFT_ENTRY;
 		r.base = (uint32_t)e->kind | (uint32_t)e->flags << 8;
 		break;
 	case RAFT_RECORD_SNAPSHOT:
@@ -211,7 +214,9 @@ void record_to_raft(const struct record *r, struct raft_record *ret_raft)
 		ret_raft->vote = (uint8_t)r->base;
 		return;
 	}
-	ret_raft->kind = r->kind == RECORD_RAFT_ENTRY ? RAFT_RECORD_ENTRY : RAFT_RECORD_SNAPSHOT;
+	ret_raft->kind = r->kind == RECORD_RAFT_ENTRY	 ? RAFT_RECORD_ENTRY :
+			 r->kind == RECORD_RAFT_SNAPSHOT ? RAFT_RECORD_SNAPSHOT :
+							   RAFT_RECORD_USER;
 	ret_raft->entry = (struct raft_entry){
 		.index = r->ts.version,
 		.term = r->ts.writer,

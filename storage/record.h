@@ -23,7 +23,7 @@
  *  32  u64 client    40  u64 request (struct origin)
  * What a kind does not use is zero. Records of Raft groups (RECORD_RAFT_*) say in
  *   version  the index, but in HARD     writer  the term     shard  the group's, 0xffff: view service
- *   base     ENTRY: kind | flags << 8; HARD: vote            value  ENTRY, SNAPSHOT: data
+ *   base     ENTRY, USER: kind | flags << 8; HARD: vote      value  all but HARD: data
  */
 #ifndef CAIRN_STORAGE_RECORD_H
 #define CAIRN_STORAGE_RECORD_H
@@ -50,6 +50,7 @@ enum record_kind {
 	RECORD_RAFT_ENTRY = 4,	  /* these: what struct raft_record says */
 	RECORD_RAFT_HARD = 5,
 	RECORD_RAFT_SNAPSHOT = 6,
+	RECORD_RAFT_USER = 7,
 };
 
 struct record {

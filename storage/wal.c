@@ -151,7 +151,7 @@ uint64_t wal_append(struct wal *w, const struct record *record)
 }
 
 /* send: seals the batch after the submitted ones and starts its write. */
-static int send(struct wal *w)
+static int send(struct wal *w, uint64_t now_ns)
 {
 	uint64_t seq = w->submitted + 1;
 	struct wal_batch *b = wal_priv_batch(w, seq);
@@ -176,6 +176,7 @@ static int send(struct wal *w)
 		w->failed = rc;
 		return rc;
 	}
+	b->sent_ns = now_ns;
 	w->chain_crc = head.crc;
 	w->submitted = seq;
 	w->tail_sealed = b->record_count == 0;
@@ -199,6 +200,28 @@ uint64_t wal_deadline_ns(const struct wal *w)
 	return w->active_ns + w->config.seal_ns;
 }
 
+/* measure: a write of done_sent_ns has become durable between the last submit and this one. */
+static void measure(struct wal *w, uint64_t now_ns)
+{
+	uint64_t took_ns = now_ns - min_u64(now_ns, w->done_sent_ns);
+
+	w->latency_ns = w->latency_ns - w->latency_ns / 8 + took_ns / 8;
+	w->latency_at_ns = now_ns;
+	w->done_sent_ns = 0;
+}
+
+uint64_t wal_latency_ns(const struct wal *w, uint64_t now_ns)
+{
+	const struct wal_batch *oldest =
+		&w->batches[(w->durable + 1) % buffer_count(&w->config)];
+	uint64_t idle_s = (now_ns - min_u64(now_ns, w->latency_at_ns)) / 1000000000u;
+	uint64_t latency_ns = idle_s < 64 ? w->latency_ns >> idle_s : 0;
+
+	if (in_flight(w) == 0)
+		return latency_ns;
+	return max_u64(latency_ns, now_ns - min_u64(now_ns, oldest->sent_ns));
+}
+
 int wal_submit(struct wal *w, uint64_t now_ns)
 {
 	int rc = 0;
@@ -206,12 +229,14 @@ int wal_submit(struct wal *w, uint64_t now_ns)
 	if (w->failed != 0)
 		return w->failed;
 	must(w->mode == WAL_WRITABLE);
+	if (w->done_sent_ns != 0)
+		measure(w, now_ns);
 	if (idle(w)) {
 		if (now_ns < wal_deadline_ns(w))
 			return 0;
 		close_open(w);
 		w->counters.seals++;
-		rc = send(w);
+		rc = send(w, now_ns);
 	}
 	while (rc == 0 && in_flight(w) < w->config.batches_in_flight_max) {
 		if (w->submitted + 1 == w->open) {
@@ -219,7 +244,7 @@ int wal_submit(struct wal *w, uint64_t now_ns)
 				break;
 			close_open(w);
 		}
-		rc = send(w);
+		rc = send(w, now_ns);
 	}
 	w->active_ns = now_ns;
 	if (rc == 0 && !wal_can_append(w, 1))
@@ -261,6 +286,7 @@ uint64_t wal_poll(struct wal *w)
 		if (!b->done)
 			break;
 		b->done = false;
+		w->done_sent_ns = b->sent_ns;
 		w->durable++;
 		w->record_durable = max_u64(w->record_durable, b->last_record);
 	}

@@ -83,6 +83,12 @@ int wal_failed(const struct wal *w);
 bool wal_busy(const struct wal *w);
 uint64_t wal_deadline_ns(const struct wal *w);
 
+/*
+ * wal_latency_ns: how long a durable write takes: mean of the last ones, halved for every second
+ * without one; or the age of the oldest that is under way, if that is more.
+ */
+uint64_t wal_latency_ns(const struct wal *w, uint64_t now_ns);
+
 /* wal_remaining_bytes: device space not yet used by batches. */
 uint64_t wal_remaining_bytes(const struct wal *w);
 

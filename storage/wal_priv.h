@@ -28,6 +28,7 @@ struct wal_batch {
 	uint32_t used;		/* head and records */
 	uint32_t write_bytes;	/* used, padded to blocks, once closed */
 	uint32_t record_count;
+	uint64_t sent_ns;	/* when its write was started */
 	bool done;		/* its write has completed, perhaps ahead of an earlier one */
 };
 
@@ -66,6 +67,9 @@ struct wal {
 	uint64_t offset_next;	/* where the open batch will go; recovery: where it reads */
 	uint64_t record_next;
 	uint64_t record_durable;
+	uint64_t latency_ns;	/* of durable writes: mean of the last ones */
+	uint64_t latency_at_ns; /* when it last changed */
+	uint64_t done_sent_ns;	/* since wal_submit last looked, a write of then became durable */
 	uint64_t active_ns;	/* the last time the log was seen busy */
 	struct wal_counters counters;
 	struct wal_batch batches[WAL_DEPTH_MAX + 1];

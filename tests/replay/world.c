@@ -256,6 +256,9 @@ static void execute(struct world *w, uint32_t node, const struct action *a)
 	case ACTION_NOTE:
 		do_note(w, node, a);
 		return;
+	case ACTION_RAFT_SEND:
+	case ACTION_RAFT_PERSIST:
+		must(!"engine raft");
 	}
 }
 
