@@ -97,6 +97,7 @@ struct membership_health {
 	bool spent;	     /* this incarnation is over: the process must restart */
 	bool failed;	     /* the disk failed */
 	bool progress;	     /* every worker went round lately (M-DATA-ALIVE) */
+	bool unleased;	     /* every worker has taken the newest ACTION_LEASE, and it was 0 */
 	uint8_t heard;	     /* bitmap: nodes heard on every shard lately, by data frames */
 	uint8_t stuck;	     /* bitmap: nodes an update awaits for longer than detect_ns */
 	uint64_t disk_ns;    /* a durable write takes so long, now */

@@ -87,20 +87,24 @@ struct membership_watch {
 	bool told_dead;	     /* NOTE_DEAD was said */
 };
 
+/* asked: a command, where it was given and at the leader. Answered ones stay, for copies. */
 struct membership_asked {
 	bool used, answered;
+	bool decided; /* refused, or done at once: code is the answer */
+	bool sent;    /* to some leader */
 	uint8_t from; /* own node: an operator here */
 	uint8_t code;
-	uint8_t attempts;
+	uint8_t attempts; /* forwarded so often */
 	uint64_t index; /* of the entry it became; 0: none */
 	uint32_t term;
-	uint64_t due_ns;
+	uint64_t due_ns; /* the next attempt */
+	uint64_t used_ns;
 	struct membership_command command;
 };
 
 /* What the next TICKs have to give to the Raft core, one at a time. */
 struct membership_pending {
-	bool propose, configure, transfer, restored;
+	bool propose, configure, transfer, restored, compact;
 	uint8_t transfer_to;
 	uint64_t restored_index;
 	struct raft_conf conf;
@@ -114,7 +118,7 @@ struct membership {
 	struct raft *raft;
 	struct raft_actions raft_actions;
 
-	struct membership_state state;	/* agreed on, newest known */
+	struct membership_state agreed; /* the newest one known to be agreed on */
 	struct membership_state latest; /* the newest in this node's log, agreed on or not */
 	uint64_t applied;
 	struct view view;
@@ -126,6 +130,7 @@ struct membership {
 	uint64_t report_seq;
 	uint64_t persist_next;
 	bool started, failed, restart_told;
+	bool raft_again; /* the core has more to say */
 	bool lead; /* NOTE_LEADER was said */
 	uint32_t lead_term;
 	uint64_t lead_ns;
@@ -136,6 +141,7 @@ struct membership {
 	uint32_t joint_term;
 	uint64_t joint_ns; /* promises made before it have run out by then */
 	uint64_t hold;	   /* told to the Raft core */
+	uint64_t hold_wanted; /* to be told next */
 
 	/* Member. */
 	uint64_t granted_ns[NODES_MAX]; /* when what that voter granted last was asked for */
@@ -149,7 +155,7 @@ struct membership {
 	struct membership_health health;
 	struct membership_peer peer[NODES_MAX];
 	uint64_t peer_seq[NODES_MAX];
-	uint64_t gone_seq; /* unused reports; see membership_lease.c */
+	uint32_t peer_ident[NODES_MAX];
 	struct membership_report last[NODES_MAX]; /* reports, as they came */
 
 	/* Leader. */
@@ -157,7 +163,8 @@ struct membership {
 	uint64_t proposed; /* index of the proposal under way; 0: none */
 	uint32_t proposed_term;
 	uint64_t all_gone_ns; /* every member of the view is gone, since */
-	uint64_t plan_ns;     /* the next look is due */
+	uint64_t hand_over_ns; /* it asked another one to lead; until then it waits */
+	uint32_t hand_overs;   /* in vain, in a row */
 	struct membership_pending pending;
 	struct membership_asked asked[MEMBERSHIP_COMMANDS];
 
@@ -168,7 +175,7 @@ struct membership {
 	uint8_t report_out[MEMBERSHIP_REPORT_BYTES];
 	uint8_t grant_out[MEMBERSHIP_GRANT_MAX];
 	uint8_t command_out[MEMBERSHIP_COMMANDS][MEMBERSHIP_COMMAND_BYTES];
-	uint8_t result_out[MEMBERSHIP_RESULT_BYTES];
+	uint8_t result_out[MEMBERSHIP_COMMANDS][MEMBERSHIP_RESULT_BYTES];
 	uint8_t entry_out[MEMBERSHIP_STATE_BYTES];
 };
 
@@ -197,6 +204,13 @@ void membership_note(struct membership *m, enum membership_note note, uint8_t no
 void membership_adopt(struct membership *m, const struct membership_state *s,
 		      struct membership_actions *a);
 bool membership_leads(const struct membership *m);
+void membership_want_restart(struct membership *m, uint32_t floor, struct membership_actions *a);
+/*
+ * membership_entry_state: the state an entry makes out of the one before; false: it was made from
+ * another one, and makes nothing.
+ */
+bool membership_entry_state(const struct raft_entry *e, const struct membership_state *before,
+			    struct membership_state *ret_state);
 
 /* membership_lease.c */
 uint64_t lease_promise_ns(const struct membership *m); /* how long a grant binds the voter */
@@ -217,8 +231,13 @@ uint8_t watch_victims(struct membership *m, uint8_t set);
 bool watch_is_slow(const struct membership *m, uint8_t node);
 bool watch_may_return(struct membership *m, uint8_t node);
 
-/* membership_plan.c */
+/*
+ * membership_plan.c. plan_edit: the state the leader proposes next, to be changed; plan_view: the
+ * change is one of the view.
+ */
 void plan_next(struct membership *m);
+struct membership_state *plan_edit(struct membership *m);
+void plan_view(struct membership_state *s);
 
 /* membership_command.c */
 void command_on_event(struct membership *m, const struct membership_event *ev,

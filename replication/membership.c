@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * membership.c: the door of the view service, its log, and what follows from agreed states. One
+ * step gives the Raft core one event at most; what else there is to give waits in `pending` for the
+ * next TICK, which the caller makes at once.
+ */
+#include "replication/membership_priv.h"
+
+_Static_assert(RAFT_ACTIONS_MAX + 16 + NODES_MAX <= MEMBERSHIP_ACTIONS_MAX, "a step fits");
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+struct membership_action *membership_act(struct membership_actions *a,
+					 enum membership_action_kind kind)
+{
+	struct membership_action *action = &a->list[a->count++];
+
+	must(a->count <= MEMBERSHIP_ACTIONS_MAX);
+	memset(action, 0, sizeof(*action));
+	action->kind = kind;
+	return action;
+}
+
+struct raft_message *membership_send(struct membership_actions *a, uint8_t to, uint8_t type,
+				     const uint8_t *payload, uint32_t bytes)
+{
+	struct membership_action *action = membership_act(a, MEMBERSHIP_ACTION_SEND);
+
+	must(to != 0 && bytes <= RAFT_PAYLOAD_MAX);
+	action->to = to;
+	action->message.type = type;
+	action->message.payload = payload;
+	action->message.payload_bytes = (uint16_t)bytes;
+	return &action->message;
+}
+
+/* A note that finds no room is lost: notes are for people. */
+void membership_note(struct membership *m, enum membership_note note, uint8_t node, uint64_t value)
+{
+	if (m->notes >= MEMBERSHIP_NOTES)
+		return;
+	m->note[m->notes++] = (struct membership_action){
+		.kind = MEMBERSHIP_ACTION_NOTE,
+		.code = (uint8_t)note,
+		.node = node,
+		.value = value,
+	};
+}
+
+static void tell_notes(struct membership *m, struct membership_actions *a)
+{
+	for (uint32_t i = 0; i < m->notes && a->count < MEMBERSHIP_ACTIONS_MAX; i++)
+		a->list[a->count++] = m->note[i];
+	m->notes = 0;
+}
+
+bool membership_leads(const struct membership *m)
+{
+	return !m->failed && raft_role(m->raft) == RAFT_LEADER && raft_ready(m->raft);
+}
+
+void membership_want_restart(struct membership *m, uint32_t floor, struct membership_actions *a)
+{
+	if (m->restart_told)
+		return;
+	m->restart_told = true;
+	membership_note(m, NOTE_SPENT, m->config.node, floor);
+	membership_act(a, MEMBERSHIP_ACTION_RESTART)->value = floor;
+}
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+bool membership_entry_state(const struct raft_entry *e, const struct membership_state *before,
+			    struct membership_state *ret_state)
+{
+	struct membership_state s;
+
+	if (!membership_state_decode(e->data, e->bytes, &s))
+		return false;
+	/* Made from a state that something else has followed since. */
+	if (s.revision != before->revision && !mutant(148))
+		return false;
+	s.revision = e->index;
+	must(e->index < UINT32_MAX);
+	if (s.epoch == MEMBERSHIP_SELF)
+		s.epoch = (uint32_t)e->index;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (s.node[n].since == MEMBERSHIP_SELF)
+			s.node[n].since = (uint32_t)e->index;
+	*ret_state = s;
+	return true;
+}
+
+static uint8_t reach_of(const struct membership *m)
+{
+	uint8_t reach = 0;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (m->agreed.node[n].want != WANT_NONE && m->agreed.node[n].ip != 0)
+			reach |= membership_bit(n);
+	return reach & (uint8_t)~membership_bit(m->config.node);
+}
+
+static bool same_peers(const struct membership_state *a, const struct membership_state *b)
+{
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (a->node[n].ip != b->node[n].ip || a->node[n].want != b->node[n].want ||
+		    a->node[n].ident != b->node[n].ident)
+			return false;
+	return true;
+}
+
+/* spent: this incarnation has been in a view and is not any more (CC-12). */
+static bool spent(const struct membership *m)
+{
+	const struct membership_state *s = &m->agreed;
+
+	return s->engine == ENGINE_HERMES && s->node[m->config.node].incarnation ==
+	       m->config.incarnation &&
+	       !membership_has(membership_write_set(s), m->config.node);
+}
+
+static void install(struct membership *m, struct membership_actions *a)
+{
+	struct view v;
+
+	membership_view(&m->agreed, &v);
+	if (v.epoch <= m->view.epoch)
+		return;
+	m->view = v;
+	m->lease_ns = 0;
+	m->counters.views++;
+	membership_note(m, NOTE_VIEW, m->config.node, v.epoch);
+	if (v.read_only)
+		membership_note(m, NOTE_READ_ONLY, m->config.node, raft_bits(v.members));
+	membership_act(a, MEMBERSHIP_ACTION_INSTALL);
+}
+
+void membership_adopt(struct membership *m, const struct membership_state *s,
+		      struct membership_actions *a)
+{
+	bool peers = !same_peers(&m->agreed, s);
+
+	must(s->revision > m->agreed.revision);
+	m->agreed = *s;
+	if (m->latest.revision < s->revision)
+		m->latest = *s;
+	if (peers) {
+		m->reach = reach_of(m);
+		membership_act(a, MEMBERSHIP_ACTION_PEERS);
+	}
+	install(m, a);
+	lease_update(m, a);
+	if (spent(m) && m->started)
+		membership_want_restart(m, m->config.incarnation, a);
+}
+
+/* ---- the log --------------------------------------------------------------------------------- */
+
+static void apply(struct membership *m, uint64_t index, struct membership_actions *a)
+{
+	struct membership_state s;
+	struct raft_entry e;
+	bool took = false;
+
+	raft_entry(m->raft, index, &e);
+	m->applied = index;
+	if (e.kind == RAFT_ENTRY_DATA && index > m->agreed.revision) {
+		took = membership_entry_state(&e, &m->agreed, &s);
+		if (took)
+			membership_adopt(m, &s, a);
+		m->counters.proposals_lost += !took;
+	}
+	if (index == m->proposed)
+		m->proposed = 0;
+	command_applied(m, index, e.term, took, a);
+}
+
+/* look_at_role: who leads now; a leader begins with a clean slate. */
+static void look_at_role(struct membership *m)
+{
+	bool lead = raft_role(m->raft) == RAFT_LEADER;
+
+	if (lead && (!m->lead || m->lead_term != raft_term(m->raft))) {
+		memset(m->watch, 0, sizeof(m->watch));
+		m->all_gone_ns = 0;
+		m->proposed = 0;
+		m->lead_ns = m->now_ns;
+		membership_note(m, NOTE_LEADER, m->config.node, raft_term(m->raft));
+	}
+	if (lead != m->lead || m->lead_term != raft_term(m->raft)) {
+		m->pending.propose = m->pending.configure = m->pending.transfer = false;
+		m->pending.asked = -1;
+	}
+	m->lead = lead;
+	m->lead_term = raft_term(m->raft);
+}
+
+static void restore(struct membership *m, const struct raft_message *message,
+		    struct membership_actions *a)
+{
+	struct membership_state s;
+
+	/* A snapshot that cannot be read is not taken; the leader sends it again. */
+	if (message->payload_bytes < RAFT_CONF_BYTES ||
+	    !membership_state_decode(message->payload + RAFT_CONF_BYTES,
+				     message->payload_bytes - RAFT_CONF_BYTES, &s))
+		return;
+	m->applied = max_u64(m->applied, message->index);
+	if (s.revision > m->agreed.revision)
+		membership_adopt(m, &s, a);
+	m->pending.restored = true;
+	m->pending.restored_index = message->index;
+}
+
+static void take_actions(struct membership *m, struct membership_actions *a)
+{
+	for (uint32_t i = 0; i < m->raft_actions.count; i++) {
+		const struct raft_action *in = &m->raft_actions.list[i];
+		struct membership_action *out;
+
+		switch (in->kind) {
+		case RAFT_ACTION_SEND:
+			out = membership_act(a, MEMBERSHIP_ACTION_SEND);
+			out->to = in->to;
+			out->message = in->message;
+			break;
+		case RAFT_ACTION_PERSIST:
+			out = membership_act(a, MEMBERSHIP_ACTION_PERSIST);
+			out->persist_seq = in->persist_seq;
+			out->record = in->record;
+			break;
+		case RAFT_ACTION_RESTORE:
+			restore(m, &in->message, a);
+			break;
+		case RAFT_ACTION_ROLE:
+		case RAFT_ACTION_READ:
+			break;
+		}
+	}
+}
+
+/* give: one event for the Raft core, and all that follows from it. Returns what was proposed. */
+static uint64_t give(struct membership *m, struct raft_event *ev, struct membership_actions *a)
+{
+	uint64_t proposed;
+
+	ev->now_ns = m->now_ns;
+	ev->persist_seq_next = m->persist_next;
+	m->raft_again = raft_step(m->raft, ev, &m->raft_actions);
+	proposed = m->raft_actions.proposed;
+	take_actions(m, a);
+	look_at_role(m);
+	while (m->applied < raft_commit(m->raft) && a->count + 6 < MEMBERSHIP_ACTIONS_MAX)
+		apply(m, m->applied + 1, a);
+	lease_look_at_log(m);
+	return proposed;
+}
+
+static void compact(struct membership *m, struct membership_actions *a)
+{
+	uint8_t state[MEMBERSHIP_STATE_BYTES];
+	struct raft_event ev = {
+		.kind = RAFT_EVENT_COMPACT, .index = m->applied, .data = state,
+		.bytes = sizeof(state),
+	};
+
+	membership_state_encode(state, &m->agreed);
+	give(m, &ev, a);
+}
+
+/* propose: the leader's next state. Its own index is not known yet: MEMBERSHIP_SELF. */
+static void propose(struct membership *m, struct membership_actions *a)
+{
+	struct membership_pending *p = &m->pending;
+	struct raft_event ev = {
+		.kind = RAFT_EVENT_PROPOSE, .data = m->entry_out, .bytes = MEMBERSHIP_STATE_BYTES,
+	};
+	int32_t asked = p->asked;
+
+	p->propose = false;
+	p->asked = -1;
+	membership_state_encode(m->entry_out, &p->state);
+	m->proposed = give(m, &ev, a);
+	m->proposed_term = raft_term(m->raft);
+	if (asked >= 0) {
+		m->asked[asked].index = m->proposed;
+		m->asked[asked].term = m->proposed_term;
+	}
+}
+
+/* give_pending: true: something was given. */
+static bool give_pending(struct membership *m, struct membership_actions *a)
+{
+	struct membership_pending *p = &m->pending;
+	struct raft_event ev = { 0 };
+
+	if (m->hold != m->hold_wanted) {
+		m->hold = m->hold_wanted;
+		ev.kind = RAFT_EVENT_HOLD;
+		ev.index = m->hold;
+	} else if (p->restored) {
+		p->restored = false;
+		ev.kind = RAFT_EVENT_RESTORED;
+		ev.index = p->restored_index;
+	} else if (p->propose) {
+		propose(m, a);
+		return true;
+	} else if (p->configure) {
+		p->configure = false;
+		ev.kind = RAFT_EVENT_CONFIGURE;
+		ev.conf = p->conf;
+	} else if (p->transfer) {
+		p->transfer = false;
+		ev.kind = RAFT_EVENT_TRANSFER;
+		ev.node = p->transfer_to;
+	} else if (p->compact) {
+		p->compact = false;
+		compact(m, a);
+		return true;
+	} else {
+		return false;
+	}
+	give(m, &ev, a);
+	return true;
+}
+
+static bool has_pending(const struct membership *m)
+{
+	const struct membership_pending *p = &m->pending;
+
+	return m->hold != m->hold_wanted || p->restored || p->propose || p->configure ||
+	       p->transfer || p->compact || m->raft_again || m->applied < raft_commit(m->raft);
+}
+
+/* ---- the door -------------------------------------------------------------------------------- */
+
+static void on_message(struct membership *m, const struct membership_event *ev,
+		       struct membership_actions *a)
+{
+	struct raft_event raft = {
+		.kind = RAFT_EVENT_MESSAGE, .from = ev->from, .message = ev->message,
+	};
+
+	if (ev->message->type < RAFT_TYPE_USER) {
+		/* What a dead life had to say about terms and entries is durable: it holds. */
+		give(m, &raft, a);
+		return;
+	}
+	switch (ev->message->type) {
+	case MEMBERSHIP_REPORT:
+		lease_on_report(m, ev, a);
+		break;
+	case MEMBERSHIP_GRANT:
+		lease_on_grant(m, ev, a);
+		break;
+	case MEMBERSHIP_COMMAND:
+	case MEMBERSHIP_RESULT:
+		command_on_message(m, ev, a);
+		break;
+	default:
+		m->counters.foreign++;
+	}
+}
+
+/* look_around: every heartbeat: report, and, where this node leads, see to it that all is well. */
+static void look_around(struct membership *m, struct membership_actions *a)
+{
+	/* Held up, or stopped: what was silent meanwhile may just not have been read yet. */
+	if (m->now_ns - m->report_ns > m->config.detect_ns / 2u && m->report_ns != 0)
+		m->awake_ns = m->now_ns;
+	m->report_ns = m->now_ns + m->config.heartbeat_ns;
+	if (m->agreed.revision != 0)
+		lease_send_report(m, a);
+	lease_look_at_log(m);
+	lease_update(m, a);
+	command_tick(m, a);
+	m->pending.compact = m->applied - raft_base(m->raft) > MEMBERSHIP_COMPACT;
+	if (!membership_leads(m))
+		return;
+	watch_look(m);
+	if (m->proposed == 0 && !m->pending.propose)
+		plan_next(m);
+}
+
+static void on_tick(struct membership *m, struct membership_actions *a)
+{
+	struct raft_event ev = { .kind = RAFT_EVENT_TICK };
+
+	if (give_pending(m, a))
+		return;
+	give(m, &ev, a);
+	if (m->now_ns >= m->report_ns)
+		look_around(m, a);
+}
+
+bool membership_step(struct membership *m, const struct membership_event *event,
+		     struct membership_actions *actions)
+{
+	struct raft_event ev = { .kind = RAFT_EVENT_DURABLE, .durable_seq = event->durable_seq };
+
+	must(m->started && event->now_ns >= m->now_ns);
+	actions->count = 0;
+	m->now_ns = event->now_ns;
+	m->persist_next = event->persist_seq_next;
+	switch (event->kind) {
+	case MEMBERSHIP_EVENT_TICK:
+		on_tick(m, actions);
+		break;
+	case MEMBERSHIP_EVENT_MESSAGE:
+		on_message(m, event, actions);
+		break;
+	case MEMBERSHIP_EVENT_DURABLE:
+		give(m, &ev, actions);
+		break;
+	case MEMBERSHIP_EVENT_HEALTH:
+		m->health = *event->health;
+		break;
+	case MEMBERSHIP_EVENT_COMMAND:
+		command_on_event(m, event, actions);
+		break;
+	case MEMBERSHIP_EVENT_FAIL:
+		m->failed = true;
+		ev.kind = RAFT_EVENT_FAIL;
+		give(m, &ev, actions);
+		break;
+	}
+	tell_notes(m, actions);
+	return has_pending(m);
+}
+
+uint64_t membership_deadline_ns(const struct membership *m)
+{
+	if (!m->started)
+		return UINT64_MAX;
+	return has_pending(m) ? m->now_ns : min_u64(m->report_ns, raft_deadline_ns(m->raft));
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static struct raft_config raft_config_of(const struct membership_config *c)
+{
+	return (struct raft_config){
+		.seed = c->seed,
+		.heartbeat_ns = c->heartbeat_ns,
+		.election_ns = c->election_ns,
+		.disk_ns = 4u * c->election_ns,
+		.incarnation = c->incarnation,
+		.entries_max = MEMBERSHIP_ENTRIES_MAX,
+		.bytes_max = MEMBERSHIP_ENTRIES_MAX * MEMBERSHIP_STATE_BYTES,
+		.open_max = MEMBERSHIP_OPEN_MAX,
+		.inflight_max = MEMBERSHIP_OPEN_MAX,
+		.reads_max = 4,
+		.drift_ppm = c->drift_ppm,
+		.node = c->node,
+	};
+}
+
+uint64_t membership_size(const struct membership_config *config)
+{
+	struct raft_config rc = raft_config_of(config);
+
+	return round_up(sizeof(struct membership), 64) + raft_size(&rc);
+}
+
+struct membership *membership_init(void *mem, const struct membership_config *config)
+{
+	struct raft_config rc = raft_config_of(config);
+	struct membership *m = mem;
+
+	must(config->node < NODES_MAX && config->incarnation != 0 && config->heartbeat_ns != 0);
+	must(config->election_ns >= 2 * config->heartbeat_ns && config->lease_ns != 0);
+	memset(m, 0, sizeof(*m));
+	m->config = *config;
+	m->pending.asked = -1;
+	m->raft = raft_init((uint8_t *)mem + round_up(sizeof(*m), 64), &rc);
+	return m;
+}
+
+/* recover_apply: while the log is read nothing is told; membership_start does it. */
+static void recover_apply(struct membership *m, uint64_t upto)
+{
+	uint8_t state[MEMBERSHIP_STATE_BYTES];
+	struct raft_event ev = { .kind = RAFT_EVENT_COMPACT, .index = upto, .data = state,
+				 .bytes = sizeof(state) };
+
+	for (uint64_t i = max_u64(m->applied, raft_base(m->raft)) + 1; i <= upto; i++) {
+		struct membership_state s;
+		struct raft_entry e;
+
+		raft_entry(m->raft, i, &e);
+		if (e.kind == RAFT_ENTRY_DATA && membership_entry_state(&e, &m->agreed, &s))
+			m->agreed = s;
+		m->applied = i;
+	}
+	membership_state_encode(state, &m->agreed);
+	raft_step(m->raft, &ev, &m->raft_actions);
+	must(m->raft_actions.count == 0);
+}
+
+void membership_recover(struct membership *m, const struct raft_record *record)
+{
+	uint64_t upto;
+
+	must(!m->started);
+	while ((upto = raft_recover_apply(m->raft)) > m->applied)
+		recover_apply(m, upto);
+	raft_recover(m->raft, record);
+	if (record->kind != RAFT_RECORD_SNAPSHOT || record->entry.bytes < RAFT_CONF_BYTES)
+		return;
+	must(membership_state_decode(record->entry.data + RAFT_CONF_BYTES,
+				     record->entry.bytes - RAFT_CONF_BYTES, &m->agreed));
+	m->applied = record->entry.index;
+}
+
+void membership_start(struct membership *m, const struct membership_state *first, uint64_t now_ns)
+{
+	struct raft_event hold = { .kind = RAFT_EVENT_HOLD, .now_ns = now_ns };
+	struct raft_conf conf = { 0 };
+	uint8_t state[MEMBERSHIP_STATE_BYTES];
+
+	m->now_ns = m->start_ns = m->awake_ns = now_ns;
+	if (raft_last(m->raft) == 0 && first && !m->config.joining) {
+		for (uint8_t n = 0; n < NODES_MAX; n++) {
+			conf.voters |= first->node[n].want != WANT_NONE ? membership_bit(n) : 0;
+			if (first->node[n].want == WANT_WITNESS)
+				conf.witnesses |= membership_bit(n);
+		}
+		must(first->revision == 1 && first->members == 0);
+		membership_state_encode(state, first);
+		raft_bootstrap(m->raft, &conf, state, sizeof(state));
+		m->agreed = *first;
+		m->applied = 1;
+	}
+	m->latest = m->agreed;
+	m->reach = reach_of(m);
+	raft_start(m->raft, now_ns);
+	m->started = true;
+	lease_look_at_log(m); /* who is in the log */
+	lease_start(m);
+	lease_look_at_log(m); /* what must wait for them */
+	m->hold = hold.index = m->hold_wanted;
+	raft_step(m->raft, &hold, &m->raft_actions);
+	must(m->raft_actions.count == 0);
+}
+
+/* ---- looking inside -------------------------------------------------------------------------- */
+
+const struct membership_state *membership_state(const struct membership *m)
+{
+	return &m->agreed;
+}
+
+const struct view *membership_installed(const struct membership *m)
+{
+	return &m->view;
+}
+
+bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident,
+			uint32_t incarnation)
+{
+	if (from >= NODES_MAX || from == m->config.node || incarnation == 0 ||
+	    incarnation > INCARNATION_MAX)
+		return false;
+	if (m->agreed.revision == 0)
+		return true; /* formatted to join: it knows nobody, and is told */
+	if (m->agreed.node[from].want == WANT_NONE)
+		return false;
+	return m->agreed.node[from].ident == 0 || m->agreed.node[from].ident == ident ||
+	       mutant(149);
+}
+
+const struct raft *membership_raft(const struct membership *m)
+{
+	return m->raft;
+}
+
+uint64_t membership_lease_ns(const struct membership *m)
+{
+	return m->lease_ns;
+}
+
+const struct membership_peer *membership_peer(const struct membership *m, uint8_t node)
+{
+	return &m->peer[node];
+}
+
+const struct membership_counters *membership_counters(const struct membership *m)
+{
+	return &m->counters;
+}
+
+void membership_check(const struct membership *m)
+{
+	must(m->latest.revision >= m->agreed.revision || m->latest.revision <= raft_last(m->raft));
+	must(m->applied <= raft_commit(m->raft) || m->applied == 1);
+	must((m->agreed.members & m->agreed.shadows) == 0);
+	must(m->view.epoch <= m->agreed.epoch);
+	raft_check(m->raft);
+}
