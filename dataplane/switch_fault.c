@@ -86,6 +86,16 @@ static bool parse_hold(const char *s, const char *end, struct switch_fault_spec 
 	return true;
 }
 
+static bool parse_port(const char *s, const char *end, struct switch_fault_spec *spec)
+{
+	uint64_t port;
+
+	if (!parse_number(&s, end, SWITCH_FAULT_PORTS - 1, &port) || s != end)
+		return false;
+	spec->port = (uint32_t)port + 1;
+	return true;
+}
+
 /* One "key=value" in [s, end). */
 static bool parse_item(const char *s, const char *end, struct switch_fault_spec *spec)
 {
@@ -109,6 +119,8 @@ static bool parse_item(const char *s, const char *end, struct switch_fault_spec 
 		return parse_number(&value, end, UINT64_MAX, &spec->seed) && value == end;
 	if (n == 4 && memcmp(s, "hold", n) == 0)
 		return parse_hold(value, end, spec);
+	if (n == 4 && memcmp(s, "port", n) == 0)
+		return parse_port(value, end, spec);
 	for (size_t i = 0; i < ARRAY_LEN(rates); i++)
 		if (strlen(rates[i].key) == n && memcmp(rates[i].key, s, n) == 0)
 			return parse_percent(value, end, rates[i].ppm);
@@ -212,19 +224,28 @@ static void draw_damage(struct switch_fault *fault, uint64_t *state, uint32_t by
 	}
 }
 
+/* Do the drawn faults concern this link? */
+static bool concerns(const struct switch_fault *fault, uint32_t in, uint32_t out)
+{
+	uint32_t port = fault->spec.port;
+
+	return fault->drawing && (port == 0 || port == in + 1 || port == out + 1);
+}
+
 void switch_fault_draw(struct switch_fault *fault, uint32_t in, uint32_t out, uint32_t bytes,
 		       struct switch_fault_plan *ret_plan)
 {
 	struct switch_fault_plan plan = { .copies = 1, .bytes = bytes, .flip_bit = -1 };
 	uint64_t *state = &fault->state[in][out];
+	bool drawing = concerns(fault, in, out);
 
 	if (fault->blocked[in] >> out & 1) {
 		plan.copies = 0;
 		fault->counters.partitioned++;
-	} else if (fault->drawing && chance(state, fault->spec.drop)) {
+	} else if (drawing && chance(state, fault->spec.drop)) {
 		plan.copies = 0;
 		fault->counters.dropped++;
-	} else if (fault->drawing) {
+	} else if (drawing) {
 		if (chance(state, fault->spec.duplicate)) {
 			plan.copies = 2;
 			fault->counters.duplicated++;

@@ -14,6 +14,7 @@
  *   corrupt=P          flip one bit
  *   truncate=P         cut the frame short
  *   replay=P           deliver an old frame of the same link once more, besides this one
+ *   port=N             only frames that enter or leave at this port (default: all)
  * P is a percentage with at most four decimals: 5%, 0.25%. Example: seed=7,drop=2%,dup=1%,delay=5%
  */
 #ifndef CAIRN_DATAPLANE_SWITCH_FAULT_H
@@ -30,6 +31,7 @@ struct switch_fault_spec {
 	uint64_t seed;
 	uint32_t drop, duplicate, delay, corrupt, truncate, replay; /* parts per million */
 	uint64_t hold_min_ns, hold_max_ns;
+	uint32_t port; /* 1 + the only port concerned; 0: all */
 };
 
 struct switch_fault_counters {

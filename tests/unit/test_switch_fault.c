@@ -60,6 +60,8 @@ static void bad_specification_names_the_part(void **state)
 		"hold=5",
 		"hold=20-10",
 		"hold=1-99999999",
+		"port=33",
+		"port=x",
 		"seed=x",
 		"seed=1%",
 		"seed=18446744073709551616",
@@ -192,6 +194,22 @@ static bool passes(struct switch_fault *f, uint32_t in, uint32_t out)
 	return p.copies == 1;
 }
 
+static void one_port_alone(void **state)
+{
+	(void)state;
+	struct switch_fault *f = calloc(1, sizeof(*f));
+	struct switch_fault_spec spec = parse("drop=100%,port=0");
+
+	switch_fault_set(f, &spec);
+	assert_false(passes(f, 0, 1));
+	assert_false(passes(f, 2, 0));
+	assert_true(passes(f, 2, 1));
+	assert_true(passes(f, 1, 3));
+	switch_fault_off(f);
+	assert_true(passes(f, 0, 1));
+	free(f);
+}
+
 static void partitions_are_directed(void **state)
 {
 	(void)state;
@@ -220,6 +238,7 @@ int main(void)
 		cmocka_unit_test(same_seed_same_fates_on_each_link),
 		cmocka_unit_test(rates_and_ranges),
 		cmocka_unit_test(off_changes_nothing),
+		cmocka_unit_test(one_port_alone),
 		cmocka_unit_test(partitions_are_directed),
 	};
 
