@@ -298,6 +298,8 @@ static struct sim_totals sum(const struct options *o, const struct job *jobs)
 		t.views += j->views;
 		t.leases += j->leases;
 		t.promotions += j->promotions;
+		t.agreed += j->agreed;
+		t.elections += j->elections;
 #define SIM_FAULT(name) t.name += j->name;
 		SIM_FAULTS(SIM_FAULT)
 #undef SIM_FAULT
@@ -333,8 +335,10 @@ static void report(const struct options *o, const struct sim_totals *t, uint64_t
 	SIM_FAULTS(SIM_FAULT)
 #undef SIM_FAULT
 	putchar(')');
-	printf(", views %llu, leases %llu, joined %llu", (unsigned long long)t->views,
-	       (unsigned long long)t->leases, (unsigned long long)t->promotions);
+	printf(", views %llu agreed %llu, elections %llu, leases %llu, joined %llu",
+	       (unsigned long long)t->views, (unsigned long long)t->agreed,
+	       (unsigned long long)t->elections, (unsigned long long)t->leases,
+	       (unsigned long long)t->promotions);
 	printf(", violations %llu, %llu events/s, digest %016llx\n",
 	       (unsigned long long)t->violations,
 	       (unsigned long long)(t->events * 1000 / (spent_ns / 1000000 + 1)),

@@ -190,6 +190,8 @@ const char *const plan_profiles[PROFILE_COUNT][2] = {
 	[PROFILE_CLOCK] = { "clock", "views; pauses, drift, frozen clocks and exclusions only" },
 	[PROFILE_HOT] = { "hot", "everything, on one key" },
 	[PROFILE_CALM] = { "calm", "no faults" },
+	[PROFILE_SERVICE] = { "service", "the production view service; everything" },
+	[PROFILE_RAFT] = { "raft", "the same with the raft engine" },
 };
 
 static void no_net(struct plan *p)
@@ -216,13 +218,14 @@ static void restrict_to(struct plan *p, struct rng *r, enum plan_profile profile
 {
 	struct plan_fault clock = { length_ns / 20, 300 * US };
 	struct plan_fault crash = { length_ns / 100, PICK(r, 50 * US, 200 * US) };
+	bool only = profile >= PROFILE_CRASH && profile <= PROFILE_CALM && profile != PROFILE_HOT;
 
 	if (profile == PROFILE_CRASH || profile == PROFILE_DISK || profile == PROFILE_CLOCK ||
 	    profile == PROFILE_CALM)
 		no_net(p);
 	if (profile == PROFILE_NET || profile == PROFILE_CLOCK || profile == PROFILE_CALM)
 		no_processes(p);
-	if (profile != PROFILE_DISK && profile >= PROFILE_CRASH && profile != PROFILE_HOT)
+	if (only && profile != PROFILE_DISK)
 		no_disk(p);
 	if (profile == PROFILE_CRASH || profile == PROFILE_DISK) {
 		p->crash.every_ns = crash.every_ns;
@@ -233,12 +236,82 @@ static void restrict_to(struct plan *p, struct rng *r, enum plan_profile profile
 		p->views.exclude = p->views.demote = clock;
 		p->drift_ppm = 500;
 		p->stale_ppm = 700000;
-	} else if (profile >= PROFILE_CRASH && profile != PROFILE_HOT) {
+	} else if (only) {
 		p->clock.every_ns = 0;
 	}
 	if (profile == PROFILE_HOT)
 		p->keys = 1;
 	p->counters = (uint32_t)min_u64(p->counters, p->keys);
+}
+
+/* draw_times: of the service, so that a healthy wire and disk of this seed can keep them. */
+static void draw_times(struct plan *p, struct rng *r)
+{
+	struct plan_service *v = &p->service;
+	uint64_t wire_ns = p->net.delay_min_ns + p->net.delay_jitter_ns + p->poll_gap_ns;
+	uint64_t disk_ns = p->disk.latency_base_ns + p->disk.latency_tail_ns;
+
+	v->election_ns = max_u64(PICK(r, 1 * MS, 2 * MS), 8 * wire_ns + 6 * disk_ns);
+	v->heartbeat_ns = v->election_ns / PICK(r, 4, 6);
+	v->lease_ns = v->election_ns * PICK(r, 1, 3, 3, 4);
+	v->detect_ns = v->election_ns * PICK(r, 1, 1, 2);
+	v->recover_ns = v->election_ns * PICK(r, 1, 3);
+	v->holddown_ns = v->election_ns * PICK(r, 2, 4, 8);
+	v->slow_ns = v->election_ns * PICK(r, 2, 4);
+	v->slow_floor_ns = 5 * (wire_ns + disk_ns);
+	v->slow_factor = (uint32_t)PICK(r, 0, 10, 20);
+	v->spawn_ns = PICK(r, 20 * US, 200 * US, 2 * MS);
+}
+
+static void draw_shape(struct plan *p, struct rng *r, uint32_t nodes)
+{
+	struct plan_service *v = &p->service;
+
+	p->nodes = (uint8_t)PICK(r, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7);
+	if (nodes != 0)
+		p->nodes = (uint8_t)nodes;
+	v->founders = p->nodes;
+	if (p->nodes > 2 && rng_chance(r, 300000))
+		v->founders = (uint8_t)rng_range(r, 2, p->nodes);
+	if (v->founders > 2 && rng_chance(r, 200000))
+		v->witness = (uint8_t)rng_range(r, 1, v->founders);
+	v->copies_min = (uint8_t)PICK(r, 1, 1, 2);
+}
+
+/* draw_service: what only a cluster that decides for itself can go through. */
+static void draw_service(struct plan *p, struct rng *r, uint64_t length_ns, bool raft)
+{
+	struct plan_service *v = &p->service;
+
+	p->views = (struct plan_views){ 0 };
+	p->worker.views = true;
+	v->on = true;
+	v->engine = raft ? ENGINE_RAFT : ENGINE_HERMES;
+	draw_times(p, r);
+	v->role_ppm = (uint32_t)PICK(r, 0, 500000, 800000);
+	v->command = some(r, 500000, length_ns, PICK(r, 4, 10, 20));
+	v->flap = some(r, 250000, length_ns, PICK(r, 2, 4));
+	v->flap.length_ns = v->lease_ns / 2;
+	v->slow_node = some(r, 250000, length_ns, PICK(r, 2, 4));
+	v->slow_node.length_ns = v->election_ns * PICK(r, 3, 10);
+	p->partition = some(r, 800000, length_ns, PICK(r, 10, 25, 50));
+	p->partition.length_ns = v->election_ns * PICK(r, 1, 2, 4);
+	p->crash.length_ns = PICK(r, 100 * US, v->election_ns, 3 * v->election_ns);
+	p->pause.length_ns = v->lease_ns / 2 * PICK(r, 1, 2, 4);
+	p->lost_write = some(r, 100000, length_ns, PICK(r, 3, 6));
+	p->misdirect = some(r, 100000, length_ns, PICK(r, 3, 6));
+	p->rot = some(r, 150000, length_ns, PICK(r, 3, 6));
+	p->drift_ppm = (uint32_t)PICK(r, 0, 100, 500);
+}
+
+/* draw_source: who decides on views: 0 as ever, 1 the service, 2 the same with the raft engine. */
+static uint32_t draw_source(struct rng *r, enum plan_profile profile)
+{
+	if (profile == PROFILE_SERVICE || profile == PROFILE_RAFT)
+		return profile == PROFILE_SERVICE ? 1 : 2;
+	if (profile != PROFILE_DEFAULT)
+		return 0;
+	return (uint32_t)PICK(r, 0, 0, 0, 0, 0);
 }
 
 static bool draw_authority(struct rng *r, enum plan_profile profile)
@@ -253,12 +326,18 @@ static bool draw_authority(struct rng *r, enum plan_profile profile)
 void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile profile)
 {
 	struct rng rng = rng_make(seed, 0), *r = &rng;
+	struct rng service_rng = rng_make(seed, 1); /* leaves the other seeds as they were */
+	uint32_t source = draw_source(&service_rng, profile);
 	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
 	memset(p, 0, sizeof(*p));
+	if (source != 0)
+		length_ns *= 3;
 	p->nodes = (uint8_t)PICK(r, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7);
 	if (nodes != 0)
 		p->nodes = (uint8_t)nodes;
+	if (source != 0)
+		draw_shape(p, &service_rng, nodes);
 	p->shards = (uint16_t)PICK(r, 1, 1, 1, 2, 4);
 	p->workers = p->shards > 1 && rng_chance(r, 500000) ? 2 : 1;
 	p->poll_gap_ns = PICK(r, 300, 1 * US, 5 * US, 20 * US);
@@ -272,6 +351,8 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	draw_load(p, r, length_ns);
 	draw_clients(p, r);
 	restrict_to(p, r, profile, length_ns);
+	if (source != 0)
+		draw_service(p, &service_rng, length_ns, source == 2);
 }
 
 /* The fields of a plan, by name, as traces carry them. */
@@ -298,6 +379,12 @@ static const struct field fields[] = {
 	FIELD(views.notice_ns), FIELD(views.install_ns), FIELD(views.late_ns),
 	FIELD(views.return_ns), FIELD(views.late_ppm), FIELD(views.skip_ppm),
 	FAULT(views.exclude), FAULT(views.demote),
+	FIELD(service.on), FIELD(service.engine), FIELD(service.founders), FIELD(service.witness),
+	FIELD(service.copies_min), FIELD(service.heartbeat_ns), FIELD(service.election_ns),
+	FIELD(service.lease_ns), FIELD(service.detect_ns), FIELD(service.recover_ns),
+	FIELD(service.holddown_ns), FIELD(service.slow_ns), FIELD(service.slow_floor_ns),
+	FIELD(service.spawn_ns), FIELD(service.slow_factor), FIELD(service.role_ppm),
+	FAULT(service.command), FAULT(service.flap), FAULT(service.slow_node),
 	FIELD(worker.seed), FIELD(worker.retransmit_ns), FIELD(worker.replay_ns),
 	FIELD(worker.hello_ns), FIELD(worker.housekeeping_ns), FIELD(worker.store.keys_max),
 	FIELD(worker.store.blob_bytes), FIELD(worker.store.seed), FIELD(worker.wal.batch_bytes_max),
@@ -308,8 +395,9 @@ static const struct field fields[] = {
 	FIELD(clients), FIELD(keys), FIELD(counters), FIELD(slots), FIELD(ops), FIELD(weight[0]),
 	FIELD(weight[1]), FIELD(weight[2]), FIELD(weight[3]), FIELD(weight[4]), FIELD(weight[5]),
 	FIELD(weight_sum),
-	FIELD(hot_ppm), FIELD(value_bytes_max), FIELD(think_ns), FIELD(timeout_ns),
-	FIELD(retransmit_ns), FIELD(safety_ns), FIELD(failover_ns), FIELD(any_ppm),
+	FIELD(read_keys), FIELD(hot_ppm), FIELD(value_bytes_max), FIELD(think_ns),
+	FIELD(timeout_ns), FIELD(retransmit_ns), FIELD(safety_ns), FIELD(failover_ns),
+	FIELD(any_ppm),
 	FIELD(hasty_ppm), FIELD(hasty_ns),
 };
 
@@ -360,5 +448,7 @@ bool plan_valid(const struct plan *p)
 	       p->clients <= SIM_CLIENTS_MAX && p->keys >= 1 && p->keys <= SIM_KEYS_MAX &&
 	       p->counters <= p->keys && p->slots >= 1 && p->slots <= SIM_SLOTS_MAX &&
 	       p->ops <= SIM_OPS_MAX - SIM_FINAL_OPS && sum == p->weight_sum && sum > 0 &&
+	       p->read_keys < p->keys && p->service.founders <= p->nodes &&
+	       p->service.witness <= p->service.founders &&
 	       p->value_bytes_max >= 12 && p->value_bytes_max <= VALUE_BYTES_MAX;
 }

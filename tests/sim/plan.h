@@ -40,6 +40,24 @@ struct plan_views {
 	struct plan_fault exclude, demote;
 };
 
+/*
+ * The production view service, if on: views and leases come from the nodes themselves. Nodes
+ * 0..founders-1 begin; the rest is formatted to join and added by commands. Times: membership.h.
+ */
+struct plan_service {
+	bool on;
+	uint8_t engine; /* enum membership_engine */
+	uint8_t founders;
+	uint8_t witness; /* node + 1 of one that holds no data; 0: none */
+	uint8_t copies_min;
+	uint64_t heartbeat_ns, election_ns, lease_ns, detect_ns, recover_ns, holddown_ns, slow_ns;
+	uint64_t slow_floor_ns;
+	uint64_t spawn_ns; /* a process that must restart is back after this */
+	uint32_t slow_factor;
+	uint32_t role_ppm; /* faults that look for a victim by what it is in the cluster */
+	struct plan_fault command, flap, slow_node;
+};
+
 struct plan {
 	uint8_t nodes;
 	uint16_t shards, workers;
@@ -56,12 +74,14 @@ struct plan {
 	uint32_t drift_ppm;	 /* clocks run at most this much faster or slower than time */
 	struct sim_disk_options disk;
 	struct plan_views views;
+	struct plan_service service;
 
 	struct worker_config worker; /* timers and sizes; addresses are filled by the node */
 
 	uint32_t clients, keys, counters, slots; /* the first `counters` keys hold numbers */
 	uint32_t ops;
 	uint32_t weight[SIM_KINDS], weight_sum;
+	uint32_t read_keys;	 /* so many of the last keys are only read */
 	uint32_t hot_ppm;	 /* operations on key 0, beyond its share */
 	uint32_t value_bytes_max;
 	uint64_t think_ns, timeout_ns, retransmit_ns;
@@ -83,6 +103,8 @@ enum plan_profile {
 	PROFILE_CLOCK,
 	PROFILE_HOT,
 	PROFILE_CALM,
+	PROFILE_SERVICE,
+	PROFILE_RAFT,
 	PROFILE_COUNT
 };
 

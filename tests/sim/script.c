@@ -139,6 +139,8 @@ static bool in_range(const struct script_event *e, const struct plan *p)
 		return e->node < ports && e->other < ports;
 	if (e->kind == SCRIPT_replay)
 		return e->other < ports || e->other == 255;
+	if (e->kind == SCRIPT_command)
+		return e->node < p->nodes && e->more < p->nodes;
 	return e->node < p->nodes && (e->other < p->workers || e->kind == SCRIPT_cut ||
 				      e->kind == SCRIPT_slow || e->kind == SCRIPT_clog);
 }

@@ -34,7 +34,9 @@
 	X(rot)	      /* node; other: worker; arg: where */                                        \
 	X(clock)      /* node; n: rate, in ppm of true time; length */                             \
 	X(exclude)    /* node; length: until it may come back */                                   \
-	X(demote)     /* node */
+	X(demote)     /* node */								   \
+	X(command)    /* node: asked; other: verb, more: of which node; n: value, flags */	   \
+	X(slow_disk)  /* node; n: factor; length */
 
 enum script_kind {
 #define SCRIPT_KIND(name) SCRIPT_##name,

@@ -2,6 +2,9 @@
 /* The event loop: what is due next happens next. Phases: enum sim_phase. */
 #include "tests/sim/sim.h"
 
+#include "dataplane/control.h"
+#include "dataplane/view_board.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -43,12 +46,16 @@ struct sim *sim_create(void)
 		return NULL;
 	s->net = sim_net_create();
 	s->watch = sim_watch_create();
+	s->rafts = sim_raft_create();
 	s->scratch = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
 	for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
 		for (uint32_t w = 0; w < SIM_QUEUES_MAX; w++)
 			s->node[n].worker[w].disk = sim_disk_create(SIM_DEVICE_BYTES, 0, NULL);
+		s->node[n].board = aligned_alloc(64, round_up(sizeof(struct view_board), 64));
+		s->node[n].control = aligned_alloc(64, round_up(sizeof(struct control_region), 64));
+		must(s->node[n].board && s->node[n].control);
 	}
-	if (s->net && s->scratch && s->watch) {
+	if (s->net && s->scratch && s->watch && s->rafts) {
 		sim_net_watch(s->net, sim_watch_frame, s);
 		return s;
 	}
@@ -63,11 +70,14 @@ void sim_destroy(struct sim *s)
 			sim_disk_destroy(s->node[n].worker[w].disk);
 			free(s->node[n].worker[w].mem);
 		}
+		free(s->node[n].board);
+		free(s->node[n].control);
 	}
 	for (uint32_t c = 0; c < SIM_CLIENTS_MAX; c++)
 		free(s->client[c].mem);
 	sim_net_destroy(s->net);
 	sim_watch_destroy(s->watch);
+	sim_raft_destroy(s->rafts);
 	free(s->scratch);
 	free(s);
 }
@@ -81,7 +91,8 @@ static void reset_node(struct sim_node *n)
 	n->tried_incarnation = 0;
 	n->damaged = n->blank = false;
 	n->damaged_starts = 0;
-	n->incarnation = 0;
+	n->incarnation = n->floor = n->disks = 0;
+	n->joining = n->spent = false;
 	memset(n->seen, 0, sizeof(n->seen));
 }
 
@@ -114,8 +125,12 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 	sim_net_reset(s->net, seed);
 	sim_net_script(s->net, s->record, s->follow);
 	sim_verify_start(s);
-	for (uint8_t n = 0; n < SIM_NODES_MAX; n++)
+	sim_service_reset(s);
+	sim_raft_reset(s->rafts, s->plan.service.engine == ENGINE_RAFT ? s->plan.shards + 1u : 1);
+	for (uint8_t n = 0; n < SIM_NODES_MAX; n++) {
 		reset_node(&s->node[n]);
+		s->node[n].joining = s->plan.service.on && n >= s->plan.service.founders;
+	}
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		sim_node_format(s, n);
 	sim_load_start(s);
@@ -310,7 +325,16 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	t->promotions += s->authority.promotions;
 	t->exclusions += s->authority.exclusions;
 	t->demotions += s->authority.demotions;
-	t->recoveries += s->authority.recoveries;
+	t->recoveries += s->authority.recoveries + s->service.recoveries;
+	t->agreed += s->service.views;
+	t->leases += s->service.leases;
+	t->promotions += s->service.promotions;
+	t->exclusions += s->service.exclusions;
+	t->evictions += s->service.evictions;
+	t->commands += s->service.commands;
+	t->replacements += s->service.replacements;
+	t->slow_nodes += s->injected[SCRIPT_slow_disk];
+	t->elections += sim_raft_elections(s->rafts);
 }
 
 bool sim_run(struct sim *s, uint64_t seed, uint32_t nodes, struct sim_totals *totals)

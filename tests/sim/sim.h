@@ -19,6 +19,8 @@
 #include "tests/sim/sim_authority.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_raft.h"
+#include "tests/sim/sim_service.h"
 #include "tests/sim/sim_watch.h"
 
 #define SIM_NODES_MAX NODES_MAX
@@ -32,11 +34,12 @@
 	X(lost) X(duplicated) X(spiked) X(corrupted) X(truncated) X(misdelivered) X(replayed)      \
 	X(cut) X(clogged) X(partitions) X(slow_links) X(clogs) X(pauses) X(clocks) X(crashes)      \
 	X(step_crashes) X(torn_writes) X(disk_errors) X(lost_writes) X(misdirected) X(rotted)      \
-	X(refused_starts) X(exclusions) X(demotions) X(recoveries)
+	X(refused_starts) X(exclusions) X(demotions) X(recoveries) X(evictions) X(commands)        \
+	X(slow_nodes) X(replacements)
 
 struct sim_totals {
 	uint64_t seeds, events, ops, unknown, violations, digest;
-	uint64_t views, leases, promotions;
+	uint64_t views, leases, promotions, agreed, elections;
 	uint64_t virtual_ns;
 #define SIM_FAULT(name) uint64_t name;
 	SIM_FAULTS(SIM_FAULT)
@@ -78,6 +81,13 @@ struct sim_node {
 	uint64_t restart_ns;	/* when down: comes back then */
 	uint64_t disk_error_ns; /* the failed disk is replaced (the process restarts) then */
 	uint32_t incarnation;
+	/* With the view service. */
+	bool joining;	/* its disk was formatted to join */
+	bool spent;	/* wants to end, and to begin anew above floor */
+	uint32_t floor; /* of its next incarnation */
+	uint32_t disks; /* it has had before this one */
+	struct view_board *board;
+	struct control_region *control;
 	struct sim_worker worker[SIM_QUEUES_MAX];
 	uint64_t hash[SIM_KEYS_MAX];	   /* of the keys, under this incarnation's seed */
 	struct op_ts seen[SIM_KEYS_MAX];   /* newest timestamp seen (H-MONO) */
@@ -151,6 +161,9 @@ enum sim_fault {
 	FAULT_CLOCK,
 	FAULT_EXCLUDE,
 	FAULT_DEMOTE,
+	FAULT_COMMAND,
+	FAULT_FLAP,
+	FAULT_SLOW_NODE,
 	FAULT_COUNT
 };
 
@@ -178,9 +191,13 @@ struct sim {
 
 	uint64_t fault_due_ns, view_due_ns;
 	uint64_t fault_ns[FAULT_COUNT]; /* next ones */
+	struct script_event flap;	/* cut again and again; so many times yet */
+	uint32_t flaps;
 	uint64_t injected[SCRIPT_KIND_COUNT];
 	uint64_t crashes, step_crashes, torn_writes, refused_starts;
 	struct sim_authority authority;
+	struct sim_service service;
+	struct sim_rafts *rafts;
 	jmp_buf step; /* where a node lands that crashes in the middle of a round */
 	bool stepping; /* stepping_node is in the middle of a round */
 	uint8_t stepping_node;
@@ -226,6 +243,9 @@ void sim_node_calm(struct sim *s, uint8_t node); /* no pause, no armed crash any
 void sim_node_arm(struct sim *s, uint8_t node, uint32_t n, uint8_t seam);
 void sim_node_arrival(struct sim *s, const struct sim_delivery *delivery);
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker);
+void sim_node_wake(struct sim *s, uint8_t node);    /* something outside has changed */
+void sim_node_replace(struct sim *s, uint8_t node); /* stops; a new disk, formatted to join */
+uint32_t sim_node_ip(uint8_t node);
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
 uint32_t sim_node_ops(struct sim *s, uint8_t node);
 struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key); /* NULL: has none */
@@ -245,6 +265,7 @@ bool sim_node_install(struct sim *s, uint8_t node, const struct view *view);
 bool sim_node_lease(struct sim *s, uint8_t node, uint32_t epoch, uint64_t lease_ns);
 uint32_t sim_node_epoch(const struct sim *s, uint8_t node); /* oldest installed; 0: none, or down */
 bool sim_node_joined(const struct sim *s, uint8_t node);
+bool sim_node_holds(const struct sim *s, uint8_t node); /* is up, and no witness */
 
 /* sim_load.c */
 void sim_load_start(struct sim *s);
@@ -267,6 +288,7 @@ const struct view *sim_view_of(const struct sim *s, uint32_t epoch);
 const struct view *sim_view_latest(const struct sim *s);
 bool sim_view_whole(const struct sim *s);
 bool sim_view_member(const struct sim *s, uint8_t node); /* up, and in the newest one */
+bool sim_view_holds(const struct sim *s, uint8_t node);	 /* is to hold data: no witness */
 void sim_view_start(struct sim *s);
 void sim_view_stop(struct sim *s); /* faults are over */
 void sim_view_turn(struct sim *s);

@@ -120,7 +120,7 @@ void sim_authority_start(struct sim *s)
 	struct view v = { .epoch = 1 };
 
 	memset(&s->authority, 0, sizeof(s->authority));
-	if (!s->plan.worker.views)
+	if (!s->plan.worker.views || s->plan.service.on)
 		return;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		struct sim_subject *a = &s->authority.node[n];
@@ -218,8 +218,8 @@ void sim_authority_order(struct sim *s, const struct script_event *e)
 {
 	struct sim_subject *a = &s->authority.node[e->node];
 
-	if (s->authority.epoch == 0 || !sim_authority_member(s, e->node) || others(s, e->node) == 0 ||
-	    sim_fault_precious(s, e->node))
+	if (s->authority.epoch == 0 || !sim_authority_member(s, e->node) ||
+	    others(s, e->node) == 0 || sim_fault_precious(s, e->node))
 		return;
 	a->leaving = e->kind == SCRIPT_exclude;
 	a->demoting = e->kind == SCRIPT_demote;

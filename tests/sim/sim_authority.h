@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sim_authority.h: the scripted view authority: one, infallible, outside the network. It grants leases,
- * notices crashes late, excludes and demotes nodes that are alive, brings restarted ones back as
- * shadows, makes members of those that joined, restarts the whole cluster from its disks; and every
- * node hears of every view at a time of its own, or never. Its moods are drawn by (seed, epoch,
- * node), so that they stay the same when a script loses events.
+ * sim_authority.h: the scripted view authority: one, infallible, outside the network. It grants
+ * leases, notices crashes late, excludes and demotes nodes that are alive, brings restarted ones
+ * back as shadows, makes members of those that joined, restarts the whole cluster from its disks;
+ * and every node hears of every view at a time of its own, or never. Its moods are drawn by (seed,
+ * epoch, node), so that they stay the same when a script loses events.
  */
 #ifndef CAIRN_TESTS_SIM_SIM_AUTHORITY_H
 #define CAIRN_TESTS_SIM_SIM_AUTHORITY_H

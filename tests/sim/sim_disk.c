@@ -28,6 +28,8 @@ struct blockdev {
 	uint64_t fail_at; /* index of the write that fails, 0: none */
 	int fail_error;
 	uint64_t lose_at, misdirect_at, misdirect_word; /* likewise */
+	uint64_t slow_until_ns;
+	uint32_t slow_factor;
 	uint32_t armed;
 	bool armed_after;
 	void (*fire)(void *context);
@@ -112,7 +114,13 @@ static uint64_t latency_ns(struct blockdev *dev)
 	ns += dev->options.latency_tail_ns * log2_1024 * 710 / 1024 / 1024; /* ln 2 = 710/1024 */
 	if (next_random(dev) % 1000000 < dev->options.stalls_per_million)
 		ns += dev->options.stall_ns;
-	return ns;
+	return dev->now_ns < dev->slow_until_ns ? ns * dev->slow_factor : ns;
+}
+
+void sim_disk_slow(struct blockdev *dev, uint32_t factor, uint64_t until_ns)
+{
+	dev->slow_factor = factor;
+	dev->slow_until_ns = until_ns;
 }
 
 static void touch(struct blockdev *dev, uint64_t end)

@@ -43,6 +43,9 @@ uint64_t sim_disk_next_ns(const struct blockdev *dev);
 void sim_disk_crash(struct blockdev *dev);
 void sim_disk_crash_by(struct blockdev *dev, uint64_t word);
 
+/* sim_disk_slow: what is submitted until then takes so many times as long. */
+void sim_disk_slow(struct blockdev *dev, uint32_t factor, uint64_t until_ns);
+
 /* sim_disk_fail_write: the n-th write from now (1: the next) fails with error (< 0), torn. */
 void sim_disk_fail_write(struct blockdev *dev, uint64_t n, int error);
 

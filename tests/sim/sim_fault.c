@@ -29,6 +29,20 @@ static uint8_t some_node(struct sim *s)
 	return (uint8_t)rng_below(&s->fault_rng, s->plan.nodes);
 }
 
+/* victim: any node, or one that is looked for by what it is in the cluster now. */
+static uint8_t victim(struct sim *s)
+{
+	uint8_t any = some_node(s);
+	uint32_t node = SIM_NONE;
+
+	if (rng_chance(&s->fault_rng, s->plan.service.role_ppm)) {
+		enum sim_role role = (enum sim_role)rng_below(&s->fault_rng, SIM_ROLE_COUNT);
+
+		node = sim_service_role(s, role, rng_next(&s->fault_rng));
+	}
+	return node == SIM_NONE ? any : (uint8_t)node;
+}
+
 static const struct plan_fault *plan_of(const struct sim *s, enum sim_fault fault)
 {
 	const struct plan *p = &s->plan;
@@ -39,7 +53,8 @@ static const struct plan_fault *plan_of(const struct sim *s, enum sim_fault faul
 		[FAULT_DISK_ERROR] = &p->disk_error, [FAULT_LOST_WRITE] = &p->lost_write,
 		[FAULT_MISDIRECT] = &p->misdirect, [FAULT_ROT] = &p->rot,
 		[FAULT_CLOCK] = &p->clock,	   [FAULT_EXCLUDE] = &p->views.exclude,
-		[FAULT_DEMOTE] = &p->views.demote,
+		[FAULT_DEMOTE] = &p->views.demote, [FAULT_COMMAND] = &p->service.command,
+		[FAULT_FLAP] = &p->service.flap, [FAULT_SLOW_NODE] = &p->service.slow_node,
 	};
 
 	return faults[fault];
@@ -83,6 +98,7 @@ static void set_clocks(struct sim *s)
 void sim_fault_start(struct sim *s)
 {
 	memset(s->injected, 0, sizeof(s->injected));
+	s->flaps = 0;
 	set_clocks(s);
 	for (uint32_t f = 0; f < FAULT_COUNT; f++)
 		s->fault_ns[f] = s->follow ? SIM_NEVER : next_after(s, plan_of(s, f));
@@ -105,14 +121,29 @@ bool sim_fault_precious(struct sim *s, uint8_t node)
 	return false;
 }
 
-/* may_damage: everybody else is well. */
+/* voters: that many nodes decide. */
+static uint32_t voters(const struct sim *s)
+{
+	uint32_t count = 0;
+
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		count += s->service.newest.node[n].want != WANT_NONE;
+	return count;
+}
+
+/*
+ * may_damage: everybody else is well. With the view service the others must be able to decide that
+ * the damaged one is replaced.
+ */
 static bool may_damage(struct sim *s)
 {
+	if (s->plan.service.on && voters(s) < 3)
+		return false;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		const struct sim_node *node = &s->node[n];
 
-		if (!sim_view_member(s, n) || node->damaged || node->blank ||
-		    node->disk_error_ns != SIM_NEVER)
+		if ((sim_view_holds(s, n) && !sim_view_member(s, n)) || !node->up ||
+		    node->damaged || node->blank || node->disk_error_ns != SIM_NEVER)
 			return false;
 	}
 	return s->plan.nodes > 1;
@@ -203,6 +234,12 @@ static void mend_clock(struct sim *s, uint8_t node)
 	sim_node_clock_rate(s, node, s->node[node].rate_ppm);
 }
 
+static void inject_slow_disk(struct sim *s, const struct script_event *e)
+{
+	for (uint16_t w = 0; w < s->plan.workers; w++)
+		sim_disk_slow(s->node[e->node].worker[w].disk, e->n, s->now_ns + e->length_ns);
+}
+
 static void inject(struct sim *s, const struct script_event *e)
 {
 	sim_trace(s, "fault %s node %u other %u more %u n %u length %llu arg %llx",
@@ -219,8 +256,11 @@ static void inject(struct sim *s, const struct script_event *e)
 		sim_node_pause(s, e->node, s->now_ns + e->length_ns, e->more == 1);
 	else if (e->kind == SCRIPT_clock)
 		inject_clock(s, e);
-	else if (e->kind == SCRIPT_exclude || e->kind == SCRIPT_demote)
+	else if (e->kind == SCRIPT_exclude || e->kind == SCRIPT_demote ||
+		 e->kind == SCRIPT_command)
 		sim_view_order(s, e);
+	else if (e->kind == SCRIPT_slow_disk)
+		inject_slow_disk(s, e);
 	else
 		inject_disk(s, e);
 }
@@ -263,7 +303,7 @@ static void crash_one(struct sim *s, uint8_t node)
 /* draw_crash: SIM_NEVER when done, or when to look again. */
 static uint64_t draw_crash(struct sim *s)
 {
-	uint8_t node = some_node(s);
+	uint8_t node = victim(s);
 	uint64_t kind = rng_below(&s->fault_rng, 1000000);
 
 	if (rng_chance(&s->fault_rng, s->plan.crash_busy_ppm) && !node_writes(s, node) &&
@@ -343,9 +383,13 @@ static void draw_links(struct sim *s, enum sim_fault fault)
 {
 	static const uint8_t classes[] = { SIM_CLASS_INV, SIM_CLASS_ACK, SIM_CLASS_VAL,
 					   SIM_CLASS_HELLO, SIM_CLASS_COPY,
-					   SIM_CLASS_ALL - SIM_CLASS_HELLO };
+					   SIM_CLASS_ALL - SIM_CLASS_HELLO,
+					   /* The control plane alone, or all but it. */
+					   SIM_CLASS_RAFT, SIM_CLASS_ALL - SIM_CLASS_RAFT,
+					   SIM_CLASS_RAFT, SIM_CLASS_ALL - SIM_CLASS_RAFT };
+	uint64_t kinds = ARRAY_LEN(classes) - (s->plan.service.on ? 0 : 4);
 	struct rng *r = &s->fault_rng;
-	uint8_t one = some_node(s);
+	uint8_t one = victim(s);
 	uint64_t shape;
 	struct script_event e = { .kind = SCRIPT_cut,
 				  .node = one,
@@ -358,7 +402,7 @@ static void draw_links(struct sim *s, enum sim_fault fault)
 	} else if (fault == FAULT_CLOG) {
 		e.kind = SCRIPT_clog;
 	} else if (rng_chance(r, 250000)) {
-		e.n = classes[rng_below(r, ARRAY_LEN(classes))];
+		e.n = classes[rng_below(r, kinds)];
 	}
 	if (rng_chance(r, 150000)) {
 		client_link(s, e);
@@ -419,7 +463,7 @@ static void draw_disk(struct sim *s, enum sim_fault fault)
 
 static void draw_node(struct sim *s, enum sim_fault fault)
 {
-	struct script_event e = { .kind = SCRIPT_pause, .node = some_node(s) };
+	struct script_event e = { .kind = SCRIPT_pause, .node = victim(s) };
 
 	e.length_ns = length_of(s, plan_of(s, fault));
 	if (fault == FAULT_PAUSE) {
@@ -429,12 +473,58 @@ static void draw_node(struct sim *s, enum sim_fault fault)
 		e.kind = SCRIPT_clock;
 		e.n = (uint32_t)rng_range(&s->fault_rng, 1000000 - s->plan.drift_ppm,
 					  1000000 + s->plan.drift_ppm);
-		if (rng_chance(&s->fault_rng, 500000))
+		/* One that stands still goes unnoticed so far: not where leases are the nodes'. */
+		if (rng_chance(&s->fault_rng, 500000) && !s->plan.service.on)
 			e.n = 0;
 	} else {
 		e.kind = fault == FAULT_EXCLUDE ? SCRIPT_exclude : SCRIPT_demote;
 	}
 	happen(s, e);
+}
+
+/* draw_flap: one node, or one pair, cut off and back again and again; when to go on. */
+static uint64_t draw_flap(struct sim *s)
+{
+	struct rng *r = &s->fault_rng;
+	uint64_t length_ns = s->plan.service.flap.length_ns;
+
+	if (s->flaps == 0) {
+		uint64_t shape = rng_below(r, 4);
+
+		s->flaps = (uint32_t)rng_range(r, 3, 12);
+		s->flap = (struct script_event){ .kind = SCRIPT_cut, .node = victim(s),
+						 .n = SIM_CLASS_ALL, .length_ns = length_ns };
+		s->flap.arg = shape_bits(s, shape, s->flap.node, rng_next(r));
+		if (rng_chance(r, 600000))
+			s->flap.arg = both_ways(s->flap.arg);
+	}
+	if (s->flap.arg != 0)
+		happen(s, s->flap);
+	return --s->flaps == 0 ? SIM_NEVER : s->now_ns + 2 * length_ns;
+}
+
+/* draw_slow_node: its disk, or all its links, a hundred times slower. */
+static void draw_slow_node(struct sim *s)
+{
+	struct rng *r = &s->fault_rng;
+	struct script_event e = { .kind = SCRIPT_slow_disk, .node = victim(s), .n = 100 };
+
+	e.length_ns = length_of(s, &s->plan.service.slow_node);
+	if (rng_chance(r, 500000)) {
+		e.kind = SCRIPT_slow;
+		e.n = (uint32_t)(100 * (s->plan.net.delay_min_ns + s->plan.net.delay_jitter_ns));
+		e.arg = both_ways(shape_bits(s, 0, e.node, 0));
+	}
+	if (e.kind == SCRIPT_slow_disk || e.arg != 0)
+		happen(s, e);
+}
+
+static void draw_command(struct sim *s)
+{
+	struct script_event e;
+
+	if (sim_operator_draw(s, &e))
+		happen(s, e);
 }
 
 static uint64_t draw(struct sim *s, enum sim_fault fault)
@@ -464,6 +554,14 @@ static uint64_t draw(struct sim *s, enum sim_fault fault)
 	case FAULT_DEMOTE:
 		draw_node(s, fault);
 		break;
+	case FAULT_COMMAND:
+		draw_command(s);
+		break;
+	case FAULT_FLAP:
+		return draw_flap(s);
+	case FAULT_SLOW_NODE:
+		draw_slow_node(s);
+		break;
 	case FAULT_COUNT:
 		break;
 	}
@@ -482,7 +580,7 @@ static bool disk_failed(const struct sim *s, uint8_t node)
 static void replace_process(struct sim *s, uint8_t node)
 {
 	/* Others may need what it has; but with a failed disk it does not hand that out. */
-	if (sim_fault_precious(s, node) && !disk_failed(s, node)) {
+	if (sim_fault_precious(s, node) && !disk_failed(s, node) && !s->node[node].spent) {
 		s->node[node].disk_error_ns = s->now_ns + 200000;
 		return;
 	}
@@ -540,6 +638,8 @@ void sim_fault_stop(struct sim *s)
 		if (s->node[n].clock_end_ns != SIM_NEVER)
 			mend_clock(s, n);
 		sim_node_calm(s, n);
+		for (uint16_t w = 0; w < s->plan.workers; w++)
+			sim_disk_slow(s->node[n].worker[w].disk, 1, 0);
 		if (!s->node[n].up)
 			sim_node_start(s, n);
 		else if (s->node[n].disk_error_ns != SIM_NEVER)

@@ -151,6 +151,13 @@ static void check_neighbours(struct sim *s, const struct sim_update *u)
 	}
 }
 
+bool sim_ledger_committed(struct sim *s, uint32_t key, struct op_ts ts)
+{
+	const struct sim_update *u = find(ledger_of(s), key, ts);
+
+	return u->ts.version != 0 && u->committed;
+}
+
 void sim_ledger_commit(struct sim *s, uint32_t key, struct op_ts ts)
 {
 	struct sim_update *u = find(ledger_of(s), key, ts);

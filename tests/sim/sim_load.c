@@ -8,6 +8,7 @@
 
 #define FINAL_TIMEOUT_NS 100000000ull
 #define FINAL_RETRY_NS 3000000ull
+#define WARM_NS 20000000ull /* keys that are only read are written before */
 /*
  * A key of whose updates that many have an open fate is only read from then on: the checker has to
  * find out what each of them did.
@@ -50,6 +51,8 @@ static void start_client(struct sim *s, uint32_t index)
 		.ops_max = SIM_SLOTS_MAX,
 		.server_count = s->plan.nodes,
 		.shard_count = s->plan.shards,
+		.servers_unused = s->plan.service.witness == 0 ? 0 :
+					(uint8_t)(1u << (s->plan.service.witness - 1)),
 	};
 	uint64_t bytes = client_core_size(&config);
 
@@ -200,6 +203,13 @@ static void submit_event(struct sim *s, const struct script_event *e)
 	submit(s, index);
 }
 
+/* data_node: this one, or the next when it is the witness. */
+static uint32_t data_node(const struct sim *s, uint32_t node)
+{
+	node %= s->plan.nodes;
+	return sim_view_holds(s, (uint8_t)node) ? node : (node + 1) % s->plan.nodes;
+}
+
 static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 {
 	struct rng *r = &s->load_rng;
@@ -210,9 +220,10 @@ static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 
 	e.more = (uint8_t)draw_kind(s);
 	e.n = rng_chance(r, s->plan.hot_ppm) ? 0 : (uint32_t)rng_below(r, s->plan.keys);
-	if (s->key[e.n].open_updates >= OPEN_UPDATES_MAX)
+	if (s->key[e.n].open_updates >= OPEN_UPDATES_MAX ||
+	    (e.n >= s->plan.keys - s->plan.read_keys && s->now_ns > WARM_NS))
 		e.more = CHECK_GET;
-	e.length_ns = rng_below(r, s->plan.nodes);
+	e.length_ns = data_node(s, (uint32_t)rng_below(r, s->plan.nodes));
 	e.length_ns |= rng_range(r, 12, s->plan.value_bytes_max) << 8;
 	if (e.more == CHECK_CAS)
 		e.length_ns |= rng_chance(r, 150000) ? 0 : OP_KNOWN;
@@ -251,9 +262,10 @@ static void submit_final(struct sim *s, uint32_t client, uint32_t slot)
 	index = new_op(s, client, slot);
 	s->op[index].kind = s->phase == PHASE_WRITE ? CHECK_PUT : CHECK_GET;
 	s->op[index].key = work % s->plan.keys;
-	s->op_more[index].server = (uint8_t)(s->phase == PHASE_WRITE ?
-						     (work + s->seed) % s->plan.nodes :
-						     work / s->plan.keys);
+	s->op_more[index].server =
+		(uint8_t)data_node(s, s->phase == PHASE_WRITE ?
+					      (uint32_t)((work + s->seed) % s->plan.nodes) :
+					      work / s->plan.keys);
 	submit(s, index);
 }
 

@@ -84,7 +84,8 @@ void sim_net_watch(struct sim_net *net, sim_net_watcher *watcher, void *context)
 #define SIM_CLASS_COPY 0x10u  /* bulk copy */
 #define SIM_CLASS_CLIENT 0x20u
 #define SIM_CLASS_OTHER 0x40u /* ARP, damaged */
-#define SIM_CLASS_ALL 0x7fu
+#define SIM_CLASS_RAFT 0x80u  /* Raft groups and the view service */
+#define SIM_CLASS_ALL 0xffu
 
 /*
  * sim_net_cut: frames of these classes from one port to another are dropped until then.

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dataplane/control.h"
+#include "dataplane/view_board.h"
 #include "tests/sim/sim.h"
 
 #define CLUSTER_ID 0xca12ca12ca12ca12ull
@@ -48,6 +50,40 @@ uint64_t sim_node_clock(const struct sim *s, uint8_t node)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
+uint32_t sim_node_ip(uint8_t node)
+{
+	return 0x0a4d0001u + node;
+}
+
+/* service_config: who joins knows nobody but itself. */
+static void service_config(const struct sim *s, uint8_t node, struct worker_config *c)
+{
+	const struct plan_service *p = &s->plan.service;
+	const struct sim_node *n = &s->node[node];
+
+	c->service = true;
+	c->board = n->board;
+	c->control = n->control;
+	c->first = n->joining ? NULL : &s->service.first;
+	for (uint8_t i = 0; i < s->plan.nodes; i++)
+		if (i != node && (n->joining || i >= p->founders))
+			c->ip[i] = 0;
+	c->membership = (struct membership_config){
+		.seed = rng_mix(c->seed + 2),
+		.heartbeat_ns = p->heartbeat_ns,
+		.election_ns = p->election_ns,
+		.lease_ns = p->lease_ns,
+		.detect_ns = p->detect_ns,
+		.recover_ns = p->recover_ns,
+		.holddown_ns = p->holddown_ns,
+		.slow_ns = p->slow_ns,
+		.slow_floor_ns = p->slow_floor_ns,
+		.slow_factor = p->slow_factor,
+		.drift_ppm = (uint16_t)s->plan.drift_ppm,
+		.ident = s->service.node[node].ident,
+	};
+}
+
 static struct worker_config node_config(const struct sim *s, uint8_t node, uint16_t worker)
 {
 	struct worker_config c = s->plan.worker;
@@ -57,13 +93,15 @@ static struct worker_config node_config(const struct sim *s, uint8_t node, uint1
 				   s->node[node].incarnation));
 	c.store.seed = rng_mix(c.seed + 1);
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
-		c.ip[n] = 0x0a4d0001u + n;
+		c.ip[n] = sim_node_ip(n);
 	c.worker_index = worker;
 	c.store.shard_count = s->plan.shards;
 	if (c.views) {
 		c.clock_ns = clock_read;
 		c.clock_context = (void *)&s->node[node].clock;
 	}
+	if (s->plan.service.on)
+		service_config(s, node, &c);
 	return c;
 }
 
@@ -83,6 +121,17 @@ static void format_disk(struct sim *s, uint8_t node, uint16_t w)
 		.node_count = s->plan.nodes,
 	};
 
+	if (s->plan.service.on) {
+		sb.node_count = NODES_MAX; /* they come and go */
+		sb.engine = s->plan.service.engine;
+		sb.flags = s->node[node].joining ? SUPERBLOCK_JOINING : 0;
+		if (s->plan.service.witness == node + 1)
+			sb.flags |= SUPERBLOCK_WITNESS;
+		sb.device_id = rng_mix(sb.device_id + s->node[node].disks);
+		sb.fingerprint = superblock_shape(&sb);
+	}
+	if (w == 0)
+		s->service.node[node].ident = worker_ident(&sb);
 	must(superblock_format(s->node[node].worker[w].disk, s->scratch, &sb) == 0);
 }
 
@@ -112,21 +161,34 @@ static void keep_incarnation(struct sim *s, struct blockdev *disk, uint32_t inca
 static void reformat(struct sim *s, uint8_t node)
 {
 	struct sim_node *n = &s->node[node];
+	uint64_t random = rng_mix(s->seed ^ ((uint64_t)n->tried_incarnation << 8 | node));
 
-	n->incarnation = n->tried_incarnation;
+	/* With the service it begins at zero, and is told. */
+	n->incarnation = s->plan.service.on ? 0 : n->tried_incarnation;
+	n->joining = s->plan.service.on;
+	n->disks++;
+	n->floor = 0;
 	for (uint16_t w = 0; w < s->plan.workers; w++) {
 		struct blockdev *disk = n->worker[w].disk;
 
-		sim_disk_reset(disk, rng_mix(s->seed ^ ((uint64_t)n->incarnation << 8 | node)) + w,
-			       &s->plan.disk);
+		sim_disk_reset(disk, random + w, &s->plan.disk);
 		sim_disk_advance(disk, s->now_ns);
 		format_disk(s, node, w);
-		keep_incarnation(s, disk, n->incarnation);
+		if (!s->plan.service.on)
+			keep_incarnation(s, disk, n->incarnation);
 	}
 	sim_watch_lied(s, node);
+	sim_raft_lied(s, node);
 	n->damaged = false;
 	n->damaged_starts = 0;
-	n->blank = true;
+}
+
+void sim_node_replace(struct sim *s, uint8_t node)
+{
+	s->node[node].tear = rng_mix(s->now_ns);
+	s->node[node].outage_ns = s->plan.service.spawn_ns;
+	sim_node_crash(s, node);
+	reformat(s, node);
 }
 
 void sim_node_format(struct sim *s, uint8_t node)
@@ -172,7 +234,7 @@ static int start_worker(struct sim *s, uint8_t node, uint16_t index)
 
 	rc = superblock_read(w->disk, s->scratch, &sb);
 	if (rc == 0)
-		rc = superblock_advance(w->disk, s->scratch, &sb, 0);
+		rc = superblock_advance(w->disk, s->scratch, &sb, n->floor + 1);
 	if (rc != 0)
 		return rc;
 	n->incarnation = sb.incarnation;
@@ -202,6 +264,7 @@ static void restarted(struct sim *s, struct sim_node *n)
 {
 	n->up = true;
 	n->paused_ns = n->stale_ns = 0;
+	n->spent = false;
 	n->restart_ns = SIM_NEVER;
 	n->disk_error_ns = SIM_NEVER;
 	n->member_epoch = 0;
@@ -224,6 +287,8 @@ static int start_workers(struct sim *s, uint8_t node)
 
 	n->ready_ns = s->now_ns;
 	n->tried_incarnation = n->incarnation + 1;
+	view_board_init(n->board);
+	control_init(n->control, CLUSTER_ID, s->now_ns);
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		struct sim_worker *w = &n->worker[i];
 		int rc;
@@ -248,6 +313,7 @@ static void refuse(struct sim *s, uint8_t node, int rc)
 	for (uint16_t i = 0; i < s->plan.workers; i++)
 		sim_disk_crash(n->worker[i].disk);
 	reformat(s, node);
+	n->blank = true;
 	n->restart_ns = s->now_ns + 1 + n->outage_ns;
 	s->fault_due_ns = min_u64(s->fault_due_ns, n->restart_ns);
 }
@@ -260,8 +326,12 @@ void sim_node_start(struct sim *s, uint8_t node)
 
 	must(!n->up);
 	rc = start_workers(s, node);
-	/* What a start does not see is found sooner or later: the disk is replaced all the same. */
-	if (rc == 0 && n->damaged && ++n->damaged_starts > DAMAGED_STARTS)
+	/*
+	 * What a start does not see is found sooner or later: the disk is replaced all the same.
+	 * A voter of the view service must not come back without what it promised: at once.
+	 */
+	if (rc == 0 && n->damaged &&
+	    (s->plan.service.on || ++n->damaged_starts > DAMAGED_STARTS))
 		rc = -EBADMSG;
 	if (rc != 0 && n->damaged) {
 		refuse(s, node, rc);
@@ -421,6 +491,24 @@ static bool round_of(struct sim *s, uint8_t node, uint16_t worker, uint32_t *ret
 	return true;
 }
 
+void sim_node_wake(struct sim *s, uint8_t node)
+{
+	struct sim_node *n = &s->node[node];
+
+	for (uint16_t i = 0; n->up && i < s->plan.workers; i++)
+		n->worker[i].due_ns = min_u64(n->worker[i].due_ns,
+					      worker_wake(s, node, i, s->now_ns));
+}
+
+/* look_service: what the round has done to the node; its other workers may have news, too. */
+static void look_service(struct sim *s, uint8_t node, uint16_t worker)
+{
+	for (uint16_t i = 0; i < s->plan.workers; i++)
+		if (i != worker)
+			schedule(s, node, i);
+	sim_service_look(s, node);
+}
+
 void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker)
 {
 	struct sim_worker *w = &s->node[node].worker[worker];
@@ -436,6 +524,8 @@ void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker)
 	s->node[node].stale_ns = 0;
 	w->polled_ns = s->now_ns;
 	schedule(s, node, worker);
+	if (s->plan.service.on)
+		look_service(s, node, worker);
 	if (did != 0)
 		sim_event(s, (uint64_t)node << 8 | worker);
 }
@@ -493,9 +583,9 @@ uint32_t sim_node_epoch(const struct sim *s, uint8_t node)
 	const struct sim_node *n = &s->node[node];
 	uint64_t epoch = UINT32_MAX;
 
-	for (uint16_t i = 0; n->up && i < s->plan.workers; i++)
+	for (uint16_t i = 0; sim_node_holds(s, node) && i < s->plan.workers; i++)
 		epoch = min_u64(epoch, worker_epoch(n->worker[i].worker));
-	return n->up ? (uint32_t)epoch : 0;
+	return sim_node_holds(s, node) ? (uint32_t)epoch : 0;
 }
 
 bool sim_node_joined(const struct sim *s, uint8_t node)
@@ -506,6 +596,11 @@ bool sim_node_joined(const struct sim *s, uint8_t node)
 		if (!n->up || !worker_joined(n->worker[i].worker))
 			return false;
 	return true;
+}
+
+bool sim_node_holds(const struct sim *s, uint8_t node)
+{
+	return s->node[node].up && sim_view_holds(s, node);
 }
 
 /* ---- looking inside -------------------------------------------------------------------------- */
@@ -529,7 +624,7 @@ uint32_t sim_node_ops(struct sim *s, uint8_t node)
 {
 	uint32_t ops = 0;
 
-	for (uint16_t shard = 0; shard < s->plan.shards; shard++)
+	for (uint16_t shard = 0; sim_node_holds(s, node) && shard < s->plan.shards; shard++)
 		ops += replica_ops(sim_node_replica(s, node, shard));
 	return ops;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "replication/crc.h"
+#include "replication/raft_wire.h"
 #include "tests/sim/sim.h"
 
 #define REQUEST_SLOTS 32768u
@@ -118,7 +119,7 @@ static void check_members(struct sim *s, uint8_t node, uint32_t key, struct op_t
 	char text[48];
 
 	for (uint8_t m = 0; m < s->plan.nodes; m++) {
-		if (!(v->members >> m & 1) || !s->node[m].up)
+		if (!(v->members >> m & 1) || !sim_node_holds(s, m))
 			continue;
 		/* One that has been left out meanwhile may have begun anew. */
 		if (s->plan.worker.views && !(v->incarnation[m] == s->node[m].incarnation &&
@@ -400,6 +401,10 @@ static void on_update_answer(struct sim *s, uint8_t node, struct request *q,
 	q->status[node] = m->status;
 	if (m->status != STATUS_OK || q->ok)
 		return;
+	if (replica_view(sim_node_replica(s, node, q->shard))->read_only &&
+	    !sim_ledger_committed(s, q->key, m->ts))
+		sim_violation(s, "M-MIN-SIZE: node %u acknowledges an update of key %u while there "
+				 "are too few members", node, q->key);
 	q->ok = true;
 	q->ts = m->ts;
 	q->number = number;
@@ -445,6 +450,29 @@ static void message(struct sim *s, uint16_t port, const struct wire_header *h,
 	case WIRE_REPLY:
 		reply_frame(s, (uint8_t)port, h, m);
 		return;
+	case WIRE_RAFT:
+		break; /* raft_messages */
+	}
+}
+
+/* raft_messages: M-IDENT: nobody speaks for another disk. */
+static void raft_messages(struct sim *s, uint16_t port, const struct wire_header *h,
+			  const uint8_t *payload, uint32_t length)
+{
+	uint32_t group = h->shard == WIRE_SHARD_VIEW ? SIM_GROUP_VIEW : h->shard + 1u;
+	uint32_t offset = WIRE_HEADER_BYTES;
+	struct raft_message m;
+
+	if (h->ident != s->service.node[port].ident)
+		sim_violation(s, "M-IDENT: node %u speaks for disk %x, and has %x", port, h->ident,
+			      s->service.node[port].ident);
+	while (offset < length && !s->violated) {
+		if (raft_message_decode(payload, length, &offset, &m) != WIRE_OK) {
+			sim_violation(s, "port %u sends a Raft message that is none", port);
+			return;
+		}
+		if (m.type < RAFT_TYPE_USER)
+			sim_raft_frame(s, (uint8_t)port, h, group, &m);
 	}
 }
 
@@ -463,9 +491,14 @@ void sim_watch_frame(void *sim, uint16_t port, const uint8_t *data, uint32_t byt
 		sim_violation(s, "port %u sends a frame that is none", port);
 		return;
 	}
-	if (h.kind == WIRE_PEER && h.from_incarnation != s->node[port].incarnation)
+	if ((h.kind == WIRE_PEER || h.kind == WIRE_RAFT) &&
+	    h.from_incarnation != s->node[port].incarnation)
 		sim_violation(s, "M-INCARN: node %u speaks as incarnation %u", port,
 			      h.from_incarnation);
+	if (h.kind == WIRE_RAFT) {
+		raft_messages(s, port, &h, payload, length);
+		return;
+	}
 	while (offset < length && !s->violated) {
 		if (wire_message_decode(payload, length, h.kind, &offset, &m) != WIRE_OK) {
 			sim_violation(s, "port %u sends a message that is none", port);

@@ -54,6 +54,9 @@ struct sim_update *sim_ledger_see(struct sim *s, uint8_t node, const struct sim_
 struct sim_update *sim_ledger_see_entry(struct sim *s, uint8_t node, uint32_t key,
 					const struct entry *e);
 
+/* sim_ledger_committed: it is known to have taken effect. */
+bool sim_ledger_committed(struct sim *s, uint32_t key, struct op_ts ts);
+
 /* sim_ledger_commit: the update took effect: H-RMW-EXCL, S-ONCE. */
 void sim_ledger_commit(struct sim *s, uint32_t key, struct op_ts ts);
 

@@ -28,6 +28,8 @@ uint32_t sim_wire_class(const uint8_t *data, uint32_t bytes)
 	if (!sim_wire_is_ip(data, bytes) ||
 	    bytes < FRAME_HEADERS_BYTES + WIRE_HEADER_BYTES + WIRE_MESSAGE_BYTES)
 		return SIM_CLASS_OTHER;
+	if (data[FRAME_HEADERS_BYTES + 3] == WIRE_RAFT)
+		return SIM_CLASS_RAFT;
 	if (data[FRAME_HEADERS_BYTES + 3] != WIRE_PEER)
 		return SIM_CLASS_CLIENT;
 	type = data[FRAME_HEADERS_BYTES + WIRE_HEADER_BYTES];

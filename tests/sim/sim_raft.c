@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/sim_raft.h"
+
+#include <stdlib.h>
+
+#include "replication/crc.h"
+#include "replication/wire.h"
+#include "tests/sim/sim.h"
+
+struct sim_rafts {
+	uint32_t count;
+	struct sim_group group[SIM_GROUPS_MAX];
+};
+
+struct sim_rafts *sim_raft_create(void)
+{
+	return calloc(1, sizeof(struct sim_rafts));
+}
+
+void sim_raft_destroy(struct sim_rafts *rafts)
+{
+	free(rafts);
+}
+
+static void clear(struct sim_group *g)
+{
+	memset(g->log, 0, (g->known + 1) * sizeof(g->log[0]));
+	g->committed = g->known = g->elections = 0;
+	memset(g->leader, 0, sizeof(g->leader));
+	memset(g->member, 0, sizeof(g->member));
+}
+
+void sim_raft_reset(struct sim_rafts *rafts, uint32_t groups)
+{
+	for (uint32_t i = 0; i < SIM_GROUPS_MAX; i++)
+		clear(&rafts->group[i]);
+	rafts->count = groups;
+}
+
+uint64_t sim_raft_elections(const struct sim_rafts *rafts)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < rafts->count; i++)
+		sum += rafts->group[i].elections;
+	return sum;
+}
+
+static const char *group_name(uint32_t group, char out[16])
+{
+	snprintf(out, 16, group == SIM_GROUP_VIEW ? "views" : "shard %u", group - 1);
+	return out;
+}
+
+/* hash_of: what all must agree on; a witness's copy has lost the data, and says nothing of it. */
+static uint64_t hash_of(const struct raft_entry *e)
+{
+	uint64_t hash = (uint64_t)e->kind << 56 | e->term;
+
+	return hash ^ (uint64_t)crc32c(e->data, e->bytes) << 24 ^ (uint64_t)e->bytes << 8;
+}
+
+/* see_committed: R-STATE-SAFE: what is committed at one index is the same at all, for ever. */
+static void see_committed(struct sim *s, uint8_t node, uint32_t group, const struct raft *r,
+			  uint64_t index)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	struct sim_log_entry *kept;
+	struct raft_entry e;
+	char name[16];
+
+	if (index >= SIM_LOG_KEPT)
+		return;
+	kept = &g->log[index];
+	raft_entry(r, index, &e);
+	g->known = max_u64(g->known, index);
+	if (kept->term == 0)
+		kept->term = e.term;
+	if (kept->hash == 0 && !(e.flags & RAFT_STRIPPED))
+		kept->hash = hash_of(&e);
+	if (kept->term != e.term || (!(e.flags & RAFT_STRIPPED) && kept->hash != hash_of(&e)))
+		sim_violation(s, "R-STATE-SAFE: %s: node %u has committed another entry at index "
+				 "%llu (term %u, was %u)", group_name(group, name), node,
+			      (unsigned long long)index, e.term, kept->term);
+}
+
+static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	struct sim_raft_member *m = &g->member[node];
+	uint64_t commit = raft_commit(r);
+	char name[16];
+
+	if (commit < m->commit)
+		sim_violation(s, "R-STATE-SAFE: %s: node %u takes its commit index back to %llu",
+			      group_name(group, name), node, (unsigned long long)commit);
+	for (uint64_t i = max_u64(m->commit, raft_base(r)) + 1; i <= commit && !s->violated; i++)
+		see_committed(s, node, group, r, i);
+	m->commit = commit;
+	g->committed = max_u64(g->committed, commit);
+}
+
+/* look_leader: R-ONE-LEADER; R-LEADER-COMPLETE: it has all that anybody knows as committed. */
+static void look_leader(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	uint32_t term = raft_term(r);
+	uint64_t *leader = &g->leader[term % SIM_TERMS_KEPT];
+	struct raft_entry e;
+	char name[16];
+
+	if (*leader >> 8 != term) {
+		*leader = (uint64_t)term << 8 | node;
+		g->elections++;
+		sim_trace(s, "%s: node %u leads in term %u", group_name(group, name), node, term);
+	}
+	if ((*leader & 0xff) != node)
+		sim_violation(s, "R-ONE-LEADER: %s: nodes %u and %u lead in term %u",
+			      group_name(group, name), (uint32_t)(*leader & 0xff), node, term);
+	if (raft_last(r) < g->committed) {
+		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with entries up "
+				 "to %llu, %llu are committed", group_name(group, name), node,
+			      term, (unsigned long long)raft_last(r),
+			      (unsigned long long)g->committed);
+		return;
+	}
+	if (g->committed <= raft_base(r) || g->committed >= SIM_LOG_KEPT)
+		return;
+	raft_entry(r, g->committed, &e);
+	if (e.term != g->log[g->committed].term)
+		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with another "
+				 "entry at %llu", group_name(group, name), node, term,
+			      (unsigned long long)g->committed);
+}
+
+void sim_raft_look(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	struct sim_raft_member *m = &s->rafts->group[group].member[node];
+	bool led = m->role == RAFT_LEADER && m->term == raft_term(r);
+	char name[16];
+
+	if (raft_term(r) < m->term)
+		sim_violation(s, "R-TERM-MONO: %s: node %u goes from term %u to %u",
+			      group_name(group, name), node, m->term, raft_term(r));
+	m->term = raft_term(r);
+	m->role = (uint8_t)raft_role(r);
+	if (m->role == RAFT_LEADER && !led)
+		look_leader(s, node, group, r);
+	if (raft_commit(r) != m->commit)
+		look_commit(s, node, group, r);
+}
+
+/* on_vote: R-VOTE-ONCE, over restarts, too. */
+static void on_vote(struct sim *s, uint8_t node, uint8_t candidate, uint32_t group, uint32_t term)
+{
+	struct sim_raft_member *m = &s->rafts->group[group].member[node];
+	uint64_t *vote = &m->vote[term % SIM_TERMS_KEPT];
+	uint64_t cast = (uint64_t)term << 8 | candidate;
+	char name[16];
+
+	if (*vote >> 8 == term && *vote != cast)
+		sim_violation(s, "R-VOTE-ONCE: %s: node %u votes for %u and for %u in term %u",
+			      group_name(group, name), node, (uint32_t)(*vote & 0xff), candidate,
+			      term);
+	*vote = cast;
+	m->promised_term = (uint32_t)max_u64(m->promised_term, term);
+}
+
+void sim_raft_frame(struct sim *s, uint8_t node, const struct wire_header *h, uint32_t group,
+		    const struct raft_message *m)
+{
+	struct sim_raft_member *member = &s->rafts->group[group].member[node];
+	bool accepts = !(m->flags & RAFT_REJECT);
+
+	if (m->type == RAFT_VOTE_ACK && accepts)
+		on_vote(s, node, h->to, group, m->term);
+	else if (m->type == RAFT_VOTE)
+		on_vote(s, node, node, group, m->term);
+	if ((m->type != RAFT_APPEND_ACK && m->type != RAFT_HEARTBEAT_ACK) || !accepts)
+		return;
+	if (m->term > member->acked_term) {
+		member->acked_term = m->term;
+		member->acked = 0;
+	}
+	if (m->term == member->acked_term)
+		member->acked = max_u64(member->acked, m->index);
+}
+
+void sim_raft_started(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	struct sim_raft_member *m = &g->member[node];
+	char name[16];
+
+	/* An entry of the term in which it was acknowledged, committed: it can never have gone. */
+	if (m->acked != 0 && m->acked < SIM_LOG_KEPT && m->acked <= g->committed &&
+	    g->log[m->acked].term == m->acked_term && raft_last(r) < m->acked)
+		sim_violation(s, "R-DURABLE-ACK: %s: node %u has acknowledged entries up to %llu "
+				 "and comes back with %llu", group_name(group, name), node,
+			      (unsigned long long)m->acked, (unsigned long long)raft_last(r));
+	if (raft_term(r) < m->promised_term)
+		sim_violation(s, "R-DURABLE-ACK: %s: node %u has voted in term %u and comes back "
+				 "in term %u", group_name(group, name), node, m->promised_term,
+			      raft_term(r));
+	m->term = raft_term(r);
+	m->role = RAFT_FOLLOWER;
+	m->commit = 0;
+	look_commit(s, node, group, r);
+}
+
+void sim_raft_lied(struct sim *s, uint8_t node)
+{
+	for (uint32_t i = 0; i < s->rafts->count; i++)
+		memset(&s->rafts->group[i].member[node], 0,
+		       sizeof(s->rafts->group[i].member[node]));
+}
+
+void sim_raft_applied(struct sim *s, uint8_t node, uint32_t group, uint64_t index, uint32_t digest)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	char name[16];
+
+	if (index >= SIM_LOG_KEPT)
+		return;
+	g->known = max_u64(g->known, index);
+	if (g->log[index].state == 0)
+		g->log[index].state = digest;
+	if (g->log[index].state != digest)
+		sim_violation(s, "C-EQUAL: %s: node %u has another state than others at index %llu",
+			      group_name(group, name), node, (unsigned long long)index);
+}
