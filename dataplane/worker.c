@@ -15,8 +15,7 @@ _Static_assert(STORE_END == WALK_END, "the store's cursor is the protocol's");
 
 /* ---- steps and their actions ----------------------------------------------------------------- */
 
-/* fail: no more promises; what was promised stands. */
-static void fail(struct worker *w)
+void worker_fail(struct worker *w)
 {
 	w->failed = true;
 	for (uint16_t i = 0; i < w->shard_count; i++)
@@ -77,9 +76,17 @@ static void reset(struct worker *w, uint16_t shard, const struct action *a)
 	w->shrink = NULL;
 	/* Even a log near its end has had room for some of these; one that has not is of no use. */
 	if (!w->failed && !wal_can_append(w->wal, 1))
-		fail(w);
+		worker_fail(w);
 	if (!w->failed)
 		must(wal_append(w->wal, &record) == a->persist_seq);
+}
+
+static void append_raft(struct worker *w, uint16_t shard, const struct action *a)
+{
+	struct record record;
+
+	record_of_raft(&record, shard, a->record);
+	must(wal_append(w->wal, &record) == a->persist_seq);
 }
 
 static void execute(struct worker *w, uint16_t shard)
@@ -106,8 +113,13 @@ static void execute(struct worker *w, uint16_t shard)
 		case ACTION_NOTE:
 			append_note(w, shard, a);
 			break;
-		case ACTION_RAFT_SEND: /* issue 4: worker */
+		case ACTION_RAFT_SEND:
+			for (uint8_t n = 0; n < w->sb.node_count; n++)
+				if (a->to & 1u << n)
+					worker_tx_raft(w, shard, n, a->raft);
+			break;
 		case ACTION_RAFT_PERSIST:
+			append_raft(w, shard, a);
 			break;
 		}
 	}
@@ -133,9 +145,9 @@ static bool log_near_end(const struct worker *w)
  */
 static bool can_step(const struct worker *w)
 {
-	if (wal_can_append(w->wal, ACTIONS_MAX) || w->failed)
+	if (wal_can_append(w->wal, ACTIONS_MAX + w->reserve) || w->failed)
 		return true;
-	return log_near_end(w) &&
+	return log_near_end(w) && w->sb.engine == ENGINE_HERMES &&
 	       (wal_can_append(w->wal, 1) || wal_remaining_bytes(w->wal) < 2 * BLOCK_BYTES);
 }
 
@@ -156,7 +168,22 @@ static bool has_room(const struct worker *w, uint16_t shard, const struct event 
 {
 	if (!adopts(ev))
 		return can_step(w);
-	return wal_can_append(w->wal, ACTIONS_MAX) && replica_can_hold(w->replica[shard]);
+	return wal_can_append(w->wal, ACTIONS_MAX + w->reserve) &&
+	       replica_can_hold(w->replica[shard]);
+}
+
+void worker_apply(struct worker *w, uint16_t shard, struct event *ev)
+{
+	const struct wire_message *m = replica_apply_message(w->replica[shard]);
+	uint64_t hash = store_hash(w->store, m->key, m->key_bytes);
+	struct entry *e = store_find(w->store, hash, m->key, m->key_bytes);
+
+	if (m->type != WIRE_GET && e)
+		e = store_reserve(w->store, e, m->value_bytes) ? e : NULL;
+	else if (m->type != WIRE_GET)
+		e = store_insert(w->store, hash, m->key, m->key_bytes, m->value_bytes);
+	ev->kind = EVENT_APPLY;
+	ev->entry = e;
 }
 
 /*
@@ -178,7 +205,7 @@ static bool step(struct worker *w, uint16_t shard, struct event *ev)
 				return false;
 			w->stalled |= 1ull << shard;
 			shrink(w);
-			return next == STEP_TICK;
+			return next != STEP_SAME;
 		}
 		begun = true;
 		ev->now_ns = w->now_ns;
@@ -189,6 +216,8 @@ static bool step(struct worker *w, uint16_t shard, struct event *ev)
 			shrink(w);
 			ev->kind = EVENT_TICK;
 		}
+		if (next == STEP_APPLY)
+			worker_apply(w, shard, ev);
 	} while (next != STEP_DONE);
 	w->stalled &= ~(1ull << shard);
 	return true;
@@ -247,12 +276,13 @@ static enum space space_of(const struct worker *w)
 static void walk(struct worker *w, uint16_t shard, struct event *ev)
 {
 	const struct wire_message *m = ev->message;
+	uint64_t above = 0;
 
 	ev->walk = w->walk;
 	ev->walk_next = (uint32_t)m->id;
-	if (m->ts.version == 0 && ev->walk_next != WALK_END)
-		ev->walk_count =
-			store_walk(w->store, shard, &ev->walk_next, w->walk, WALK_MAX);
+	if (replica_walk(w->replica[shard], m, &above))
+		ev->walk_count = store_walk(w->store, shard, above, &ev->walk_next, w->walk,
+					    WALK_MAX);
 }
 
 static void on_peer_message(struct worker *w, const struct wire_header *h,
@@ -336,6 +366,64 @@ static bool accept_header(struct worker *w, const struct frame_info *info,
 	return true;
 }
 
+/* accept_raft: likewise; a node whose address nobody has told may be anywhere. */
+static bool accept_raft(struct worker *w, const struct frame_info *info,
+			const struct wire_header *h)
+{
+	bool view = h->shard == WIRE_SHARD_VIEW;
+
+	if (h->to != w->sb.node ||
+	    (!view && (h->shard >= w->sb.shard_count || !w->replica[h->shard] ||
+		       w->sb.engine != ENGINE_RAFT))) {
+		w->count.drop_shard++;
+		return false;
+	}
+	if (h->cluster != w->sb.cluster || h->from >= w->sb.node_count || h->from == w->sb.node ||
+	    (info->source.ip != w->config.ip[h->from] && !(view && w->config.ip[h->from] == 0))) {
+		w->count.drop_unknown_peer++;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * time_burst: what this node promises others from here on counts from a clock read after their
+ * frames came in: this thread may have been stopped in between (CC-26, M-LEASE-GAP).
+ */
+static void time_burst(struct worker *w)
+{
+	if (w->burst_timed || !w->config.clock_ns || mutant(191))
+		return;
+	w->burst_timed = true;
+	w->now_ns = max_u64(w->now_ns, w->config.clock_ns(w->config.clock_context));
+}
+
+static void on_raft(struct worker *w, const struct frame_info *info, const struct wire_header *h)
+{
+	uint32_t offset = WIRE_HEADER_BYTES;
+
+	if (!accept_raft(w, info, h))
+		return;
+	time_burst(w);
+	if (h->shard == WIRE_SHARD_VIEW) {
+		worker_service_receive(w, info, h);
+		return;
+	}
+	while (offset < info->payload_bytes) {
+		struct raft_message m;
+		struct event ev = { .kind = EVENT_RAFT, .header = h, .raft = &m };
+		enum wire_verdict verdict = raft_message_decode(info->payload, info->payload_bytes,
+								&offset, &m);
+
+		if (verdict != WIRE_OK) {
+			w->count.drop_wire[verdict]++;
+			return;
+		}
+		w->count.rx_messages++;
+		w->count.drop_no_room += !step(w, h->shard, &ev);
+	}
+}
+
 /* decode: the frame's messages, up to the first bad one, which condemns the rest. */
 static uint32_t decode(struct worker *w, const struct frame_info *info, enum wire_kind kind,
 		       struct rx_message *rx)
@@ -372,6 +460,10 @@ static void on_udp(struct worker *w, const struct frame_info *info)
 		w->count.drop_wire[verdict]++;
 		return;
 	}
+	if (h.kind == WIRE_RAFT) {
+		on_raft(w, info, &h);
+		return;
+	}
 	if (!accept_header(w, info, &h))
 		return;
 	count = decode(w, info, h.kind, rx);
@@ -387,10 +479,21 @@ static void on_udp(struct worker *w, const struct frame_info *info)
 static void learn_peer(struct worker *w, const struct frame_addr *source)
 {
 	for (uint8_t n = 0; n < w->sb.node_count; n++) {
-		if (n == w->sb.node || w->config.ip[n] != source->ip)
+		if (n == w->sb.node || w->config.ip[n] != source->ip || source->ip == 0)
 			continue;
 		memcpy(w->peer[n].mac, source->mac, sizeof(source->mac));
 		w->peer_known[n] = true;
+	}
+}
+
+void worker_set_peers(struct worker *w, const uint32_t *ip)
+{
+	for (uint8_t n = 0; n < w->sb.node_count; n++) {
+		if (n == w->sb.node || w->config.ip[n] == ip[n])
+			continue;
+		w->config.ip[n] = w->peer[n].ip = ip[n];
+		w->peer_known[n] = false;
+		w->arp_ns = 0;
 	}
 }
 
@@ -441,6 +544,7 @@ static uint32_t receive(struct worker *w)
 	if (w->stalled != 0)
 		return 0;
 	count = netdev_receive(w->net, bufs, NETDEV_BURST);
+	w->burst_timed = false;
 	for (uint32_t i = 0; i < count; i++) {
 		if (on_frame(w, &bufs[i]))
 			worker_tx_buf(w, &bufs[i]);
@@ -460,7 +564,12 @@ static uint32_t complete(struct worker *w)
 	uint32_t did = 0;
 
 	if (wal_failed(w->wal) != 0 && !w->failed)
-		fail(w);
+		worker_fail(w);
+	w->durable = durable;
+	/* Engine raft has no step that surely needs no log: at its end it is as good as failed. */
+	if (w->stalled != 0 && w->sb.engine == ENGINE_RAFT && log_near_end(w) &&
+	    !wal_busy(w->wal) && !can_step(w))
+		worker_fail(w);
 	step_stalled(w);
 	for (uint16_t i = 0; i < w->shard_count; i++) {
 		struct event ev = { .kind = EVENT_DURABLE, .durable_seq = durable };
@@ -505,7 +614,7 @@ static void find_peers(struct worker *w)
 	for (uint8_t n = 0; n < w->sb.node_count; n++) {
 		struct netdev_buf buf;
 
-		if (n == w->sb.node || w->peer_known[n])
+		if (n == w->sb.node || w->peer_known[n] || w->config.ip[n] == 0)
 			continue;
 		if (!netdev_alloc(w->net, &buf)) {
 			w->count.drop_no_buffer++;
@@ -618,6 +727,8 @@ static void housekeep(struct worker *w)
 	find_peers(w);
 	sweep(w);
 	copy_out(w);
+	if (w->config.service)
+		worker_service_housekeep(w);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -627,18 +738,20 @@ static void send_and_write(struct worker *w)
 {
 	worker_tx_end(w);
 	if (wal_submit(w->wal, w->now_ns) != 0 && !w->failed)
-		fail(w);
+		worker_fail(w);
 }
 
 uint32_t worker_poll(struct worker *w, uint64_t now_ns)
 {
 	uint32_t did;
 
-	w->now_ns = now_ns;
+	w->now_ns = max_u64(w->now_ns, now_ns);
 	look_after_space(w);
 	did = complete(w);
 	did += receive(w);
 	did += turn_timers(w);
+	if (w->config.service)
+		did += worker_service_turn(w);
 	if (now_ns >= w->housekeeping_ns)
 		housekeep(w);
 	send_and_write(w);
@@ -653,6 +766,8 @@ uint64_t worker_deadline_ns(const struct worker *w)
 
 	for (uint16_t i = 0; i < w->shard_count; i++)
 		deadline = min_u64(deadline, replica_deadline_ns(w->replica[w->shards[i]]));
+	if (w->config.service)
+		deadline = min_u64(deadline, worker_service_deadline_ns(w));
 	return deadline;
 }
 
@@ -663,12 +778,11 @@ bool worker_io_pending(const struct worker *w)
 
 /* ---- views and leases ------------------------------------------------------------------------ */
 
-bool worker_install_view(struct worker *w, const struct view *view, uint64_t now_ns)
+bool worker_take_view(struct worker *w, const struct view *view)
 {
 	bool done = true;
 
 	must(w->config.views && view->epoch > 0);
-	w->now_ns = now_ns;
 	for (uint16_t i = 0; i < w->shard_count; i++) {
 		struct event ev = { .kind = EVENT_VIEW, .view = view };
 
@@ -679,16 +793,24 @@ bool worker_install_view(struct worker *w, const struct view *view, uint64_t now
 		else
 			done = false;
 	}
+	return done;
+}
+
+bool worker_install_view(struct worker *w, const struct view *view, uint64_t now_ns)
+{
+	bool done;
+
+	w->now_ns = max_u64(w->now_ns, now_ns);
+	done = worker_take_view(w, view);
 	send_and_write(w);
 	return done;
 }
 
-bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint64_t now_ns)
+bool worker_take_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns)
 {
 	bool done = true;
 
 	must(w->config.views);
-	w->now_ns = now_ns;
 	for (uint16_t i = 0; i < w->shard_count; i++) {
 		struct event ev = { .kind = EVENT_LEASE,
 				    .lease_epoch = epoch,
@@ -696,6 +818,15 @@ bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint6
 
 		done &= step(w, w->shards[i], &ev);
 	}
+	return done;
+}
+
+bool worker_set_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns, uint64_t now_ns)
+{
+	bool done;
+
+	w->now_ns = max_u64(w->now_ns, now_ns);
+	done = worker_take_lease(w, epoch, lease_ns);
 	send_and_write(w);
 	return done;
 }
@@ -716,26 +847,6 @@ bool worker_joined(const struct worker *w)
 			return false;
 	}
 	return true;
-}
-
-uint32_t worker_ident(const struct superblock *sb)
-{
-	uint32_t ident = (uint32_t)(sb->device_id ^ sb->device_id >> 32);
-
-	return ident != 0 ? ident : 1;
-}
-
-const struct membership *worker_membership(const struct worker *w)
-{
-	(void)w;
-	return NULL;
-}
-
-bool worker_wants_restart(const struct worker *w, uint32_t *ret_above)
-{
-	(void)w;
-	(void)ret_above;
-	return false;
 }
 
 /* ---- for tests ------------------------------------------------------------------------------- */

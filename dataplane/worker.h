@@ -53,6 +53,7 @@ struct worker_config {
 	const struct membership_state *first; /* copied */
 	struct view_board *board;
 	struct control_region *control;
+	struct raft_config raft; /* engine raft: as in replica_config */
 	uint32_t ip[NODES_MAX];	  /* by node, host byte order; 0: not known (yet) */
 	uint16_t port_base;	  /* UDP port of shard 0; shard s is at port_base + s */
 	uint16_t worker_index;	  /* owns shards s with s % worker_count == worker_index */

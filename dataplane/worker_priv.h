@@ -7,6 +7,7 @@
 #define CAIRN_DATAPLANE_WORKER_PRIV_H
 
 #include "dataplane/worker.h"
+#include "replication/raft_wire.h"
 
 #define CLIENT_FRAMES	   8u /* replies to as many clients are gathered at once */
 #define FRAME_MESSAGES_MAX (FRAME_PAYLOAD_MAX / WIRE_MESSAGE_BYTES)
@@ -35,6 +36,34 @@ struct leased_frame {
 	uint16_t shard;
 };
 
+/*
+ * worker_service: at worker 0 the view service; at every worker what it has ordered last, and how
+ * far this worker has followed. Versions are those of the board.
+ */
+struct worker_service {
+	struct membership *membership; /* NULL: not hosted here */
+	struct membership_actions actions;
+	struct membership_state first;
+	struct membership_health health; /* as last reported */
+	struct view_board_order order;
+	uint32_t version;   /* of order */
+	uint32_t done;	    /* version carried out, all of it */
+	uint64_t health_ns; /* when to report, or to tell the board, how this worker is */
+
+	/* Of the host. */
+	bool waiting;	  /* some worker has not confirmed the newest order yet */
+	bool more;	  /* it has more to say than the log had room for */
+	bool failed;	  /* it knows that the disk failed */
+	bool commanded;	  /* command has not been given to it yet */
+	uint64_t durable; /* as it was told */
+	uint32_t command_number;
+	struct membership_command command;
+	struct view_board_health heard_of[WORKERS_MAX]; /* by worker, as last read */
+	uint8_t silent[WORKERS_MAX]; /* reports of ours since it last went round */
+	bool restart;
+	uint32_t restart_above;
+};
+
 struct worker {
 	struct worker_config config;
 	struct superblock sb;
@@ -51,17 +80,22 @@ struct worker {
 	uint64_t housekeeping_ns; /* next one due */
 	uint64_t arp_ns;
 	uint64_t low_wal, low_blob, low_keys; /* less left than this: SPACE_LOW */
+	uint64_t durable;		   /* the log is, up to */
 	uint64_t durable_told[SHARDS_MAX]; /* by index in shards[] */
 	uint32_t view_told[SHARDS_MAX];	   /* likewise: epoch */
 	uint32_t sweep;			   /* store index the search for old tombstones is at */
 	uint64_t stalled; /* bitmap of shards with more to say than the log had room for */
+	uint32_t reserve; /* records the log keeps free for the view service */
 	bool failed;
 	bool link_up;
+	bool burst_timed; /* the clock was read after this burst came in */
 
 	struct frame_addr peer[NODES_MAX];
 	bool peer_known[NODES_MAX];
 
 	struct tx_frame to_peer[NODES_MAX];
+	struct tx_frame to_raft[NODES_MAX];
+	uint8_t raft_open; /* bitmap: frames in to_raft that are open */
 	struct tx_frame to_client[CLIENT_FRAMES];
 	uint32_t client_turn;
 	struct netdev_buf tx[NETDEV_BURST];
@@ -72,12 +106,49 @@ struct worker {
 	struct entry *shrink; /* of this event: perhaps a tombstone now, in too large a blob */
 	struct entry *walk[WALK_MAX];
 
+	struct worker_service service;
+
 	/* Counted here and copied out at housekeeping. */
 	struct worker_stats count;
 };
 
+/* ---- worker.c -------------------------------------------------------------------------------- */
+
+/* worker_fail: no more promises; what was promised stands. */
+void worker_fail(struct worker *w);
+
+/* worker_take_view, worker_take_lease: as worker_install_view, .._set_lease; nothing is sent yet. */
+bool worker_take_view(struct worker *w, const struct view *view);
+bool worker_take_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns);
+
+/* worker_set_peers: where the nodes are now; 0: not known. */
+void worker_set_peers(struct worker *w, const uint32_t *ip);
+
+/* worker_apply: engine raft: gives the entry asked for by STEP_APPLY. */
+void worker_apply(struct worker *w, uint16_t shard, struct event *ev);
+
+/* ---- worker_service.c: with config.service --------------------------------------------------- */
+
+uint64_t worker_service_size(const struct worker_config *config);
+void worker_service_init(struct worker *w, void *mem);
+/* worker_service_recover: false: a record of the view service in a log where none belongs. */
+bool worker_service_recover(struct worker *w, const struct record *record);
+void worker_service_start(struct worker *w);
+/* worker_service_receive: a frame for WIRE_SHARD_VIEW, address checked. */
+void worker_service_receive(struct worker *w, const struct frame_info *info,
+			    const struct wire_header *h);
+/* worker_service_turn: its part of a round; returns how much it did. */
+uint32_t worker_service_turn(struct worker *w);
+void worker_service_housekeep(struct worker *w);
+uint64_t worker_service_deadline_ns(const struct worker *w);
+
+/* ---- worker_tx.c ----------------------------------------------------------------------------- */
+
 /* worker_tx_peer: into the frame for that node, which leaves when it is full, or at the end. */
 void worker_tx_peer(struct worker *w, uint16_t shard, uint8_t node, const struct wire_message *m);
+
+/* worker_tx_raft: likewise a message of a Raft group: of a shard, or WIRE_SHARD_VIEW. */
+void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct raft_message *m);
 
 /* worker_tx_client: likewise an answer. worker_tx_buf: a whole frame; the buffer is given away. */
 void worker_tx_client(struct worker *w, uint16_t shard, const struct action *a);

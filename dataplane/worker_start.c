@@ -19,6 +19,12 @@ static void set_space_limits(struct worker *w)
 static struct replica_config replica_config_of(const struct worker_config *c,
 					       const struct superblock *sb, uint16_t shard)
 {
+	const struct membership_state *first = c->first;
+	uint8_t first_witnesses = 0;
+
+	for (uint8_t n = 0; first && n < NODES_MAX; n++)
+		if (first->node[n].want == WANT_WITNESS)
+			first_witnesses |= (uint8_t)(1u << n);
 	return (struct replica_config){
 		.cluster = sb->cluster,
 		.fingerprint = sb->fingerprint,
@@ -37,11 +43,18 @@ static struct replica_config replica_config_of(const struct worker_config *c,
 		.retransmit_ns = c->retransmit_ns,
 		.replay_ns = c->replay_ns,
 		.hello_ns = c->hello_ns,
+		.engine = sb->engine,
+		.founders = first ? first->members | first_witnesses : 0,
+		.witnesses = first_witnesses,
+		.witness = (sb->flags & SUPERBLOCK_WITNESS) != 0,
+		.raft = c->raft,
 	};
 }
 
 static uint64_t owned_shards(const struct worker_config *c, const struct superblock *sb)
 {
+	if ((sb->flags & SUPERBLOCK_WITNESS) && sb->engine == ENGINE_HERMES)
+		return 0;
 	return (sb->shard_count + c->worker_count - 1u - c->worker_index) / c->worker_count;
 }
 
@@ -54,7 +67,22 @@ uint64_t worker_size(const struct worker_config *config, const struct superblock
 	/* The log comes first: it alone needs whole blocks. */
 	bytes += round_up(sizeof(struct worker), 64);
 	bytes += round_up(store_size(&config->store), 64);
+	bytes += round_up(worker_service_size(config), 64);
 	return bytes + owned_shards(config, sb) * round_up(replica_size(&rc), 64);
+}
+
+/* complete_membership: what the superblock knows. */
+static void complete_membership(struct worker *w)
+{
+	struct membership_config *c = &w->config.membership;
+
+	c->node = w->sb.node;
+	c->incarnation = w->sb.incarnation;
+	c->joining = (w->sb.flags & SUPERBLOCK_JOINING) != 0;
+	if (c->ident == 0 && w->sb.stream == 0)
+		c->ident = worker_ident(&w->sb);
+	if (w->config.service && w->config.worker_index == 0)
+		w->reserve = MEMBERSHIP_ACTIONS_MAX;
 }
 
 struct worker *worker_init(void *mem, const struct worker_config *config,
@@ -78,7 +106,11 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 	w->wal = wal_init(wal_mem, &config->wal, disk, sb);
 	w->store = store_init(p, &w->config.store);
 	p += round_up(store_size(&config->store), 64);
-	for (uint16_t s = config->worker_index; s < sb->shard_count; s += config->worker_count) {
+	complete_membership(w);
+	worker_service_init(w, p);
+	p += round_up(worker_service_size(config), 64);
+	for (uint64_t i = 0; i < owned_shards(config, sb); i++) {
+		uint16_t s = (uint16_t)(config->worker_index + i * config->worker_count);
 		struct replica_config rc = replica_config_of(config, sb, s);
 
 		w->replica[s] = replica_init(p, &rc);
@@ -95,7 +127,8 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 
 static int recover_update(struct worker *w, struct replica *r, const struct record *record)
 {
-	uint8_t state = mutant(14) ? HERMES_VALID : HERMES_INVALID;
+	bool valid = w->sb.engine == ENGINE_RAFT || mutant(14);
+	uint8_t state = valid ? HERMES_VALID : HERMES_INVALID;
 	struct wire_message m = {
 		.type = WIRE_INV,
 		.flags = record->flags,
@@ -127,9 +160,32 @@ static void recover_forget(struct worker *w, struct replica *r, const struct rec
 	replica_recover_note(r, &(struct origin){ 0, 0 }, record->ts);
 }
 
+static int recover_raft(struct worker *w, struct replica *r, const struct record *record)
+{
+	struct raft_record raft;
+	struct event ev = { .persist_seq_next = 1 };
+	enum step_next next;
+
+	if (w->sb.engine != ENGINE_RAFT)
+		return -EBADMSG;
+	record_to_raft(record, &raft);
+	next = replica_recover_raft(r, &raft);
+	while (next != STEP_DONE) {
+		ev.kind = EVENT_TICK;
+		if (next == STEP_APPLY)
+			worker_apply(w, record->shard, &ev);
+		next = replica_step(r, &ev, &w->actions);
+		must(w->actions.count == 0);
+	}
+	return 0;
+}
+
 static int recover_record(struct worker *w, const struct record *record)
 {
 	struct replica *r;
+
+	if (record_is_raft(record) && record->shard == RECORD_SHARD_VIEW)
+		return worker_service_recover(w, record) ? 0 : -EBADMSG;
 
 	if (record->shard >= w->sb.shard_count || !w->replica[record->shard])
 		return -EBADMSG;
@@ -154,7 +210,7 @@ static int recover_record(struct worker *w, const struct record *record)
 	case RECORD_RAFT_HARD:
 	case RECORD_RAFT_SNAPSHOT:
 	case RECORD_RAFT_USER:
-		return -EBADMSG;
+		return recover_raft(w, r, record);
 	}
 	return 0;
 }
@@ -167,6 +223,8 @@ int worker_recover(struct worker *w, uint64_t *ret_offset)
 	for (;;) {
 		rc = wal_recover_next(w->wal, &record, ret_offset);
 		w->count.recovered_torn_bytes = wal_recovered_torn(w->wal);
+		if (rc == 0)
+			worker_service_start(w);
 		if (rc == 0)
 			*w->stats = w->count; /* what was recovered; the rest is still zero */
 		if (rc <= 0)

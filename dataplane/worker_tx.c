@@ -7,11 +7,17 @@ static uint8_t *buf_payload(const struct netdev_buf *buf)
 	return buf->data + FRAME_HEADERS_BYTES;
 }
 
+/* port_of: the view service is where shard 0 is. */
+static uint16_t port_of(const struct worker *w, uint16_t shard)
+{
+	return (uint16_t)(w->config.port_base + (shard == WIRE_SHARD_VIEW ? 0 : shard));
+}
+
 static struct frame_addr source_of(const struct worker *w, uint16_t shard)
 {
 	struct frame_addr source = w->self;
 
-	source.port = (uint16_t)(w->config.port_base + shard);
+	source.port = port_of(w, shard);
 	return source;
 }
 
@@ -130,7 +136,7 @@ static void close_peer(struct worker *w, uint8_t node)
 {
 	struct frame_addr target = w->peer[node];
 
-	target.port = (uint16_t)(w->config.port_base + w->to_peer[node].shard);
+	target.port = port_of(w, w->to_peer[node].shard);
 	frame_close(w, &w->to_peer[node], &target);
 }
 
@@ -144,7 +150,7 @@ void worker_tx_peer(struct worker *w, uint16_t shard, uint8_t node, const struct
 	uint32_t epoch = replica_epoch(w->replica[shard]);
 
 	if (!w->peer_known[node]) {
-		w->count.drop_no_mac++;
+		w->count.drop_no_mac += w->peer[node].ip != 0;
 		return;
 	}
 	if (f->bytes != 0 && (f->shard != shard || f->epoch != epoch ||
@@ -167,6 +173,47 @@ void worker_tx_peer(struct worker *w, uint16_t shard, uint8_t node, const struct
 		f->epoch = epoch;
 	}
 	frame_append(w, f, m);
+}
+
+static void close_raft(struct worker *w, uint8_t node)
+{
+	struct frame_addr target = w->peer[node];
+
+	target.port = port_of(w, w->to_raft[node].shard);
+	frame_close(w, &w->to_raft[node], &target);
+	w->raft_open &= (uint8_t)~(1u << node);
+}
+
+void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct raft_message *m)
+{
+	struct tx_frame *f = &w->to_raft[node];
+	uint32_t bytes = raft_message_bytes(m);
+
+	must_dbg(node < NODES_MAX && node != w->sb.node);
+	if (!w->peer_known[node]) {
+		w->count.drop_no_mac += w->peer[node].ip != 0;
+		return;
+	}
+	if (f->bytes != 0 && (f->shard != shard || f->bytes + bytes > FRAME_PAYLOAD_MAX))
+		close_raft(w, node);
+	if (f->bytes == 0) {
+		struct wire_header header = {
+			.kind = WIRE_RAFT,
+			.cluster = w->sb.cluster,
+			.ident = w->config.membership.ident,
+			.from_incarnation = w->sb.incarnation,
+			.from = w->sb.node,
+			.to = node,
+			.shard = shard,
+		};
+
+		if (!frame_open(w, f, &header))
+			return;
+		w->raft_open |= (uint8_t)(1u << node);
+	}
+	raft_message_encode(frame_payload(f) + f->bytes, m);
+	f->bytes += bytes;
+	w->count.tx_messages++;
 }
 
 static void close_client(struct worker *w, struct tx_frame *f)
@@ -229,6 +276,8 @@ void worker_tx_end(struct worker *w)
 {
 	for (uint8_t n = 0; n < w->sb.node_count; n++)
 		close_peer(w, n);
+	while (w->raft_open != 0)
+		close_raft(w, (uint8_t)__builtin_ctz(w->raft_open));
 	for (uint32_t i = 0; i < CLIENT_FRAMES; i++)
 		close_client(w, &w->to_client[i]);
 	transmit(w);

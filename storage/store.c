@@ -473,8 +473,8 @@ struct entry *store_entry(struct store *s, uint32_t index)
 	return s->entries[index].blob == NULL ? NULL : &s->entries[index];
 }
 
-uint32_t store_walk(struct store *s, uint16_t shard, uint32_t *cursor, struct entry **out,
-		    uint32_t max)
+uint32_t store_walk(struct store *s, uint16_t shard, uint64_t above, uint32_t *cursor,
+		    struct entry **out, uint32_t max)
 {
 	uint32_t from = *cursor, count = 0, i;
 	uint32_t end = s->keys_end;
@@ -482,7 +482,8 @@ uint32_t store_walk(struct store *s, uint16_t shard, uint32_t *cursor, struct en
 	if (from < end && end - from > STORE_WALK_LOOKS)
 		end = from + STORE_WALK_LOOKS;
 	for (i = from; i < end && count < max; i++) {
-		if (of_shard(s, &s->entries[i], shard))
+		if (of_shard(s, &s->entries[i], shard) &&
+		    (above == 0 || s->entries[i].version > above))
 			out[count++] = &s->entries[i];
 	}
 	*cursor = i < s->keys_end ? i : STORE_END;

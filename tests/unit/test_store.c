@@ -181,7 +181,7 @@ static uint32_t walk_all(struct store *s, uint16_t shard, uint8_t *looks, uint32
 	while (cursor != STORE_END) {
 		uint32_t before = cursor;
 
-		n = store_walk(s, shard, &cursor, out, chunk);
+		n = store_walk(s, shard, 0, &cursor, out, chunk);
 		assert_true(n <= chunk && cursor > before);
 		assert_true(cursor == STORE_END || cursor - before <= STORE_WALK_LOOKS);
 		for (uint32_t i = 0; i < n; i++) {
@@ -240,13 +240,13 @@ static void walk_from_anywhere(void **state)
 	uint32_t cursor = 0;
 
 	(void)state;
-	assert_int_equal(store_walk(s, 0, &cursor, out, 1), 1);
+	assert_int_equal(store_walk(s, 0, 0, &cursor, out, 1), 1);
 	assert_true(out[0] == a && cursor == 1);
-	assert_int_equal(store_walk(s, 0, &cursor, out, 8), 1);
+	assert_int_equal(store_walk(s, 0, 0, &cursor, out, 8), 1);
 	assert_true(out[0] == b && cursor == STORE_END);
 	for (uint32_t shift = 1; shift < 32; shift++) {
 		cursor = 1u << shift;
-		assert_int_equal(store_walk(s, 0, &cursor, out, 8), 0);
+		assert_int_equal(store_walk(s, 0, 0, &cursor, out, 8), 0);
 		assert_true(cursor == STORE_END);
 	}
 	free(s);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* membership_none.c: stands in for the view service until it is built; nobody may use it. */
+#include "dataplane/worker_priv.h"
+
+#define NONE(type, name, ...)                                                                      \
+	type name(__VA_ARGS__)                                                                     \
+	{                                                                                          \
+		must(false);                                                                       \
+		__builtin_unreachable();                                                           \
+	}
+
+NONE(uint64_t, membership_size, const struct membership_config *c __attribute__((unused)))
+NONE(struct membership *, membership_init, void *mem __attribute__((unused)),
+     const struct membership_config *c __attribute__((unused)))
+NONE(void, membership_recover, struct membership *m __attribute__((unused)),
+     const struct raft_record *r __attribute__((unused)))
+NONE(void, membership_start, struct membership *m __attribute__((unused)),
+     const struct membership_state *s __attribute__((unused)),
+     uint64_t now_ns __attribute__((unused)))
+NONE(bool, membership_step, struct membership *m __attribute__((unused)),
+     const struct membership_event *e __attribute__((unused)),
+     struct membership_actions *a __attribute__((unused)))
+#define ABOUT(type, name) NONE(type, name, const struct membership *m __attribute__((unused)))
+ABOUT(uint64_t, membership_deadline_ns)
+ABOUT(const struct membership_state *, membership_state)
+ABOUT(const struct view *, membership_installed)
+ABOUT(const struct raft *, membership_raft)
+ABOUT(uint64_t, membership_lease_ns)
+ABOUT(const struct membership_counters *, membership_counters)
+NONE(bool, membership_accepts, const struct membership *m __attribute__((unused)),
+     uint8_t from __attribute__((unused)), uint32_t ident __attribute__((unused)),
+     uint32_t incarnation __attribute__((unused)))
+NONE(const struct membership_peer *, membership_peer,
+     const struct membership *m __attribute__((unused)), uint8_t node __attribute__((unused)))
+#define RAFT(type, name) NONE(type, name, const struct raft *r __attribute__((unused)))
+RAFT(enum raft_role, raft_role)
+RAFT(uint8_t, raft_leader)
+RAFT(uint32_t, raft_term)
+RAFT(const struct raft_conf *, raft_conf)
+RAFT(uint64_t, raft_commit)
+RAFT(uint64_t, raft_last)
+RAFT(uint64_t, raft_base)
+RAFT(bool, raft_configuring)
+RAFT(const struct raft_counters *, raft_counters)
+NONE(uint64_t, raft_match, const struct raft *r __attribute__((unused)),
+     uint8_t node __attribute__((unused)))
+NONE(uint64_t, raft_heard_ns, const struct raft *r __attribute__((unused)),
+     uint8_t node __attribute__((unused)))
+NONE(void, raft_message_encode, uint8_t *out __attribute__((unused)),
+     const struct raft_message *m __attribute__((unused)))
+NONE(enum wire_verdict, raft_message_decode, const uint8_t *p __attribute__((unused)),
+     uint32_t bytes __attribute__((unused)), uint32_t *offset __attribute__((unused)),
+     struct raft_message *m __attribute__((unused)))
