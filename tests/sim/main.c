@@ -21,7 +21,7 @@ struct options {
 	uint64_t from, count, ops_min;
 	uint32_t nodes, jobs;
 	enum plan_profile profile;
-	bool trace, digest_only, one, shrink;
+	bool trace, digest_only, one, shrink, failover;
 	const char *history, *replay, *output;
 };
 
@@ -39,6 +39,8 @@ static void usage(FILE *out)
 	      "       cairn-sim --seed S [--nodes 1..7] [--profile NAME] [--trace]\n"
 	      "                 [--history FILE]\n"
 	      "       cairn-sim --replay FILE [--trace] [--history FILE]\n"
+	      "       cairn-sim --failover N [--from S] [--nodes 3|5] [--profile service|raft]\n"
+	      "                 N seeds of each fault, production timers: how long others wait\n"
 	      "       --no-shrink: leave a failing seed as it is\n"
 	      "       --output FILE: where its shortest trace goes (sim-SEED.trace)\n"
 #ifdef CAIRN_MUTANTS
@@ -48,7 +50,7 @@ static void usage(FILE *out)
 	      "2 wrong usage.\nProfiles:\n",
 	      out);
 	for (int i = 0; i < PROFILE_COUNT; i++)
-		fprintf(out, "  %-8s %s\n", plan_profiles[i][0], plan_profiles[i][1]);
+		fprintf(out, "  %-15s %s\n", plan_profiles[i][0], plan_profiles[i][1]);
 }
 
 static enum plan_profile profile_named(const char *name)
@@ -103,6 +105,9 @@ static void parse_one(struct options *o, int code, const char *name)
 		o->shrink = false;
 	} else if (code == 'O') {
 		o->output = optarg;
+	} else if (code == 'F') {
+		o->count = number(name, optarg, 1, 1000000);
+		o->failover = true;
 	} else if (code == 'r') {
 		o->replay = optarg;
 		o->one = true;
@@ -132,6 +137,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "no-shrink", no_argument, NULL, 'S' },
 		{ "output", required_argument, NULL, 'O' },
 		{ "replay", required_argument, NULL, 'r' },
+		{ "failover", required_argument, NULL, 'F' },
 #ifdef CAIRN_MUTANTS
 		{ "mutant", required_argument, NULL, 'm' },
 #endif
@@ -356,6 +362,16 @@ static bool enough(const struct options *o, const struct sim_totals *t)
 	return false;
 }
 
+/* failover: figures; of one engine when the profile says so. */
+static int failover(const struct options *o)
+{
+	int engine = o->profile == PROFILE_SERVICE ? ENGINE_HERMES :
+		     o->profile == PROFILE_RAFT	   ? ENGINE_RAFT :
+						     -1;
+
+	return sim_failover_run(o->from, (uint32_t)o->count, o->nodes, engine, o->jobs) ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -364,6 +380,8 @@ int main(int argc, char **argv)
 	uint64_t start_ns = wall_ns();
 
 	parse(argc, argv, &o);
+	if (o.failover)
+		return failover(&o);
 	jobs = mmap(NULL, o.jobs * sizeof(*jobs), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (jobs == MAP_FAILED) {

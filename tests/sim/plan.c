@@ -192,6 +192,8 @@ const char *const plan_profiles[PROFILE_COUNT][2] = {
 	[PROFILE_CALM] = { "calm", "no faults" },
 	[PROFILE_SERVICE] = { "service", "the production view service; everything" },
 	[PROFILE_RAFT] = { "raft", "the same with the raft engine" },
+	[PROFILE_PRODUCTION] = { "production", "production timers, no faults, the view service" },
+	[PROFILE_PRODUCTION_RAFT] = { "production-raft", "the same with the raft engine" },
 };
 
 static void no_net(struct plan *p)
@@ -323,6 +325,40 @@ static bool draw_authority(struct rng *r, enum plan_profile profile)
 	return on || profile == PROFILE_VIEWS || profile == PROFILE_CLOCK;
 }
 
+/* production: mgmt/default.toml and mgmt/node_open.c; the load is for sim_failover.c. */
+static void production(struct plan *p, uint64_t seed, uint32_t nodes, bool raft)
+{
+	*p = (struct plan){
+		.nodes = (uint8_t)(nodes != 0 ? nodes : 3),
+		.shards = 4,
+		.workers = 1,
+		.poll_gap_ns = 1 * US,
+		.net = { .delay_min_ns = 5 * US, .delay_jitter_ns = 2 * US },
+		.disk = { .latency_base_ns = 15 * US, .latency_tail_ns = 5 * US },
+		.drift_ppm = 100,
+		.service = { .on = true, .engine = raft ? ENGINE_RAFT : ENGINE_HERMES,
+			     .copies_min = 1, .heartbeat_ns = 2 * MS, .election_ns = 20 * MS,
+			     .lease_ns = 60 * MS, .detect_ns = 30 * MS, .recover_ns = 1000 * MS,
+			     .holddown_ns = 2000 * MS, .slow_ns = 250 * MS,
+			     .slow_floor_ns = 5 * MS, .spawn_ns = 100 * MS, .slow_factor = 20 },
+		.worker = { .seed = rng_mix(seed), .retransmit_ns = 10 * MS, .replay_ns = 20 * MS,
+			    .hello_ns = 50 * MS, .housekeeping_ns = 2 * MS, .views = true,
+			    .store = { .keys_max = 64, .blob_bytes = 256 << 10,
+				       .seed = rng_mix(seed + 1) },
+			    .wal = { .batch_bytes_max = 256 << 10, .batches_in_flight_max = 2,
+				     .seal_ns = 100 * MS },
+			    .ops_max = 1024, .held_max = 4096, .sessions_max = 32,
+			    .session_window = SESSION_WINDOW, .port_base = 7000,
+			    .worker_count = 1, .space_low_permille = 50 },
+		.clients = 12, .slots = SIM_SLOTS_MAX, .keys = 16, .read_keys = 8,
+		.ops = SIM_OPS_MAX - SIM_FINAL_OPS, .weight = { 45, 45, 0, 0, 10, 0 },
+		.weight_sum = 100, .value_bytes_max = 64, .timeout_ns = 400 * MS,
+		.retransmit_ns = 20 * MS, .safety_ns = 1000 * MS,
+	};
+	p->counters = 4;
+	p->service.founders = p->nodes;
+}
+
 void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile profile)
 {
 	struct rng rng = rng_make(seed, 0), *r = &rng;
@@ -330,6 +366,11 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	uint32_t source = draw_source(&service_rng, profile);
 	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
+	if (profile == PROFILE_PRODUCTION || profile == PROFILE_PRODUCTION_RAFT) {
+		production(p, seed, nodes, profile == PROFILE_PRODUCTION_RAFT);
+		p->think_ns = p->safety_ns * p->clients * p->slots / p->ops;
+		return;
+	}
 	memset(p, 0, sizeof(*p));
 	if (source != 0)
 		length_ns *= 3;

@@ -118,6 +118,11 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 		plan_draw(&s->plan, seed, nodes, s->profile);
 	if (s->follow)
 		script_rewind(s->follow);
+	if (s->failover) {
+		s->plan.safety_ns = s->failover->at_ns + s->failover->window_ns;
+		s->plan.think_ns = s->plan.safety_ns * s->plan.clients * s->plan.slots /
+				   s->plan.ops;
+	}
 	if (s->record)
 		script_clear(s->record, seed, &s->plan);
 	s->authority.epoch = 0;
@@ -207,7 +212,8 @@ static void next_phase(struct sim *s)
 	if (s->phase == PHASE_FAULTS && s->record)
 		s->record->end_ns = s->now_ns;
 	s->phase++;
-	s->phase_end_ns = s->now_ns + PHASE_BOUND_NS;
+	/* Who was evicted again and again comes back after 32 hold-downs. */
+	s->phase_end_ns = s->now_ns + PHASE_BOUND_NS + 33 * s->plan.service.holddown_ns;
 	sim_trace(s, "phase %u", s->phase);
 	if (s->phase == PHASE_DRAIN)
 		sim_fault_stop(s);

@@ -18,6 +18,7 @@
 #include "tests/sim/script.h"
 #include "tests/sim/sim_authority.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_failover.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_raft.h"
 #include "tests/sim/sim_service.h"
@@ -173,6 +174,7 @@ struct sim {
 	enum plan_profile profile;
 	struct script *record; /* what is drawn goes in here, or NULL */
 	struct script *follow; /* nothing is drawn, this is done instead, or NULL */
+	struct sim_failover *failover; /* the one fault of this run, or NULL */
 
 	uint64_t seed;
 	struct plan plan;

@@ -72,6 +72,8 @@ static void fault_schedule(struct sim *s)
 		due_ns = min_u64(due_ns, max_u64(e->ns, s->now_ns));
 	for (uint32_t f = 0; f < FAULT_COUNT; f++)
 		due_ns = min_u64(due_ns, s->fault_ns[f]);
+	if (s->failover && !s->failover->done)
+		due_ns = min_u64(due_ns, s->failover->at_ns);
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		if (!s->node[n].up)
 			due_ns = min_u64(due_ns, s->node[n].restart_ns);
@@ -619,6 +621,8 @@ void sim_fault_turn(struct sim *s)
 	}
 	if (s->follow)
 		follow(s);
+	if (s->failover)
+		sim_failover_turn(s);
 	if (s->view_due_ns <= s->now_ns && !s->violated)
 		sim_view_turn(s);
 	fault_schedule(s);

@@ -37,6 +37,11 @@ void sim_raft_reset(struct sim_rafts *rafts, uint32_t groups)
 	rafts->count = groups;
 }
 
+uint64_t sim_raft_committed(const struct sim_rafts *rafts, uint32_t group)
+{
+	return rafts->group[group].committed;
+}
+
 uint64_t sim_raft_elections(const struct sim_rafts *rafts)
 {
 	uint64_t sum = 0;

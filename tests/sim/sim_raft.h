@@ -60,6 +60,8 @@ void sim_raft_lied(struct sim *s, uint8_t node);
 /* sim_raft_applied: the member's state after entry index was applied (C-EQUAL). */
 void sim_raft_applied(struct sim *s, uint8_t node, uint32_t group, uint64_t index, uint32_t digest);
 
+/* Over all members: committed up to, leaders of all groups so far. */
+uint64_t sim_raft_committed(const struct sim_rafts *rafts, uint32_t group);
 uint64_t sim_raft_elections(const struct sim_rafts *rafts);
 
 #endif

@@ -209,11 +209,12 @@ static void see_state(struct sim *s, uint8_t node, const struct membership *m)
 	if (state->revision == n->revision)
 		return;
 	if (state->revision < n->revision || state->epoch > state->revision ||
-	    state->revision > raft_commit(membership_raft(m)))
+	    state->revision > sim_raft_committed(s->rafts, SIM_GROUP_VIEW))
 		sim_violation(s, "M-EPOCH-LOG: node %u shows revision %llu (epoch %u) after %llu, "
 				 "committed are %llu", node, (unsigned long long)state->revision,
 			      state->epoch, (unsigned long long)n->revision,
-			      (unsigned long long)raft_commit(membership_raft(m)));
+			      (unsigned long long)sim_raft_committed(s->rafts,
+								     SIM_GROUP_VIEW));
 	n->revision = state->revision;
 	if (state->revision > s->service.newest.revision) {
 		uint32_t before = s->service.newest.epoch;
