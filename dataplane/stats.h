@@ -15,13 +15,13 @@
 #include "storage/wal.h"
 
 #define STATS_MAGIC 0x54415453524e4143ull
-#define STATS_FORMAT 3u
+#define STATS_FORMAT 4u
 
 /* dataplane_state: the life of the process, written by its main thread or its worker. */
 enum dataplane_state {
 	DATAPLANE_STARTING = 0,	  /* opening ports and disks */
 	DATAPLANE_RECOVERING = 1, /* reading the log */
-	DATAPLANE_WAITING = 2,	  /* recovered; a peer is not linked yet */
+	DATAPLANE_WAITING = 2,	  /* recovered; a peer is not linked yet; views: no member, or no lease */
 	DATAPLANE_SERVING = 3,
 	DATAPLANE_DISK_FAILED = 4, /* makes no promises any more */
 	DATAPLANE_STOPPED = 5,
@@ -42,6 +42,7 @@ struct worker_stats {
 	uint64_t wal_remaining_bytes, wal_device_bytes;
 	uint64_t recovered_records, recovered_torn_bytes; /* by worker_recover */
 	uint64_t ops_open;
+	uint8_t leader[SHARDS_MAX]; /* engine raft: of its shards: node, RAFT_NODE_NONE: unknown */
 	uint32_t space; /* enum space */
 	uint32_t reserved;
 	struct replica_counters replica; /* summed over shards */

@@ -211,6 +211,8 @@ static bool step(struct worker *w, uint16_t shard, struct event *ev)
 		ev->now_ns = w->now_ns;
 		ev->persist_seq_next = wal_seq_next(w->wal);
 		next = replica_step(r, ev, &w->actions);
+		if (ev->kind == EVENT_APPLY)
+			w->shrink = ev->entry;
 		execute(w, shard);
 		if (next != STEP_SAME) {
 			shrink(w);
@@ -340,6 +342,8 @@ static void on_request_message(struct worker *w, const struct frame_info *info,
 	}
 	if (m->type == WIRE_GET || m->type == WIRE_DEL) {
 		ev.entry = entry_of(w, rx);
+	} else if (w->sb.engine == ENGINE_RAFT) {
+		ev.entry = NULL; /* not before the update is agreed on */
 	} else if (m->type != WIRE_OPEN && replica_session_known(r, h)) {
 		bool make = w->count.space == SPACE_OK;
 
@@ -632,6 +636,12 @@ static void sum_replica(struct replica_counters *sum, const struct replica_count
 #undef SUM
 }
 
+/* leased: a node without a lease answers no reads. Engine raft: only leaders have one. */
+static bool leased(const struct worker *w, const struct replica *r)
+{
+	return w->sb.engine == ENGINE_RAFT || w->now_ns < replica_lease_ns(r);
+}
+
 static void copy_out(struct worker *w)
 {
 	struct worker_stats *c = &w->count;
@@ -644,10 +654,13 @@ static void copy_out(struct worker *w)
 	c->linked_peers = 0;
 	c->ops_open = 0;
 	memset(&c->replica, 0, sizeof(c->replica));
+	memset(c->leader, RAFT_NODE_NONE, sizeof(c->leader));
 	for (uint16_t i = 0; i < w->shard_count; i++) {
 		const struct replica *r = w->replica[w->shards[i]];
 
-		linked &= replica_linked(r);
+		linked &= replica_linked(r) && leased(w, r);
+		if (replica_raft(r))
+			c->leader[w->shards[i]] = raft_leader(replica_raft(r));
 		c->linked_peers += replica_peers_heard(r);
 		c->ops_open += replica_ops(r);
 		sum_replica(&c->replica, replica_counters(r));

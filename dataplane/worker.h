@@ -107,7 +107,7 @@ uint32_t worker_ident(const struct superblock *sb);
 /*
  * worker_membership: the view service at worker 0; NULL elsewhere, or without one.
  * worker_wants_restart: this incarnation is over: the process must stop, and start again with
- * superblock_advance(.., *ret_above + 1).
+ * superblock_advance(.., *ret_above + 1). Any thread may ask.
  */
 const struct membership *worker_membership(const struct worker *w);
 bool worker_wants_restart(const struct worker *w, uint32_t *ret_above);

@@ -60,8 +60,7 @@ struct worker_service {
 	struct membership_command command;
 	struct view_board_health heard_of[WORKERS_MAX]; /* by worker, as last read */
 	uint8_t silent[WORKERS_MAX]; /* reports of ours since it last went round */
-	bool restart;
-	uint32_t restart_above;
+	_Atomic uint64_t restart; /* 1 << 32 | above; 0: no. The main thread looks at it */
 };
 
 struct worker {

@@ -46,6 +46,14 @@ static void order_peers(struct worker *w)
 			w->service.order.ip[n] = state->node[n].ip;
 }
 
+static void restart(struct worker_service *s, uint32_t above)
+{
+	uint64_t before = atomic_load_explicit(&s->restart, memory_order_relaxed);
+
+	atomic_store_explicit(&s->restart, max_u64(before, 1ull << 32 | above),
+			      memory_order_relaxed);
+}
+
 /* execute: returns true when there is a new order for all workers. */
 static bool execute(struct worker *w)
 {
@@ -86,8 +94,7 @@ static bool execute(struct worker *w)
 					     a->value);
 			break;
 		case MEMBERSHIP_ACTION_RESTART:
-			s->restart = true;
-			s->restart_above = (uint32_t)max_u64(s->restart_above, a->value);
+			restart(s, (uint32_t)a->value);
 			break;
 		}
 	}
@@ -510,7 +517,9 @@ const struct membership *worker_membership(const struct worker *w)
 
 bool worker_wants_restart(const struct worker *w, uint32_t *ret_above)
 {
-	if (w->service.restart)
-		*ret_above = w->service.restart_above;
-	return w->service.restart;
+	uint64_t restart = atomic_load_explicit(&w->service.restart, memory_order_relaxed);
+
+	if (restart != 0)
+		*ret_above = (uint32_t)restart;
+	return restart != 0;
 }

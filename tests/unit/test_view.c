@@ -274,6 +274,118 @@ static void only_the_incarnations_of_the_view_count(void **state)
 	assert_int_equal(replica_peer_incarnation(rig_nodes[1].r, 0), 1);
 }
 
+/* ---- too few copies -------------------------------------------------------------------------- */
+
+/* M-MIN-SIZE: Valid keys can be read; no update begins, and none that had begun is finished. */
+static void read_only_views_take_no_updates(void **state)
+{
+	struct view v;
+
+	(void)state;
+	rig_put(0, 1, 1, "old");
+	rig_settle();
+	rig_put(0, KEY, 2, "begun");
+	rig_drop(WIRE_INV, 0, 2); /* it died */
+	rig_settle();
+	v = next_view(0x3, 0);
+	v.read_only = true;
+	rig_install(&v);
+	rig_run(300);
+	assert_int_equal(rig_answers[2], 0);
+	rig_put(0, 1, 3, "no");
+	rig_answered(3, STATUS_NOT_SERVING, 0);
+	rig_do(1, WIRE_INCR, 2, 4, "1", none);
+	rig_answered(4, STATUS_NOT_SERVING, 0);
+	rig_get(1, 1, 5);
+	rig_answered(5, STATUS_OK, 2);
+	assert_true(replica_linked(rig_nodes[0].r));
+	assert_int_equal(replica_view(rig_nodes[0].r)->members, 0x3);
+	v = next_view(0x3, 0); /* it was made writable by hand */
+	v.read_only = false;
+	rig_install(&v);
+	rig_run(300);
+	rig_answered(2, STATUS_OK, 2);
+	rig_put(1, 1, 6, "yes");
+	rig_run(20);
+	rig_answered(6, STATUS_OK, 4);
+}
+
+/* A sole member: its own disk would be enough, if the view allowed it. */
+static void one_member_of_a_read_only_view_commits_nothing(void **state)
+{
+	struct view v = next_view(0x1, 0);
+
+	(void)state;
+	rig_put(0, KEY, 1, "x");
+	rig_drop_all();
+	v.read_only = true;
+	rig_install(&v);
+	rig_run(300);
+	assert_int_equal(rig_answers[1], 0);
+	v = next_view(0x1, 0x2);
+	v.incarnation[1] = 2;
+	v.since[1] = v.epoch;
+	v.read_only = true;
+	come_back(1, 2);
+	rig_install(&v); /* who joins copies what is there, and finishes nothing either */
+	rig_run(300);
+	assert_true(replica_joined(rig_nodes[1].r));
+	assert_int_equal(rig_answers[1], 0);
+	v = next_view(0x3, 0);
+	v.read_only = false;
+	rig_install(&v);
+	rig_run(300);
+	rig_answered(1, STATUS_OK, 2);
+}
+
+/* ---- what the view service is told ----------------------------------------------------------- */
+
+static void silent_peers_are_not_heard(void **state)
+{
+	struct replica *r = rig_nodes[0].r;
+	struct view v;
+
+	(void)state;
+	rig_put(0, KEY, 1, "x");
+	rig_settle();
+	assert_int_equal(replica_heard(r, rig_now, 20 * MS), ALL);
+	rig_tick(0, 30);
+	rig_drop_all();
+	assert_int_equal(replica_heard(r, rig_now, 20 * MS), 0x1);
+	rig_put(1, KEY, 2, "y");
+	rig_settle();
+	assert_int_equal(replica_heard(r, rig_now, 20 * MS), 0x3);
+	v = next_view(0x3, 0);
+	rig_install(&v);
+	assert_int_equal(replica_heard(r, rig_now, 1000000 * MS), 0x3);
+}
+
+static void missing_acks_show(void **state)
+{
+	struct replica *r = rig_nodes[0].r;
+	uint64_t older_ns = 4 * replica_config(r)->retransmit_ns;
+
+	(void)state;
+	assert_int_equal(replica_stuck(r, older_ns), 0);
+	rig_put(0, KEY, 1, "x");
+	rig_drop(WIRE_INV, 0, 2);
+	rig_settle();
+	assert_int_equal(replica_stuck(r, older_ns), 0);
+	for (uint32_t i = 0; i < 64 && replica_stuck(r, older_ns) == 0; i++) {
+		rig_tick(0, 1);
+		while (rig_find(WIRE_INV, 0, 2))
+			rig_drop(WIRE_INV, 0, 2);
+		rig_settle();
+		if (i == 1)
+			assert_int_equal(replica_stuck(r, older_ns), 0);
+	}
+	assert_int_equal(replica_stuck(r, older_ns), 0x4);
+	assert_int_equal(replica_stuck(r, older_ns), 0x4); /* and still */
+	rig_run(300);
+	rig_answered(1, STATUS_OK, 2);
+	assert_int_equal(replica_stuck(r, older_ns), 0);
+}
+
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 static void who_leaves_says_what_it_knows(void **state)
@@ -822,6 +934,10 @@ int main(void)
 		CASE(who_left_is_not_waited_for),
 		CASE(who_left_and_does_not_know_is_not_heard),
 		CASE(only_the_incarnations_of_the_view_count),
+		CASE(read_only_views_take_no_updates),
+		CASE(one_member_of_a_read_only_view_commits_nothing),
+		CASE(silent_peers_are_not_heard),
+		CASE(missing_acks_show),
 		CASE(who_leaves_says_what_it_knows),
 		CASE(leaving_with_many_ops_takes_several_steps),
 		CASE(a_member_made_a_shadow_keeps_everything),

@@ -37,6 +37,40 @@ static void append_recover_append(void **state)
 	wal_rig_free(&rig);
 }
 
+/* What the view service is told of the disk: the mean, what hangs, and nothing for ever. */
+static void latency_is_measured(void **state)
+{
+	struct wal_rig rig;
+	uint64_t slow_ns;
+
+	(void)state;
+	wal_rig_make(&rig, DISK_BYTES, 3);
+	rig.now_ns = 1000;
+	assert_int_equal(wal_latency_ns(rig.wal, rig.now_ns), 0);
+	for (uint32_t i = 0; i < 40; i++) {
+		wal_rig_append(&rig, 10);
+		assert_int_equal(wal_submit(rig.wal, rig.now_ns), 0);
+		rig.now_ns += 500000;
+		sim_disk_advance(rig.dev, rig.now_ns);
+		(void)wal_poll(rig.wal);
+		assert_int_equal(wal_submit(rig.wal, rig.now_ns), 0);
+	}
+	assert_in_range(wal_latency_ns(rig.wal, rig.now_ns), 450000, 500000);
+	wal_rig_append(&rig, 10);
+	assert_int_equal(wal_submit(rig.wal, rig.now_ns), 0);
+	assert_int_equal(wal_latency_ns(rig.wal, rig.now_ns + 90000000), 90000000); /* it hangs */
+	rig.now_ns += 90000000;
+	sim_disk_advance(rig.dev, rig.now_ns);
+	(void)wal_poll(rig.wal);
+	assert_int_equal(wal_submit(rig.wal, rig.now_ns), 0);
+	wal_rig_seal(&rig);
+	slow_ns = wal_latency_ns(rig.wal, rig.now_ns);
+	assert_in_range(slow_ns, 9000000, 12000000);
+	assert_int_equal(wal_latency_ns(rig.wal, rig.now_ns + 3000000000u), slow_ns >> 3);
+	assert_int_equal(wal_latency_ns(rig.wal, rig.now_ns + 100000000000u), 0);
+	wal_rig_free(&rig);
+}
+
 /* While writes are under way the next batch grows; several batches may be closed and waiting. */
 static void group_commit_and_full(void **state)
 {
@@ -373,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(append_recover_append),
+		cmocka_unit_test(latency_is_measured),
 		cmocka_unit_test(group_commit_and_full),
 		cmocka_unit_test(crash_at_every_write),
 		cmocka_unit_test(fail_every_write),
