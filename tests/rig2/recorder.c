@@ -5,11 +5,13 @@
  *
  * Each slot is a client with a handle, and so a session, of its own: one operation at a time, the
  * next when its answer is there and its time has come. The first --slots slots take any node, each
- * with another one to begin with; --pinned more per node insist on that node. In the history a
+ * with another one to begin with; --pinned more per node insist on that node; --readers more per
+ * node insist, too, and only read: the first of a node quiet keys, the others any. In the history a
  * client's number is slot * 10 + the node that answered.
  *
- * Keys: few hot ones (h0..), counters (n0..), and cold ones (c0..). --final reads all of them at
- * every node. A value says who wrote it when, so no two are the same.
+ * Keys: few hot ones (h0..), counters (n0..), cold ones (c0..), and quiet ones (q0..), which are
+ * written once at the start: reads of them wait for no write. --final reads all of them at every
+ * node. A value says who wrote it when, so no two are the same.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,6 +27,7 @@
 
 #define SLOTS_MAX    128u
 #define KEYS_MAX     100000u
+#define QUIET	     16u /* keys */
 #define VALUE_MIN    24u
 #define VALUE_TEXT   64u /* what is remembered of a value, for CASV */
 #define NODE_DIGITS  10u
@@ -53,7 +56,7 @@ struct settings {
 	const char *endpoints, *history, *progress;
 	uint64_t cluster, seed;
 	double secs, rate, timeout, failover;
-	uint32_t slots, pinned, nodes, hot, counters, cold, value_bytes;
+	uint32_t slots, pinned, readers, nodes, hot, counters, cold, value_bytes;
 	bool puts_only, final;
 };
 
@@ -94,7 +97,7 @@ static uint64_t draw(struct recorder *r, uint64_t below)
 
 static uint64_t key_count(const struct settings *set)
 {
-	return (uint64_t)set->hot + set->counters + set->cold;
+	return (uint64_t)set->hot + set->counters + set->cold + QUIET;
 }
 
 static bool is_counter(const struct settings *set, uint64_t key)
@@ -108,8 +111,10 @@ static void print_key(const struct settings *set, uint64_t key, char out[24])
 		snprintf(out, 24, "h%" PRIu64, key);
 	else if (is_counter(set, key))
 		snprintf(out, 24, "n%" PRIu64, key - set->hot);
-	else
+	else if (key < key_count(set) - QUIET)
 		snprintf(out, 24, "c%" PRIu64, key - set->hot - set->counters);
+	else
+		snprintf(out, 24, "q%" PRIu64, key - (key_count(set) - QUIET));
 }
 
 /* ---- what to ask ---- */
@@ -123,6 +128,19 @@ static uint64_t draw_key(struct recorder *r)
 	if (r->set.counters > 0 && dice < 50)
 		return r->set.hot + draw(r, r->set.counters);
 	return draw(r, r->set.hot);
+}
+
+enum role { ROLE_ANY, ROLE_PINNED, ROLE_READER, ROLE_QUIET_READER };
+
+static enum role slot_role(const struct recorder *r, uint32_t slot)
+{
+	uint32_t pinned_end = r->set.slots + r->set.pinned * r->set.nodes;
+
+	if (slot < r->set.slots)
+		return ROLE_ANY;
+	if (slot < pinned_end)
+		return ROLE_PINNED;
+	return slot < pinned_end + r->set.nodes ? ROLE_QUIET_READER : ROLE_READER;
 }
 
 static enum cairn_kind draw_kind(struct recorder *r, uint64_t key)
@@ -163,14 +181,24 @@ static struct cairn_bytes make_value(struct recorder *r, struct slot *s, uint32_
 
 static void make_op(struct recorder *r, struct slot *s, uint32_t server)
 {
+	enum role role = slot_role(r, (uint32_t)(s - r->slots));
+	uint64_t quiet = key_count(&r->set) - QUIET;
+	bool fill = s == r->slots && s->count < QUIET;
 	const struct key *k;
 
-	s->key = draw_key(r);
+	if (fill)
+		s->key = quiet + s->count;
+	else
+		s->key = role == ROLE_QUIET_READER ? quiet + draw(r, QUIET) : draw_key(r);
 	k = &r->keys[s->key];
 	print_key(&r->set, s->key, s->key_text);
 	s->op = (struct cairn_op) { .kind = draw_kind(r, s->key),
 				    .server = server,
 				    .key = cairn_text(s->key_text) };
+	if (fill)
+		s->op.kind = CAIRN_PUT;
+	else if (role == ROLE_READER || role == ROLE_QUIET_READER)
+		s->op.kind = CAIRN_GET;
 	s->count++;
 	switch (s->op.kind) {
 	case CAIRN_PUT:
@@ -432,6 +460,7 @@ static int usage(void)
 	      "  --rate R           operations per second, all slots together (default 1000)\n"
 	      "  --slots N          clients that take any node (default 6)\n"
 	      "  --pinned N         clients per node that insist on it (default 2)\n"
+	      "  --readers N        clients per node that insist on it and only read (default 2)\n"
 	      "  --hot N --counters N --cold N   keys (default 3, 2, 500)\n"
 	      "  --value BYTES      (default 48)\n"
 	      "  --timeout S --failover S        of the library (default 5; its own)\n"
@@ -492,6 +521,9 @@ static bool parse_option(int option, const char *text, struct settings *set)
 	case 'p':
 		set->pinned = (uint32_t)number;
 		return good && number <= SLOTS_MAX;
+	case 'r':
+		set->readers = (uint32_t)number;
+		return good && number <= SLOTS_MAX;
 	case 'h':
 		set->hot = (uint32_t)number;
 		return good && number >= 1 && number <= KEYS_MAX;
@@ -518,10 +550,10 @@ static bool parse(int argc, char **argv, struct settings *set)
 		{ "secs", 1, NULL, 's' },      { "rate", 1, NULL, 'R' },
 		{ "timeout", 1, NULL, 'T' },   { "failover", 1, NULL, 'F' },
 		{ "seed", 1, NULL, 'S' },      { "nodes", 1, NULL, 'n' },
-		{ "slots", 1, NULL, 'l' },     { "pinned", 1, NULL, 'p' },
-		{ "hot", 1, NULL, 'h' },       { "counters", 1, NULL, 'k' },
-		{ "cold", 1, NULL, 'c' },      { "value", 1, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
+		{ "readers", 1, NULL, 'r' },   { "slots", 1, NULL, 'l' },
+		{ "pinned", 1, NULL, 'p' },    { "hot", 1, NULL, 'h' },
+		{ "counters", 1, NULL, 'k' },  { "cold", 1, NULL, 'c' },
+		{ "value", 1, NULL, 'v' },     { NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -529,8 +561,8 @@ static bool parse(int argc, char **argv, struct settings *set)
 		if (option == '?' || !parse_option(option, optarg, set))
 			return false;
 	return optind == argc && set->endpoints && set->history && set->nodes >= 1 &&
-	       set->slots + set->pinned * set->nodes >= 1 &&
-	       set->slots + set->pinned * set->nodes <= SLOTS_MAX;
+	       set->slots + (set->pinned + set->readers) * set->nodes >= 1 &&
+	       set->slots + (set->pinned + set->readers) * set->nodes <= SLOTS_MAX;
 }
 
 static int connect_slots(struct recorder *r, struct pollfd *fds)
@@ -592,6 +624,7 @@ int main(int argc, char **argv)
 					      .timeout = 5,
 					      .slots = 6,
 					      .pinned = 2,
+					      .readers = 2,
 					      .hot = 3,
 					      .counters = 2,
 					      .cold = 500,
@@ -604,12 +637,13 @@ int main(int argc, char **argv)
 	if (r.set.final) {
 		r.set.slots = 0;
 		r.set.pinned = 1;
+		r.set.readers = 0;
 		r.set.secs = 1e9;
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	r.random = r.set.seed;
-	r.slot_count = r.set.slots + r.set.pinned * r.set.nodes;
+	r.slot_count = r.set.slots + (r.set.pinned + r.set.readers) * r.set.nodes;
 	r.keys = calloc(key_count(&r.set), sizeof(*r.keys));
 	r.slots = calloc(r.slot_count, sizeof(*r.slots));
 	r.file = fopen(r.set.history, "we");

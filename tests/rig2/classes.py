@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: Apache-2.0
+"""classes.py: what goes wrong in a run of rig R2. Each class is one function; it leaves the fault
+in place or heals it itself: run.py heals what is left, starts what is down, and judges."""
+import itertools
+import os
+import random
+import shutil
+import subprocess
+import time
+
+from rig import Skipped, note, until
+
+CLASSES = {}  # name -> Class
+
+
+class Class:
+    def __init__(self, name, group, act, rig=None, short=False):
+        self.name, self.group, self.act = name, group, act
+        self.rig = rig or {}  # arguments of Rig
+        self.short = short    # part of the suite
+
+
+def fault_class(group, name=None, short=False, **rig):
+    def register(act):
+        title = name or act.__name__
+        CLASSES[title] = Class(title, group, act, rig, short)
+        return act
+    return register
+
+
+def needs_views(rig):
+    if not rig.has_views:
+        raise Skipped("a static cluster")
+
+
+def shrunk(rig, without, seconds=30):
+    """Waits until the view goes on without these nodes."""
+    def gone():
+        out = {n["node"] for n in rig.info().get("nodes", []) if n.get("role") != "member"}
+        return set(without) <= out
+
+    if rig.has_views:
+        until(gone, seconds, f"the view is without {without}")
+        rig.more_load(200)
+    else:
+        time.sleep(1)
+
+
+# ---- kill ----
+
+@fault_class("kill", short=True)
+def kill_leader(rig):
+    """Daemon and dataplane of the view leader."""
+    leader = rig.view_leader()
+    rig.kill_node(leader)
+    shrunk(rig, [leader])
+
+
+@fault_class("kill", short=True)
+def kill_member(rig):
+    member = rig.member()
+    rig.kill_node(member)
+    shrunk(rig, [member])
+
+
+@fault_class("kill")
+def kill_dataplane_leader(rig):
+    """The dataplane alone: its daemon reaps it, can name the incarnation, and starts another."""
+    rig.kill_node(rig.view_leader(), only="cairn-dataplane")
+
+
+@fault_class("kill")
+def kill_dataplane_member(rig):
+    rig.kill_node(rig.member(), only="cairn-dataplane")
+
+
+@fault_class("kill")
+def kill_daemons(rig):
+    """All control daemons: the data path does not notice."""
+    for node in rig.data_nodes():
+        rig.kill_node(node, only="cairnd")
+    rig.marks["victims"] = set()
+    rig.more_load(500)
+
+
+@fault_class("kill")
+def kill_shard_leader(rig):
+    if rig.engine != "raft":
+        raise Skipped("of the raft engine only")
+    leader = rig.shard_leader()
+    rig.kill_node(leader)
+    time.sleep(2)
+
+
+@fault_class("kill", nodes=3, witnesses=1)
+def kill_witness(rig):
+    """Two data nodes and a witness: without it they go on."""
+    needs_views(rig)
+    rig.kill_node(2)
+    rig.more_load(500)
+
+
+@fault_class("kill", nodes=3, witnesses=1)
+def kill_data_beside_witness(rig):
+    """Two data nodes and a witness: one data node and the witness go on."""
+    needs_views(rig)
+    rig.kill_node(rig.member())
+    rig.more_load(300)
+
+
+@fault_class("kill", nodes=5)
+def kill_two_of_five(rig):
+    leader = rig.view_leader()
+    victims = [leader, (leader + 2) % 5]
+    rig.kill_nodes(victims)
+    shrunk(rig, victims)
+
+
+@fault_class("kill")
+def kill_one_after_the_other(rig):
+    """Each node in turn, each back and a member before the next."""
+    for node in rig.data_nodes():
+        rig.kill_node(node)
+        shrunk(rig, [node])
+        rig.start_nodes()
+        rig.healthy()
+        rig.more_load(200)
+
+
+@fault_class("kill", short=True)
+def kill_all(rig):
+    """Power failure of all, cold start from disks alone."""
+    rig.kill_nodes(rig.data_nodes())
+    rig.start_nodes()
+
+
+@fault_class("kill")
+def kill_all_shrunk(rig):
+    """The view had shrunk to two when these two went, too; the third comes back first."""
+    member = rig.member()
+    rig.kill_node(member)
+    shrunk(rig, [member])
+    rest = [n for n in rig.data_nodes() if n != member]
+    rig.kill_nodes(rest)
+    if rig.has_views:
+        rig.ctl("lab", "start", member, "--wait", "2s")  # cannot serve alone: any exit code
+    rig.start_nodes()
+
+
+@fault_class("kill")
+def kill_majority(rig):
+    """Two of three: nothing is acknowledged until one is back."""
+    leader = rig.view_leader()
+    rig.kill_nodes([leader, rig.member()])
+    time.sleep(2)
+
+
+# ---- stop ----
+
+def stop_class(role, seconds, short=False):
+    text = f"{seconds}s" if seconds >= 1 else f"{round(seconds * 1000)}ms"
+
+    def act(rig):
+        node = rig.view_leader() if role == "leader" else rig.member()
+        repeat = 20 if seconds <= 0.01 else 5 if seconds <= 0.1 else 1
+        for _ in range(repeat):
+            rig.stop_dataplane([node], seconds)
+            time.sleep(0.05 if repeat > 1 else 0)
+
+    act.__doc__ = f"SIGSTOP of the {role}'s dataplane for {text}, then SIGCONT"
+    fault_class("stop", f"stop_{role}_{text}", short)(act)
+
+
+for who, secs in itertools.product(("leader", "member"), (0.001, 0.01, 0.1, 1, 10)):
+    stop_class(who, secs, short=(who, secs) == ("leader", 1))
+stop_class("leader", 60)
+
+
+@fault_class("stop")
+def stop_all_1s(rig):
+    """All at once, woken one after the other: leases ran out in their sleep."""
+    rig.stop_dataplane(rig.data_nodes(), 1)
+
+
+@fault_class("stop")
+def stop_at_random(rig):
+    """Any node, 1 ms to 500 ms, thirty times."""
+    lot = random.Random(rig.seed)
+    for _ in range(30):
+        rig.stop_dataplane([lot.choice(rig.data_nodes())], lot.choice((0.001, 0.01, 0.1, 0.5)))
+        time.sleep(lot.random() * 0.3)
+
+
+@fault_class("stop", nodes=3, witnesses=1)
+def stop_witness_10s(rig):
+    needs_views(rig)
+    rig.stop_dataplane([2], 10)
+
+
+@fault_class("stop")
+def stop_shard_leader_10s(rig):
+    if rig.engine != "raft":
+        raise Skipped("of the raft engine only")
+    rig.stop_dataplane([rig.shard_leader()], 10)
+
+
+# ---- network ----
+
+def others(rig, node):
+    return [n for n in range(rig.nodes_count) if n != node]
+
+
+def text(nodes):
+    return ",".join(map(str, nodes))
+
+
+def isolate(rig, node, seconds):
+    rig.mark([node])
+    rig.partition(f"{node}|{text(others(rig, node))}")
+    time.sleep(seconds)
+
+
+@fault_class("network", short=True)
+def isolate_leader(rig):
+    """Cut off from the other nodes, not from its clients: it may serve its lease and no longer."""
+    isolate(rig, rig.view_leader(), 5)
+
+
+@fault_class("network")
+def isolate_member(rig):
+    isolate(rig, rig.member(), 5)
+
+
+@fault_class("network", nodes=5)
+def partition_two_of_five(rig):
+    leader = rig.view_leader()
+    some = [leader, (leader + 1) % 5]
+    rig.mark(some)
+    rig.partition(f"{text(some)}|{text(n for n in range(5) if n not in some)}")
+    time.sleep(5)
+
+
+@fault_class("network")
+def partition_all(rig):
+    """Nobody hears anybody."""
+    rig.mark(rig.data_nodes())
+    rig.partition("|".join(map(str, range(rig.nodes_count))))
+    time.sleep(5)
+
+
+@fault_class("network")
+def partial_partition(rig):
+    """A and B are cut from each other, both reach C: one agreed view, no flapping."""
+    leader = rig.view_leader()
+    a, b = [n for n in rig.data_nodes() if n != leader][:2]
+    before = rig.epoch()
+    rig.mark([a, b])
+    rig.partition(f"{a}|{b}")
+    time.sleep(8)
+    rig.marks["epochs"] = rig.epoch() - before
+
+
+@fault_class("network")
+def partial_partition_leader(rig):
+    """The same, and the leader is one of the two."""
+    leader, member = rig.view_leader(), rig.member()
+    before = rig.epoch()
+    rig.mark([leader, member])
+    rig.partition(f"{leader}|{member}")
+    time.sleep(8)
+    rig.marks["epochs"] = rig.epoch() - before
+
+
+@fault_class("network")
+def asymmetric_deaf(rig):
+    """A member that sends and hears nothing."""
+    member = rig.member()
+    rig.mark([member])
+    rig.partition(f"{text(others(rig, member))}>{member}")
+    time.sleep(5)
+
+
+@fault_class("network")
+def asymmetric_mute_leader(rig):
+    """A leader that hears and cannot send."""
+    leader = rig.view_leader()
+    rig.mark([leader])
+    rig.partition(f"{leader}>{text(others(rig, leader))}")
+    time.sleep(5)
+
+
+@fault_class("network")
+def flapping(rig):
+    """A member's links come and go every half lease."""
+    member = rig.member()
+    half = rig.timers().get("lease_us", 200_000) / 2e6
+    before = rig.epoch()
+    rig.mark([member])
+    for _ in range(round(10 / (2 * half))):
+        rig.partition(f"{member}|{text(others(rig, member))}")
+        time.sleep(half)
+        rig.partition("off")
+        time.sleep(half)
+    rig.marks["epochs"] = rig.epoch() - before
+
+
+@fault_class("network", short=True)
+def loss_burst(rig):
+    """Loss, repetition, reordering and damage on all links."""
+    rig.mark()
+    rig.fault(f"seed={rig.seed},drop=10%,dup=5%,delay=20%,hold=50-5000,corrupt=1%,truncate=1%,"
+              "replay=2%")
+    time.sleep(5)
+
+
+@fault_class("network")
+def loss_heavy(rig):
+    rig.mark()
+    rig.fault(f"seed={rig.seed},drop=30%,dup=10%,delay=30%,hold=1000-20000,replay=5%")
+    time.sleep(5)
+
+
+@fault_class("network")
+def loss_while_killed(rig):
+    """A lossy network, and a member dies and comes back in it."""
+    rig.fault(f"seed={rig.seed},drop=5%,dup=5%,delay=10%,hold=50-2000,replay=2%")
+    member = rig.member()
+    rig.kill_node(member)
+    shrunk(rig, [member])
+    rig.start_nodes()
+
+
+@fault_class("slow")
+def slow_link(rig):
+    """Every frame of one member takes 4 to 6 ms: some 100 x longer."""
+    member = rig.member()
+    rig.mark([member])
+    rig.marks["slow"] = member
+    rig.fault(f"delay=100%,hold=4000-6000,port={member}")
+    time.sleep(12)
+    rig.marks["slow_end"] = time.monotonic_ns()
+
+
+# ---- disk ----
+
+@fault_class("slow", short=True)
+def slow_disk(rig):
+    """One member's dataplane gets 50 disk writes a second from the kernel (cgroup): 20 ms each,
+    some 100 x longer."""
+    member = rig.member()
+    rig.mark([member])
+    rig.marks["slow"] = member
+    note(f"  {rig.slow_disk(member, 50)}")
+    time.sleep(12)
+    rig.marks["slow_end"] = time.monotonic_ns()
+
+
+@fault_class("slow")
+def slow_disk_leader(rig):
+    leader = rig.view_leader()
+    rig.mark([leader])
+    rig.marks["slow"] = leader
+    note(f"  {rig.slow_disk(leader, 50)}")
+    time.sleep(12)
+    rig.marks["slow_end"] = time.monotonic_ns()
+
+
+def on_own_file_system(rig, node):
+    """Moves a node's data to an ext4 of its own on a loop device."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        raise Skipped("mounting needs root and mkfs.ext4")
+    data, image = os.path.join(rig.dir, f"node{node}", "data"), rig.path("disk.img")
+    rig.kill_node(node)
+    with open(image, "wb") as f:
+        f.truncate(256 << 20)
+    kept = rig.path("kept")
+    shutil.copytree(data, kept)
+    if (subprocess.run(["mkfs.ext4", "-q", "-F", image], check=False).returncode or
+            subprocess.run(["mount", "-o", "loop", image, data], check=False).returncode):
+        raise Skipped("a loop device cannot be mounted here")
+    rig.mounts.append(data)
+    shutil.copytree(kept, data, dirs_exist_ok=True)
+    os.sync()
+    rig.start_nodes()
+    rig.healthy()
+    return data
+
+
+@fault_class("disk")
+def failed_disk(rig):
+    """All writes of one member's file system fail from now on (ext4 shut down); later it is
+    mounted again and the node restarted."""
+    member = rig.member()
+    data = on_own_file_system(rig, member)
+    rig.more_load(300)
+    rig.mark([member])
+    rig.shut_file_system(data)
+    shrunk(rig, [member])
+    rig.kill_node(member)
+    rig.mount_again(data)
+    rig.start_nodes()
+
+
+# ---- operators ----
+
+def member_command(rig, *args):
+    """While nodes come and go it may have to be asked for again."""
+    def done():
+        return rig.ctl(*args).code == 0
+
+    if not rig.has(" ".join(args[:2])):
+        raise Skipped(f"no command {args[0]} {args[1]}")
+    until(done, 30, f"cairnctl {' '.join(map(str, args))}")
+
+
+@fault_class("operator", short=True)
+def drain_undrain(rig):
+    member = rig.member()
+    rig.mark([member])
+    member_command(rig, "member", "drain", str(member))
+    shrunk(rig, [member])
+    member_command(rig, "member", "undrain", str(member))
+
+
+@fault_class("operator")
+def drain_leader(rig):
+    leader = rig.view_leader()
+    rig.mark([leader])
+    member_command(rig, "member", "drain", str(leader))
+    shrunk(rig, [leader])
+    member_command(rig, "member", "undrain", str(leader))
+
+
+@fault_class("operator")
+def transfer(rig):
+    """Leadership goes round, twenty times."""
+    rig.mark()
+    for turn in range(20):
+        nodes = rig.data_nodes()
+        member_command(rig, "leader", "transfer", str(nodes[turn % len(nodes)]))
+        time.sleep(0.2)
+
+
+@fault_class("operator", nodes=5)
+def drain_during_kill(rig):
+    """Five nodes: one drained while another one is dead."""
+    leader = rig.view_leader()
+    drained, killed = [n for n in rig.data_nodes() if n != leader][:2]
+    rig.kill_node(killed)
+    member_command(rig, "member", "drain", str(drained))
+    shrunk(rig, [drained, killed])
+    member_command(rig, "member", "undrain", str(drained))
