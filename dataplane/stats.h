@@ -21,7 +21,7 @@
 enum dataplane_state {
 	DATAPLANE_STARTING = 0,	  /* opening ports and disks */
 	DATAPLANE_RECOVERING = 1, /* reading the log */
-	DATAPLANE_WAITING = 2,	  /* recovered; a peer is not linked yet; views: no member, or no lease */
+	DATAPLANE_WAITING = 2,	  /* recovered; a peer is not linked yet; views: no lease */
 	DATAPLANE_SERVING = 3,
 	DATAPLANE_DISK_FAILED = 4, /* makes no promises any more */
 	DATAPLANE_STOPPED = 5,

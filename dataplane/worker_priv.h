@@ -116,7 +116,7 @@ struct worker {
 /* worker_fail: no more promises; what was promised stands. */
 void worker_fail(struct worker *w);
 
-/* worker_take_view, worker_take_lease: as worker_install_view, .._set_lease; nothing is sent yet. */
+/* worker_take_view, .._lease: as worker_install_view, .._set_lease; nothing is sent yet. */
 bool worker_take_view(struct worker *w, const struct view *view);
 bool worker_take_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns);
 

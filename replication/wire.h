@@ -173,8 +173,9 @@ void wire_message_encode(uint8_t *out, const struct wire_message *m);
 
 /*
  * wire_message_decode: the message at *offset of a payload whose header was accepted; kind is the
- * header's, not WIRE_RAFT. On WIRE_OK *offset moves past it and *ret_message points into payload; otherwise
- * neither is touched and the rest of the frame must be dropped. Call while *offset < bytes.
+ * header's, not WIRE_RAFT. On WIRE_OK *offset moves past it and *ret_message points into payload;
+ * otherwise neither is touched and the rest of the frame must be dropped. Call while
+ * *offset < bytes.
  * Checks the type against the kind, the lengths against the type, and the frame's end.
  */
 enum wire_verdict wire_message_decode(const uint8_t *payload, uint32_t bytes, enum wire_kind kind,

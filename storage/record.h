@@ -22,8 +22,8 @@
  *  24  u32 epoch     28  u32 base (writer of the version it was made from, 0 unknown)
  *  32  u64 client    40  u64 request (struct origin)
  * What a kind does not use is zero. Records of Raft groups (RECORD_RAFT_*) say in
- *   version  the index, but in HARD     writer  the term     shard  the group's, 0xffff: view service
- *   base     ENTRY, USER: kind | flags << 8; HARD: vote      value  all but HARD: data
+ *   version  the index, but in HARD   writer  the term   shard  its own, 0xffff: view service
+ *   base     ENTRY, USER: kind | flags << 8; HARD: vote   value  all but HARD: data
  */
 #ifndef CAIRN_STORAGE_RECORD_H
 #define CAIRN_STORAGE_RECORD_H

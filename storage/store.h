@@ -94,9 +94,10 @@ struct entry *store_entry(struct store *s, uint32_t index);
 
 /*
  * store_walk: entries of a shard at index >= *cursor, in order, at most max, into out; returns how
- * many. above: only those with a higher version; 0: all. *cursor moves behind the last place looked at, to STORE_END when that was the last. It
- * looks at a bounded number of places, so it may return less than max, even 0, before the end. An
- * entry that stays is met exactly once by a walk from 0 to the end; one made meanwhile perhaps not.
+ * many. above: only those with a higher version; 0: all. *cursor moves behind the last place looked
+ * at, to STORE_END when that was the last. It looks at a bounded number of places, so it may
+ * return less than max, even 0, before the end. An entry that stays is met exactly once by a walk
+ * from 0 to the end; one made meanwhile perhaps not.
  */
 uint32_t store_walk(struct store *s, uint16_t shard, uint64_t above, uint32_t *cursor,
 		    struct entry **out, uint32_t max);
