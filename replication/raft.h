@@ -57,17 +57,19 @@ struct raft_entry {
 enum raft_type {
 	RAFT_PRE_VOTE = 1,	/* term: the one it would stand in; index, log_term: durable last */
 	RAFT_PRE_VOTE_ACK = 2,	/* term: as asked when granted (R07), else own; flag REJECT */
-	RAFT_VOTE = 3,		/* RequestVote; index, log_term; TRANSFER: leader asked for it */
+	RAFT_VOTE = 3,		/* RequestVote; index, log_term; TRANSFER: leader asked for it, in
+				 * round id */
 	RAFT_VOTE_ACK = 4,	/* flag REJECT */
 	RAFT_APPEND = 5,	/* AppendEntries: index, log_term: of the one before; commit */
-	RAFT_APPEND_ACK = 6,	/* index: durable and matching up to here;
+	RAFT_APPEND_ACK = 6,	/* index: durable and matching up to here; commit: received and
+				 * matching up to here, not a promise;
 				 * flag REJECT: index: the one before that did not match, id: hint,
 				 * highest index that may match, log_term: its term (5.3) */
-	RAFT_HEARTBEAT = 7,	/* commit; id: round */
-	RAFT_HEARTBEAT_ACK = 8, /* id: of the round; index: durable and matching */
+	RAFT_HEARTBEAT = 7,	/* commit; id: round, 0: no answer wanted */
+	RAFT_HEARTBEAT_ACK = 8, /* id: of the round; index, commit: as in APPEND_ACK */
 	RAFT_SNAPSHOT = 9,	/* index, log_term: last included; payload: conf, user's state */
-	RAFT_SNAPSHOT_ACK = 10, /* index; flag REJECT: refused */
-	RAFT_TIMEOUT_NOW = 11,	/* leadership transfer: stand at once (3.10) */
+	RAFT_SNAPSHOT_ACK = 10, /* reserved: a snapshot in place is acknowledged as entries are */
+	RAFT_TIMEOUT_NOW = 11,	/* leadership transfer: stand at once (3.10); id: newest round */
 	RAFT_READ = 12,		/* follower asks for a read index; id: its own */
 	RAFT_READ_ACK = 13,	/* id; index; flag REJECT: not now, ask again */
 	RAFT_TYPE_USER = 32,	/* 32..63: the user's own; raft_step never sees them */
@@ -116,7 +118,8 @@ enum raft_event_kind {
 	RAFT_EVENT_PROPOSE,   /* data, bytes: append; leader only, see raft_can_propose */
 	RAFT_EVENT_READ,      /* id (the user's, unique while open): when may it be read? */
 	RAFT_EVENT_TRANSFER,  /* node: hand leadership over to it, RAFT_NODE_ANY: to the best */
-	RAFT_EVENT_CONFIGURE, /* conf (voters, learners, witnesses): change to it; leader only */
+	RAFT_EVENT_CONFIGURE, /* conf (voters, learners, witnesses): change to it; leader only;
+			       * who is to vote must be there already, as a learner: raft_match */
 	RAFT_EVENT_COMPACT,   /* index <= commit: entries up to it go; data: the state there */
 	RAFT_EVENT_HOLD,      /* index: acknowledge, and count here, lower entries only; 0: all */
 	RAFT_EVENT_RESTORED,  /* index: the snapshot of the last RESTORE is in place */
@@ -144,7 +147,8 @@ enum raft_action_kind {
 	RAFT_ACTION_PERSIST, /* append this record to the log; its sequence: persist_seq */
 	RAFT_ACTION_READ,    /* the read `id` may be served once `index` is applied; index 0: not
 			      * now (no leader, a table is full): ask again later */
-	RAFT_ACTION_RESTORE, /* message (SNAPSHOT): take its state over, then RESTORED */
+	RAFT_ACTION_RESTORE, /* message (SNAPSHOT; its payload: conf, then state): take its state
+			      * over, then RESTORED; a newer one may come first and replace it */
 	RAFT_ACTION_ROLE,    /* role, term or leader changed; look at raft_role() etc. */
 };
 
@@ -152,7 +156,7 @@ enum raft_record_kind {
 	RAFT_RECORD_ENTRY = 0,	  /* entry; voids all entries at >= its index from before */
 	RAFT_RECORD_HARD = 1,	  /* term, vote */
 	RAFT_RECORD_SNAPSHOT = 2, /* index, term: the log begins behind it; data: conf, state */
-	RAFT_RECORD_USER = 3,	  /* the user's own: entry, but for its index; raft.c never sees it */
+	RAFT_RECORD_USER = 3, /* the user's own: entry, but for its index; raft_recover: never */
 };
 
 /* raft_record: what the log must keep; also what recovery gives back, in log order. */
