@@ -69,9 +69,11 @@ class Rig(Lab):
         for folder, _, names in os.walk(self.tmp):
             for name in names:
                 path = os.path.join(folder, name)
-                if os.path.isfile(path) and os.path.getsize(path) < 32 << 20 and not name.endswith((".wal", ".img")):
-                    flat = os.path.relpath(path, self.tmp).replace("/", "_")
-                    shutil.copyfile(path, os.path.join(to, flat))
+                if (name.endswith((".wal", ".img")) or not os.path.isfile(path) or
+                        os.path.getsize(path) > 32 << 20):
+                    continue
+                flat = os.path.relpath(path, self.tmp).replace("/", "_")
+                shutil.copyfile(path, os.path.join(to, flat))
         note(f"logs and history are kept in {to}")
 
     def __exit__(self, kind, value, trace):
