@@ -32,22 +32,3 @@ NONE(bool, membership_accepts, const struct membership *m __attribute__((unused)
      uint32_t incarnation __attribute__((unused)))
 NONE(const struct membership_peer *, membership_peer,
      const struct membership *m __attribute__((unused)), uint8_t node __attribute__((unused)))
-#define RAFT(type, name) NONE(type, name, const struct raft *r __attribute__((unused)))
-RAFT(enum raft_role, raft_role)
-RAFT(uint8_t, raft_leader)
-RAFT(uint32_t, raft_term)
-RAFT(const struct raft_conf *, raft_conf)
-RAFT(uint64_t, raft_commit)
-RAFT(uint64_t, raft_last)
-RAFT(uint64_t, raft_base)
-RAFT(bool, raft_configuring)
-RAFT(const struct raft_counters *, raft_counters)
-NONE(uint64_t, raft_match, const struct raft *r __attribute__((unused)),
-     uint8_t node __attribute__((unused)))
-NONE(uint64_t, raft_heard_ns, const struct raft *r __attribute__((unused)),
-     uint8_t node __attribute__((unused)))
-NONE(void, raft_message_encode, uint8_t *out __attribute__((unused)),
-     const struct raft_message *m __attribute__((unused)))
-NONE(enum wire_verdict, raft_message_decode, const uint8_t *p __attribute__((unused)),
-     uint32_t bytes __attribute__((unused)), uint32_t *offset __attribute__((unused)),
-     struct raft_message *m __attribute__((unused)))
