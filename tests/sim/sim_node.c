@@ -353,8 +353,10 @@ void sim_node_start(struct sim *s, uint8_t node)
 		n->disk_error_ns = n->ready_ns + DAMAGED_NS;
 		sim_watch_lied(s, node);
 	}
-	sim_watch_started(s, node);
-	sim_verify_recovered(s, node);
+	if (sim_node_holds(s, node)) {
+		sim_watch_started(s, node);
+		sim_verify_recovered(s, node);
+	}
 	sim_view_started(s, node);
 }
 

@@ -34,12 +34,21 @@ const struct view *sim_service_latest(const struct sim *s)
 	return views != 0 ? &s->service.view[(views - 1) % SIM_SERVICE_VIEWS] : NULL;
 }
 
+/* own_disk: it has the disk that was agreed on. */
+static bool own_disk(const struct sim *s, uint8_t node)
+{
+	uint32_t ident = s->service.newest.node[node].ident;
+
+	return ident == 0 || ident == s->service.node[node].ident;
+}
+
 bool sim_service_member(const struct sim *s, uint8_t node)
 {
 	const struct view *v = sim_service_latest(s);
 
-	return v && has(v->members, node) && s->node[node].up &&
-	       s->node[node].incarnation == v->incarnation[node];
+	/* A new disk begins to count at one again: the number alone says nothing. */
+	return v && has(v->members, node) && s->node[node].up && !s->node[node].blank &&
+	       s->node[node].incarnation == v->incarnation[node] && own_disk(s, node);
 }
 
 static bool is_witness(const struct sim *s, uint8_t node)
@@ -104,13 +113,14 @@ void sim_service_started(struct sim *s, uint8_t node)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-/* lived: M-IDENT: this incarnation ran, and on the disk that was agreed on. */
+/* lived: M-IDENT: this incarnation ran, and on the disk that was agreed on, if one was (not 0). */
 static bool lived(const struct sim *s, uint8_t node, uint32_t incarnation, uint32_t ident)
 {
 	const struct sim_service_node *n = &s->service.node[node];
 
 	for (uint32_t i = 0; i < SIM_LIVES_KEPT && i < n->lives; i++)
-		if (n->life[i].incarnation == incarnation && n->life[i].ident == ident)
+		if (n->life[i].incarnation == incarnation &&
+		    (ident == 0 || n->life[i].ident == ident))
 			return true;
 	return n->lives > SIM_LIVES_KEPT;
 }
@@ -135,7 +145,8 @@ static void check_node(struct sim *s, uint8_t node, const struct view *v, const 
 		n->left = before->incarnation[node];
 	s->service.exclusions += was && !in;
 	s->service.promotions += before && has(before->shadows, node) && has(v->members, node);
-	if (has(v->members, node) && v->incarnation[node] == s->node[node].incarnation)
+	if (has(v->members, node) && v->incarnation[node] == s->node[node].incarnation &&
+	    own_disk(s, node))
 		s->node[node].blank = false;
 }
 
@@ -159,13 +170,16 @@ static void publish(struct sim *s, const struct view *v)
 	service->view[service->views++ % SIM_SERVICE_VIEWS] = *v;
 }
 
+/* same_view: in which life, since when: of those who take part. */
 static bool same_view(const struct view *a, const struct view *b)
 {
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (has(view_write_set(a), n) && (a->since[n] != b->since[n] ||
+						  a->incarnation[n] != b->incarnation[n]))
+			return false;
 	return a->epoch == b->epoch && a->members == b->members && a->shadows == b->shadows &&
 	       a->recovered == b->recovered && a->read_only == b->read_only &&
-	       a->witnesses == b->witnesses &&
-	       memcmp(a->incarnation, b->incarnation, sizeof(a->incarnation)) == 0 &&
-	       memcmp(a->since, b->since, sizeof(a->since)) == 0;
+	       a->witnesses == b->witnesses;
 }
 
 /* check_same: M-EPOCH-LOG: whoever sees an epoch sees the same view. */
@@ -173,6 +187,13 @@ static void check_same(struct sim *s, uint8_t node, const struct view *v)
 {
 	const struct view *agreed = sim_service_of(s, v->epoch);
 
+	if (agreed && !same_view(agreed, v))
+		sim_trace(s, "node %u: view %u: members %02x shadows %02x recovered %02x witnesses "
+			     "%02x%s", node, v->epoch, v->members, v->shadows, v->recovered,
+			  v->witnesses, v->read_only ? " read-only" : "");
+	for (uint8_t n = 0; s->trace && agreed && !same_view(agreed, v) && n < s->plan.nodes; n++)
+		sim_trace(s, "node %u incarnation %u since %u, agreed %u since %u", n,
+			  v->incarnation[n], v->since[n], agreed->incarnation[n], agreed->since[n]);
 	if (agreed ? !same_view(agreed, v) : s->service.views <= SIM_SERVICE_VIEWS)
 		sim_violation(s, "M-EPOCH-LOG: node %u has view %u, %s", node, v->epoch,
 			      agreed ? "other nodes have another one" : "which nobody agreed on");

@@ -2,7 +2,8 @@
 /* What happens, one line per event, for people who replay a seed. */
 #include <stdarg.h>
 
-#include "replication/wire.h"
+#include "replication/membership.h"
+#include "replication/raft_wire.h"
 #include "tests/sim/sim.h"
 
 void sim_trace(struct sim *s, const char *format, ...)
@@ -92,6 +93,51 @@ static void trace_message(const struct sim *s, const struct wire_message *m)
 	fprintf(s->trace, " #%llx;", (unsigned long long)m->id);
 }
 
+static const char *raft_type_name(uint8_t type)
+{
+	static const char *const names[] = {
+		[RAFT_PRE_VOTE] = "PRE_VOTE",
+		[RAFT_PRE_VOTE_ACK] = "PRE_VOTE_ACK",
+		[RAFT_VOTE] = "VOTE",
+		[RAFT_VOTE_ACK] = "VOTE_ACK",
+		[RAFT_APPEND] = "APPEND",
+		[RAFT_APPEND_ACK] = "APPEND_ACK",
+		[RAFT_HEARTBEAT] = "HEARTBEAT",
+		[RAFT_HEARTBEAT_ACK] = "HEARTBEAT_ACK",
+		[RAFT_SNAPSHOT] = "SNAPSHOT",
+		[RAFT_SNAPSHOT_ACK] = "SNAPSHOT_ACK",
+		[RAFT_TIMEOUT_NOW] = "TIMEOUT_NOW",
+		[RAFT_READ] = "READ",
+		[RAFT_READ_ACK] = "READ_ACK",
+		[MEMBERSHIP_REPORT] = "REPORT",
+		[MEMBERSHIP_GRANT] = "GRANT",
+		[MEMBERSHIP_COMMAND] = "COMMAND",
+		[MEMBERSHIP_RESULT] = "RESULT",
+	};
+
+	return type < ARRAY_LEN(names) && names[type] ? names[type] : "USER";
+}
+
+static void trace_raft(const struct sim *s, const struct wire_header *h, const uint8_t *payload,
+		       uint32_t bytes)
+{
+	uint32_t offset = WIRE_HEADER_BYTES;
+	struct raft_message m;
+
+	fprintf(s->trace, " disk %x", h->ident);
+	while (offset < bytes && raft_message_decode(payload, bytes, &offset, &m) == WIRE_OK) {
+		fprintf(s->trace, " %s%s term %u index %llu.%u commit %llu id %llx",
+			raft_type_name(m.type), m.flags & RAFT_REJECT ? " NO" : "", m.term,
+			(unsigned long long)m.index, m.log_term, (unsigned long long)m.commit,
+			(unsigned long long)m.id);
+		if (m.entry.index != 0)
+			fprintf(s->trace, " entry %llu.%u kind %u, %u bytes",
+				(unsigned long long)m.entry.index, m.entry.term, m.entry.kind,
+				m.entry.bytes);
+		fputc(';', s->trace);
+	}
+}
+
 void sim_trace_frame(struct sim *s, const struct sim_delivery *delivery)
 {
 	const uint8_t *payload = delivery->data + FRAME_HEADERS_BYTES;
@@ -116,9 +162,11 @@ void sim_trace_frame(struct sim *s, const struct sim_delivery *delivery)
 	fprintf(s->trace, " shard %u inc %u->%u", h.shard, h.from_incarnation, h.to_incarnation);
 	if (h.kind == WIRE_PEER)
 		fprintf(s->trace, " epoch %u", h.epoch);
-	if (h.kind != WIRE_PEER)
+	if (h.kind == WIRE_RAFT)
+		trace_raft(s, &h, payload, bytes);
+	else if (h.kind != WIRE_PEER)
 		fprintf(s->trace, " session %llx", (unsigned long long)h.session);
-	while (offset < bytes &&
+	while (h.kind != WIRE_RAFT && offset < bytes &&
 	       wire_message_decode(payload, bytes, h.kind, &offset, &m) == WIRE_OK)
 		trace_message(s, &m);
 	fputc('\n', s->trace);

@@ -41,6 +41,8 @@ static bool must_hold(const struct sim *s, uint8_t node)
 
 	if (!s->plan.worker.views)
 		return true;
+	if (s->plan.service.on)
+		return sim_service_member(s, node);
 	return v && (v->members >> node & 1) && v->incarnation[node] == s->node[node].incarnation;
 }
 
