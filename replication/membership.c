@@ -176,13 +176,14 @@ static void apply(struct membership *m, uint64_t index, struct membership_action
 	command_applied(m, index, e.term, took, a);
 }
 
-/* look_at_role: who leads now; a leader begins with a clean slate. */
+/* look_at_role: who leads now; a plan of an earlier leadership is void. */
 static void look_at_role(struct membership *m)
 {
 	bool lead = raft_role(m->raft) == RAFT_LEADER;
 
 	if (lead && (!m->lead || m->lead_term != raft_term(m->raft))) {
-		memset(m->watch, 0, sizeof(m->watch));
+		for (uint8_t n = 0; n < NODES_MAX; n++)
+			m->watch[n].told_dead = false;
 		m->all_gone_ns = 0;
 		m->proposed = 0;
 		m->lead_ns = m->now_ns;
@@ -269,6 +270,17 @@ static void compact(struct membership *m, struct membership_actions *a)
 	give(m, &ev, a);
 }
 
+/* changes_view: what replicas see of it is not what they see now: it needs an epoch of its own. */
+static bool changes_view(const struct membership_state *now, const struct membership_state *next)
+{
+	struct view a, b;
+
+	membership_view(now, &a);
+	membership_view(next, &b);
+	b.epoch = a.epoch;
+	return memcmp(&a, &b, sizeof(a)) != 0;
+}
+
 /* propose: the leader's next state. Its own index is not known yet: MEMBERSHIP_SELF. */
 static void propose(struct membership *m, struct membership_actions *a)
 {
@@ -280,6 +292,8 @@ static void propose(struct membership *m, struct membership_actions *a)
 
 	p->propose = false;
 	p->asked = -1;
+	if (changes_view(&m->agreed, &p->state))
+		p->state.epoch = MEMBERSHIP_SELF;
 	membership_state_encode(m->entry_out, &p->state);
 	m->proposed = give(m, &ev, a);
 	m->proposed_term = raft_term(m->raft);
@@ -342,6 +356,8 @@ static void on_message(struct membership *m, const struct membership_event *ev,
 		.kind = RAFT_EVENT_MESSAGE, .from = ev->from, .message = ev->message,
 	};
 
+	if (m->hold != m->hold_wanted)
+		return; /* the first TICK has not been: as if lost on the way */
 	if (ev->message->type < RAFT_TYPE_USER) {
 		/* What a dead life had to say about terms and entries is durable: it holds. */
 		give(m, &raft, a);
@@ -376,10 +392,8 @@ static void look_around(struct membership *m, struct membership_actions *a)
 	lease_update(m, a);
 	command_tick(m, a);
 	m->pending.compact = m->applied - raft_base(m->raft) > MEMBERSHIP_COMPACT;
-	if (!membership_leads(m))
-		return;
 	watch_look(m);
-	if (m->proposed == 0 && !m->pending.propose)
+	if (membership_leads(m) && m->proposed == 0 && !m->pending.propose)
 		plan_next(m);
 }
 
@@ -515,7 +529,6 @@ void membership_recover(struct membership *m, const struct raft_record *record)
 
 void membership_start(struct membership *m, const struct membership_state *first, uint64_t now_ns)
 {
-	struct raft_event hold = { .kind = RAFT_EVENT_HOLD, .now_ns = now_ns };
 	struct raft_conf conf = { 0 };
 	uint8_t state[MEMBERSHIP_STATE_BYTES];
 
@@ -536,12 +549,9 @@ void membership_start(struct membership *m, const struct membership_state *first
 	m->reach = reach_of(m);
 	raft_start(m->raft, now_ns);
 	m->started = true;
-	lease_look_at_log(m); /* who is in the log */
 	lease_start(m);
-	lease_look_at_log(m); /* what must wait for them */
-	m->hold = hold.index = m->hold_wanted;
-	raft_step(m->raft, &hold, &m->raft_actions);
-	must(m->raft_actions.count == 0);
+	lease_look_at_log(m);
+	m->hold = ~m->hold_wanted; /* to be told before anything is heard */
 }
 
 /* ---- looking inside -------------------------------------------------------------------------- */

@@ -169,7 +169,6 @@ static uint8_t do_copies(struct membership_state *s, const struct membership_com
 	if (c->value > raft_bits(s->members) && !(c->flags & COMMAND_FORCE))
 		return COMMAND_TOO_FEW;
 	s->copies_min = c->value;
-	plan_view(s);
 	return COMMAND_DONE;
 }
 

@@ -64,28 +64,29 @@ uint64_t membership_promised_ns(const struct membership *m, uint8_t node)
  */
 void lease_start(struct membership *m)
 {
-	uint64_t until_ns = m->now_ns + lease_promise_ns(m);
-
-	for (uint8_t n = 0; n < NODES_MAX && !mutant(142); n++) {
-		bool either = membership_has(m->agreed.members | m->latest.members, n);
-
-		/* Its own last life is over, and knows it. */
-		if (!either || n == m->config.node)
-			continue;
-		m->promise[n].incarnation = m->agreed.node[n].incarnation;
-		m->promise[n].until_ns = until_ns;
-	}
-	m->joint_ns = until_ns;
+	m->boot_ns = mutant(142) ? 0 : m->now_ns + lease_promise_ns(m);
+	m->joint_ns = m->boot_ns;
 }
 
 /* ---- what the log says ----------------------------------------------------------------------- */
 
-/* excludes: the state at hand leaves out somebody who may be serving on this voter's word. */
-static bool excludes(const struct membership *m, const struct membership_state *s)
+/*
+ * excludes: the state leaves out somebody who may be serving on this voter's word: of this life, or,
+ * for a while, of the last one. before: the state it was made from.
+ */
+static bool excludes(const struct membership *m, const struct membership_state *before,
+		     const struct membership_state *s)
 {
-	for (uint8_t n = 0; n < NODES_MAX; n++)
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		uint32_t incarnation = before->node[n].incarnation;
+
 		if (promised(m, n) && !is_member(s, n, m->promise[n].incarnation))
 			return true;
+		if (m->now_ns < m->boot_ns && is_member(before, n, incarnation) &&
+		    !is_member(s, n, incarnation) && m->peer[n].incarnation <= incarnation &&
+		    n != m->config.node)
+			return true;
+	}
 	return false;
 }
 
@@ -100,7 +101,7 @@ static bool joint_waits(struct membership *m, const struct raft_entry *e)
 	if (m->joint_index != e->index || m->joint_term != e->term) {
 		m->joint_index = e->index;
 		m->joint_term = e->term;
-		m->joint_ns = 0;
+		m->joint_ns = m->boot_ns;
 		for (uint8_t n = 0; n < NODES_MAX; n++)
 			if (promised(m, n))
 				m->joint_ns = max_u64(m->joint_ns, m->promise[n].until_ns);
@@ -123,8 +124,8 @@ void lease_look_at_log(struct membership *m)
 		if (e.kind == RAFT_ENTRY_CONF)
 			waits = joint_waits(m, &e);
 		if (e.kind == RAFT_ENTRY_DATA && membership_entry_state(&e, &m->latest, &s)) {
+			waits = excludes(m, &m->latest, &s) && !mutant(140);
 			m->latest = s;
-			waits = excludes(m, &s) && !mutant(140);
 		}
 		if (waits && hold == 0)
 			hold = i;

@@ -16,11 +16,6 @@ struct membership_state *plan_edit(struct membership *m)
 	return &m->pending.state;
 }
 
-void plan_view(struct membership_state *s)
-{
-	s->epoch = MEMBERSHIP_SELF;
-}
-
 /* settled: recovered members that are known to have installed such a view need no word of it. */
 static uint8_t settled(const struct membership *m)
 {
@@ -169,7 +164,6 @@ static bool exclude(struct membership *m)
 	if (membership_has(alive_gone, m->config.node) && hand_over(m))
 		return true;
 	s = plan_edit(m);
-	plan_view(s);
 	s->members &= (uint8_t)~gone;
 	s->shadows &= (uint8_t)~gone;
 	s->recovered &= s->members & (uint8_t)~settled(m);
@@ -209,7 +203,6 @@ static bool recover(struct membership *m)
 	    (present != awaited && m->now_ns - m->all_gone_ns < m->config.recover_ns))
 		return true;
 	s = plan_edit(m);
-	plan_view(s);
 	s->members = s->recovered = present;
 	s->shadows = 0;
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
@@ -236,11 +229,8 @@ static bool bring_back(struct membership *m)
 		if (unwanted(&m->agreed.node[n]) || !new_life(m, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) || !watch_may_return(m, n))
 			continue;
-		if (!s) {
-			s = plan_edit(m);
-			plan_view(s);
-			s->recovered &= (uint8_t)~settled(m);
-		}
+		s = s ? s : plan_edit(m);
+		s->recovered &= (uint8_t)~settled(m);
 		s->shadows |= membership_bit(n);
 		s->node[n].incarnation = newest_incarnation(m, n);
 		s->node[n].since = MEMBERSHIP_SELF;
@@ -272,11 +262,8 @@ static bool promote(struct membership *m)
 
 		if (!has_joined(m, n) || (m->agreed.node[n].flags & MEMBER_LEARNER))
 			continue;
-		if (!s) {
-			s = plan_edit(m);
-			plan_view(s);
-			s->recovered &= (uint8_t)~settled(m);
-		}
+		s = s ? s : plan_edit(m);
+		s->recovered &= (uint8_t)~settled(m);
 		s->shadows &= (uint8_t)~membership_bit(n);
 		s->members |= membership_bit(n);
 		old = s->node[n].replaces;
@@ -303,7 +290,6 @@ static bool follow(struct membership *m)
 		return true;
 	if (dismiss != 0) {
 		s = plan_edit(m);
-		plan_view(s);
 		s->members &= (uint8_t)~dismiss;
 		s->shadows &= (uint8_t)~dismiss;
 		s->recovered &= s->members;
@@ -312,10 +298,7 @@ static bool follow(struct membership *m)
 		if (!membership_has(membership_write_set(&m->agreed) & (uint8_t)~dismiss, n) ||
 		    !new_life(m, n))
 			continue;
-		if (!s) {
-			s = plan_edit(m);
-			plan_view(s);
-		}
+		s = s ? s : plan_edit(m);
 		s->node[n].incarnation = newest_incarnation(m, n);
 		s->node[n].since = MEMBERSHIP_SELF;
 		s->recovered |= membership_bit(n) & s->members;
@@ -398,8 +381,7 @@ static bool clear_slots(struct membership *m)
 	struct membership_state *s = NULL;
 
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
-		uint32_t incarnation = max_u32(m->agreed.node[n].incarnation,
-					       m->peer[n].incarnation);
+		uint32_t incarnation = m->agreed.node[n].incarnation;
 
 		if (!(m->agreed.node[n].flags & MEMBER_LEAVING) || membership_has(known, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) ||

@@ -136,6 +136,7 @@ struct membership {
 	uint64_t lead_ns;
 
 	/* Voter. */
+	uint64_t boot_ns; /* what its last life promised has run out by then */
 	struct membership_promise promise[NODES_MAX];
 	uint64_t joint_index; /* of the entry that entered a joint conf, waited for below */
 	uint32_t joint_term;
@@ -231,13 +232,9 @@ uint8_t watch_victims(struct membership *m, uint8_t set);
 bool watch_is_slow(const struct membership *m, uint8_t node);
 bool watch_may_return(struct membership *m, uint8_t node);
 
-/*
- * membership_plan.c. plan_edit: the state the leader proposes next, to be changed; plan_view: the
- * change is one of the view.
- */
+/* membership_plan.c. plan_edit: the state the leader proposes next, to be changed. */
 void plan_next(struct membership *m);
 struct membership_state *plan_edit(struct membership *m);
-void plan_view(struct membership_state *s);
 
 /* membership_command.c */
 void command_on_event(struct membership *m, const struct membership_event *ev,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * membership_watch.c: the leader's picture of the nodes, from their reports: who is alive, who
- * cannot hear whom, whose acknowledgements are awaited, who is slow; each since when. A node that
- * comes back must have been well for a while (hold-down), which doubles with every eviction in a
- * row.
+ * membership_watch.c: a node's picture of the others, from their reports, which go to all, so that
+ * a new leader need not begin to look: who is alive, who cannot hear whom, whose acknowledgements
+ * are awaited, who is slow; each since when. A node that comes back must have been well for a while
+ * (hold-down), which doubles with every eviction in a row.
  */
 #include "replication/membership_priv.h"
 
