@@ -47,7 +47,8 @@ one() {
 # The words of `health`, once they are there.
 wait_for() {
 	for _ in $(seq 300); do
-		"$ctl" health -o json 2> /dev/null | grep -Eq "\"state\": *\"($1)\"" && return 0
+		"$ctl" health -o json 2> /dev/null | grep -Eq "\"state\": *\"$1\"" &&
+			return 0
 		sleep 0.1
 	done
 	echo "# the lab is not $1 in time" >&2
