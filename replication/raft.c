@@ -162,6 +162,29 @@ struct raft_message *raft_send(const struct raft *r, struct raft_actions *a, uin
 	return &action->message;
 }
 
+/* raft_write_begun: a record was handed out; those of about one time share a place. */
+static void raft_write_begun(struct raft *r, uint64_t seq)
+{
+	struct raft_open_write *w = &r->writes[(r->write_tail - 1) & (RAFT_WRITES - 1)];
+	uint64_t apart_ns = r->config.disk_ns / (RAFT_WRITES / 2);
+
+	if (r->write_tail == r->write_head ||
+	    (r->now_ns - w->since_ns > apart_ns && r->write_tail - r->write_head < RAFT_WRITES)) {
+		w = &r->writes[r->write_tail++ & (RAFT_WRITES - 1)];
+		w->since_ns = r->now_ns;
+	}
+	w->seq = seq;
+}
+
+static void raft_on_durable(struct raft *r, uint64_t seq)
+{
+	r->durable_seq = max_u64(r->durable_seq, seq);
+	raft_log_durable(r);
+	while (r->write_head < r->write_tail &&
+	       r->writes[r->write_head & (RAFT_WRITES - 1)].seq <= r->durable_seq)
+		r->write_head++;
+}
+
 struct raft_record *raft_persist(struct raft *r, struct raft_actions *a, enum raft_record_kind kind)
 {
 	struct raft_action *action;
@@ -176,6 +199,7 @@ struct raft_record *raft_persist(struct raft *r, struct raft_actions *a, enum ra
 		raft_persist_hard(r, a); /* no entry of a term before the term */
 	action = raft_act(a, RAFT_ACTION_PERSIST);
 	action->persist_seq = r->persist_next++;
+	raft_write_begun(r, action->persist_seq);
 	action->record.kind = kind;
 	return &action->record;
 }
@@ -330,8 +354,7 @@ static void raft_on_event(struct raft *r, const struct raft_event *ev, struct ra
 		raft_on_message(r, ev->from, ev->message, a);
 		return;
 	case RAFT_EVENT_DURABLE:
-		r->durable_seq = max_u64(r->durable_seq, ev->durable_seq);
-		raft_log_durable(r);
+		raft_on_durable(r, ev->durable_seq);
 		return;
 	case RAFT_EVENT_PROPOSE:
 		raft_on_propose(r, ev, a);
@@ -364,12 +387,11 @@ static void raft_on_event(struct raft *r, const struct raft_event *ev, struct ra
 
 /* Timers. */
 
-/* raft_disk_ns: when the leader's own write will have taken too long; UINT64_MAX: none open. */
-static uint64_t raft_disk_ns(const struct raft *r)
+uint64_t raft_disk_ns(const struct raft *r)
 {
-	if (r->durable >= r->last || r->durable < r->base || mutant(116))
+	if (r->write_head == r->write_tail || mutant(116))
 		return UINT64_MAX;
-	return raft_log_slot(r, r->durable + 1)->made_ns + r->config.disk_ns;
+	return r->writes[r->write_head & (RAFT_WRITES - 1)].since_ns + r->config.disk_ns;
 }
 
 static bool raft_has_quorum(const struct raft *r)
@@ -530,6 +552,11 @@ uint64_t raft_last(const struct raft *r)
 uint64_t raft_base(const struct raft *r)
 {
 	return r->base;
+}
+
+uint32_t raft_bytes(const struct raft *r)
+{
+	return (uint32_t)(r->data_tail - r->data_head);
 }
 
 bool raft_ready(const struct raft *r)

@@ -227,6 +227,9 @@ uint64_t raft_commit(const struct raft *r);		 /* committed up to */
 uint64_t raft_last(const struct raft *r);		 /* last index in the log */
 uint64_t raft_base(const struct raft *r);		 /* entries above it are in memory */
 
+/* raft_bytes: of config.bytes_max in use. A user that does not compact in time stops the group. */
+uint32_t raft_bytes(const struct raft *r);
+
 /* raft_entry: base < index <= last. Its data stays until the next step. */
 void raft_entry(const struct raft *r, uint64_t index, struct raft_entry *ret_entry);
 

@@ -132,10 +132,13 @@ void raft_append_on_append(struct raft *r, uint8_t from, const struct raft_messa
 		return;
 	}
 	r->matched = max_u64(r->matched, m->index);
+	raft_append_learn(r, m->commit);
 	if (e->index == 0)
 		r->ack_now = true;
 	else if (raft_append_take(r, e, a))
 		r->matched = max_u64(r->matched, e->index);
+	else
+		return; /* no room: it comes again */
 	raft_append_learn(r, m->commit);
 	r->ack_due = true;
 }
@@ -145,10 +148,19 @@ static void raft_append_refused(struct raft *r, struct raft_peer *p, const struc
 {
 	uint64_t hint;
 
+	/* What came out of order may be refused by the dozen: one answer to that at a time. */
+	if (p->state == RAFT_REPLICATE && r->now_ns < p->rewind_ns)
+		return;
 	if (p->state == RAFT_SNAPSHOTS || m->index <= p->match || m->index >= p->next)
 		return;
 	if (p->state == RAFT_PROBE && m->index != p->next - 1)
 		return; /* an answer to an older question */
+	p->rewind_ns = r->now_ns + r->config.heartbeat_ns;
+	if (p->state == RAFT_REPLICATE && m->commit >= p->match && m->commit < m->index) {
+		p->next = m->commit + 1; /* only a gap: something was lost on the way */
+		r->counters.retransmits++;
+		return;
+	}
 	hint = raft_log_below(r, min_u64(m->id, r->last), m->log_term);
 	p->next = max_u64(p->match, min_u64(m->index - 1, hint)) + 1;
 	p->beat_next = p->next;
@@ -378,6 +390,7 @@ static bool raft_append_acks(struct raft *r, uint8_t to, struct raft_actions *a)
 		m->index = r->reject_index;
 		m->id = r->reject_hint;
 		m->log_term = r->reject_term;
+		m->commit = r->matched;
 		r->reject_due = false;
 	}
 	if (r->ack_now || (r->ack_due && (index > r->acked || index == r->matched))) {

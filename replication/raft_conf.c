@@ -70,7 +70,8 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 	}
 	if (conf->voters != r->conf.voters) { /* 4.3: both majorities, until this is committed */
 		next.voters_old = r->conf.voters;
-		next.witnesses |= r->conf.witnesses & (uint8_t)~raft_conf_all(conf);
+		next.witnesses |=
+			r->conf.witnesses & r->conf.voters & (uint8_t)~raft_conf_all(conf);
 	}
 	raft_conf_add(r, &next, a);
 	a->proposed = r->last;

@@ -111,13 +111,6 @@ bool raft_election_heed(struct raft *r, uint8_t from)
 	return true;
 }
 
-/* raft_election_stuck: its own log waits for the disk for too long already (R12). */
-static bool raft_election_stuck(const struct raft *r)
-{
-	return r->durable >= r->base && r->durable < r->last &&
-	       r->now_ns - raft_log_slot(r, r->durable + 1)->made_ns > r->config.disk_ns;
-}
-
 static bool raft_election_can_stand(const struct raft *r)
 {
 	uint8_t may = raft_voters(r) & (uint8_t)~r->conf.witnesses;
@@ -129,7 +122,7 @@ static bool raft_election_can_stand(const struct raft *r)
 	/* A snapshot that is not in place yet: what this node has is hard to say. */
 	if (r->restoring != 0 || r->durable < r->base)
 		return false;
-	return !raft_election_stuck(r);
+	return r->now_ns < raft_disk_ns(r);
 }
 
 /* raft_election_campaign: a new term, its own vote (5.2). */

@@ -70,7 +70,7 @@ void raft_log_append(struct raft *r, const struct raft_entry *e, struct raft_act
 				  .bytes = e->bytes,
 				  .kind = e->kind,
 				  .flags = e->flags,
-				  .made_ns = r->now_ns,
+
 				  .offset = raft_log_place(r, e->bytes) };
 	if (e->bytes)
 		memcpy(r->data + s->offset % r->config.bytes_max, e->data, e->bytes);

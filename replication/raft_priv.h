@@ -24,13 +24,20 @@
 
 /* raft_slot: one entry in memory. */
 struct raft_slot {
-	uint64_t seq;	  /* of its record in the log; 0: recovered */
-	uint64_t made_ns; /* when the record was handed out */
-	uint64_t offset;  /* free running, of its data */
+	uint64_t seq; /* of its record in the log; 0: recovered */
+
+	uint64_t offset; /* free running, of its data */
 	uint32_t term;
 	uint16_t bytes;
 	uint8_t kind, flags;
 };
+
+/* raft_open_write: records up to seq were handed out at `since_ns` or a little later. */
+struct raft_open_write {
+	uint64_t seq, since_ns;
+};
+
+#define RAFT_WRITES 32u /* open ones told apart; a power of two */
 
 /* What a leader does about a follower (the same three states as etcd's progress). */
 enum raft_progress {
@@ -48,6 +55,7 @@ struct raft_peer {
 	uint64_t round;		     /* newest heartbeat round it answered */
 	uint64_t beat_next;	     /* `next` when the newest round began */
 	uint64_t retry_ns;	     /* PROBE, SNAPSHOTS: when to send again */
+	uint64_t rewind_ns;	     /* REPLICATE: goes back for what was lost not before */
 	enum raft_progress state;
 	enum raft_owed pre_vote, vote; /* answers it waits for */
 	uint32_t pre_vote_term;
@@ -82,6 +90,8 @@ struct raft {
 	bool hard_dirty;
 	uint64_t hard_seq;
 	uint64_t persist_next, durable_seq;
+	struct raft_open_write writes[RAFT_WRITES]; /* not durable yet; positions free running */
+	uint64_t write_head, write_tail;
 
 	/* The log. */
 	struct raft_slot *slots;
@@ -204,6 +214,8 @@ struct raft_record *raft_persist(struct raft *r, struct raft_actions *a,
 				 enum raft_record_kind kind);
 void raft_persist_hard(struct raft *r, struct raft_actions *a);
 uint64_t raft_random(struct raft *r, uint64_t below);
+/* raft_disk_ns: when the oldest write will have taken too long (R12); UINT64_MAX: none open. */
+uint64_t raft_disk_ns(const struct raft *r);
 /* raft_open: a leader may make one more entry of this size. */
 bool raft_open(const struct raft *r, uint32_t bytes);
 /* raft_kth: the largest value that a quorum of the conf has reached. */
