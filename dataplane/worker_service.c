@@ -501,6 +501,7 @@ void worker_service_start(struct worker *w)
 		return;
 	w->now_ns = max_u64(w->now_ns, w->config.clock_ns(w->config.clock_context));
 	membership_start(w->service.membership, founds ? &w->service.first : NULL, w->now_ns);
+	w->service.more = true; /* its first event is a TICK */
 }
 
 uint32_t worker_ident(const struct superblock *sb)

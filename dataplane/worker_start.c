@@ -20,11 +20,12 @@ static struct replica_config replica_config_of(const struct worker_config *c,
 					       const struct superblock *sb, uint16_t shard)
 {
 	const struct membership_state *first = c->first;
-	uint8_t first_witnesses = 0;
+	uint8_t founders = 0, witnesses = 0;
 
-	for (uint8_t n = 0; first && n < NODES_MAX; n++)
-		if (first->node[n].want == WANT_WITNESS)
-			first_witnesses |= (uint8_t)(1u << n);
+	for (uint8_t n = 0; first && n < NODES_MAX; n++) {
+		founders |= (uint8_t)((first->node[n].want != WANT_NONE) << n);
+		witnesses |= (uint8_t)((first->node[n].want == WANT_WITNESS) << n);
+	}
 	return (struct replica_config){
 		.cluster = sb->cluster,
 		.fingerprint = sb->fingerprint,
@@ -44,8 +45,8 @@ static struct replica_config replica_config_of(const struct worker_config *c,
 		.replay_ns = c->replay_ns,
 		.hello_ns = c->hello_ns,
 		.engine = sb->engine,
-		.founders = first ? first->members | first_witnesses : 0,
-		.witnesses = first_witnesses,
+		.founders = founders,
+		.witnesses = witnesses,
 		.witness = (sb->flags & SUPERBLOCK_WITNESS) != 0,
 		.raft = c->raft,
 	};
