@@ -111,13 +111,29 @@ bool raft_election_heed(struct raft *r, uint8_t from)
 	return true;
 }
 
-static bool raft_election_can_stand(const struct raft *r)
+/*
+ * raft_election_may: a voter with data. One that the newest conf leaves out still leads until that
+ * is committed (4.2.2): perhaps nobody else has it, and others need its vote.
+ */
+static bool raft_election_may(const struct raft *r)
 {
 	uint8_t may = raft_voters(r) & (uint8_t)~r->conf.witnesses;
+	struct raft_conf before;
+
+	if (r->conf_index > r->commit) {
+		raft_log_conf_at(r, r->conf_index - 1, &before);
+		may |= (before.voters | before.voters_old) & (uint8_t)~before.witnesses;
+		may &= (uint8_t)~r->conf.witnesses;
+	}
+	return may & raft_bit(r->config.node);
+}
+
+static bool raft_election_can_stand(const struct raft *r)
+{
 
 	if (r->failed || r->config.passive || r->now_ns < r->silent_ns)
 		return false;
-	if (!(may & raft_bit(r->config.node)) || r->stripped != 0 || r->term >= RAFT_TERM_MAX)
+	if (!raft_election_may(r) || r->stripped != 0 || r->term >= RAFT_TERM_MAX)
 		return false;
 	/* A snapshot that is not in place yet: what this node has is hard to say. */
 	if (r->restoring != 0 || r->durable < r->base)

@@ -102,19 +102,16 @@ void raft_log_add(struct raft *r, enum raft_entry_kind kind, const uint8_t *data
 	raft_log_append(r, &e, a);
 }
 
-/* raft_log_conf: the newest conf that is left in the log takes force again (R05). */
-static void raft_log_conf(struct raft *r)
+uint64_t raft_log_conf_at(const struct raft *r, uint64_t index, struct raft_conf *ret_conf)
 {
-	struct raft_conf conf = r->base_conf;
-	uint64_t index = r->last;
-
 	while (index > r->base && raft_log_slot(r, index)->kind != RAFT_ENTRY_CONF)
 		index--;
-	if (index > r->base)
-		raft_log_conf_of(r, index, &conf);
-	else
-		index = r->base_conf_index;
-	raft_conf_set(r, &conf, index);
+	if (index > r->base) {
+		raft_log_conf_of(r, index, ret_conf);
+		return index;
+	}
+	*ret_conf = r->base_conf;
+	return r->base_conf_index;
 }
 
 void raft_log_truncate(struct raft *r, uint64_t last)
@@ -135,8 +132,12 @@ void raft_log_truncate(struct raft *r, uint64_t last)
 	if (!mutant(105))
 		r->durable = min_u64(r->durable, r->last);
 	r->matched = min_u64(r->matched, r->last);
-	if (conf && !mutant(106))
-		raft_log_conf(r);
+	if (conf && !mutant(106)) { /* the one before takes force again (R05) */
+		struct raft_conf before;
+		uint64_t index = raft_log_conf_at(r, r->last, &before);
+
+		raft_conf_set(r, &before, index);
+	}
 }
 
 void raft_log_compact(struct raft *r, uint64_t index)

@@ -236,6 +236,8 @@ bool raft_log_room(const struct raft *r, uint32_t bytes);
 /* raft_log_append: at last + 1; there is room. actions NULL: recovered. */
 void raft_log_append(struct raft *r, const struct raft_entry *e, struct raft_actions *a);
 void raft_log_truncate(struct raft *r, uint64_t last);
+/* raft_log_conf_at: the conf in force when the log ended at index, and where it is. */
+uint64_t raft_log_conf_at(const struct raft *r, uint64_t index, struct raft_conf *ret_conf);
 void raft_log_compact(struct raft *r, uint64_t index);
 /* raft_log_reset: nothing but a snapshot at index. */
 void raft_log_reset(struct raft *r, uint64_t index, uint32_t term);
