@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mgmt/cluster.h"
 #include "mgmt/ctl_proto.h"
 
-#define EXACT_MAX	   (1ull << 53) /* above it a JSON number loses bits in most readers */
-#define STALLED_NS	   2000000000ull
+#define EXACT_MAX  (1ull << 53) /* above it a JSON number loses bits in most readers */
+#define STALLED_NS 2000000000ull
 /* Warn in time: a node refuses updates at half of these. */
 #define SPACE_LOW_PERMILLE 100u
 #define LOG_LOW_BYTES	   (4ull << 20)
@@ -65,9 +66,8 @@ static json_t *answer(const char *schema)
 
 struct totals {
 	uint64_t keys, keys_max, blob_used, blob_bytes, log_remaining, log_bytes, ops_open;
-	uint64_t updated_ns; /* of the worker that is furthest behind */
-	uint32_t linked;     /* peers heard lately on every shard */
-	uint32_t space;	     /* worst */
+	uint64_t updated_ns;	 /* of the worker that is furthest behind */
+	uint32_t space;		 /* worst */
 	bool store_low, log_low; /* of any worker */
 	struct replica_counters replica;
 };
@@ -91,10 +91,9 @@ static bool is_low(uint64_t free_amount, uint64_t whole)
 
 static void sum_up(const struct stats_region *r, struct totals *t)
 {
-	*t = (struct totals) { .updated_ns = UINT64_MAX, .linked = UINT32_MAX };
+	*t = (struct totals) { .updated_ns = UINT64_MAX };
 	for (uint16_t i = 0; i < workers_of(r); i++) {
 		const struct worker_stats *w = &r->worker[i];
-		uint32_t linked = w->shards == 0 ? 0 : w->linked_peers / w->shards;
 
 		t->keys += w->store_keys;
 		t->keys_max += w->store_keys_max;
@@ -104,7 +103,6 @@ static void sum_up(const struct stats_region *r, struct totals *t)
 		t->log_bytes += w->wal_device_bytes;
 		t->ops_open += w->ops_open;
 		t->updated_ns = min_u64(t->updated_ns, w->updated_ns);
-		t->linked = linked < t->linked ? linked : t->linked;
 		t->space = w->space > t->space ? w->space : t->space;
 		t->store_low |=
 			is_low(w->store_keys_max - w->store_keys, w->store_keys_max) ||
@@ -113,8 +111,6 @@ static void sum_up(const struct stats_region *r, struct totals *t)
 			      (w->wal_device_bytes != 0 && w->wal_remaining_bytes < LOG_LOW_BYTES);
 		add_replica(&t->replica, &w->replica);
 	}
-	if (t->linked == UINT32_MAX)
-		t->linked = 0;
 }
 
 static bool polling(const struct stats_region *r)
@@ -129,18 +125,36 @@ static bool stalled(const struct api_view *view, const struct totals *t)
 	       view->now_ns - t->updated_ns > STALLED_NS;
 }
 
+static struct cluster_look look_at(const struct api_view *view)
+{
+	return (struct cluster_look) {
+		.config = view->config,
+		.service = view->supervisor->state == SUPERVISOR_RUNNING ? view->service : NULL,
+		.now_ns = view->now_ns,
+		.log_failed = view->region && view->region->state == DATAPLANE_DISK_FAILED,
+	};
+}
+
 const char *api_state(const struct api_view *view)
 {
-	if (view->supervisor->state == SUPERVISOR_RUNNING && view->region &&
-	    view->region->state < ARRAY_LEN(state_names))
-		return state_names[view->region->state];
-	return supervise_state_name(view->supervisor->state);
+	struct cluster_look look = look_at(view);
+
+	if (view->supervisor->state != SUPERVISOR_RUNNING || !view->region ||
+	    view->region->state >= ARRAY_LEN(state_names))
+		return supervise_state_name(view->supervisor->state);
+	/* Once it polls, it is the view service that knows what it does. */
+	if (look.service &&
+	    (view->region->state == DATAPLANE_WAITING || view->region->state == DATAPLANE_SERVING))
+		return look.service->state.revision == 0
+			       ? CTL_STATE_WAITING
+			       : cluster_node_state(&look, look.service->node);
+	return state_names[view->region->state];
 }
 
 /* ---- warnings ---------------------------------------------------------------------------------
  */
 
-static json_t *problem_json(const struct problem *p)
+json_t *api_problem(const struct problem *p)
 {
 	json_t *object = json_object();
 	char code[16];
@@ -163,7 +177,12 @@ __attribute__((format(printf, 3, 4))) static void warn(json_t *list, enum proble
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	problem_set(&p, id, "%s", text);
-	must(json_array_append_new(list, problem_json(&p)) == 0);
+	must(json_array_append_new(list, api_problem(&p)) == 0);
+}
+
+static void warn_text(void *context, enum problem_id id, const char *text)
+{
+	warn(context, id, "%s", text);
 }
 
 static void warn_process(const struct api_view *view, json_t *list)
@@ -175,7 +194,7 @@ static void warn_process(const struct api_view *view, json_t *list)
 	if (s->state == SUPERVISOR_FAILED) {
 		warn(list, PROBLEM_DATAPLANE_FAILED, "the dataplane is not started again: %.400s",
 		     s->failure.text);
-		must(json_array_append_new(list, problem_json(&s->failure)) == 0);
+		must(json_array_append_new(list, api_problem(&s->failure)) == 0);
 	} else if (s->failure.id != PROBLEM_NONE) {
 		warn(list, PROBLEM_DATAPLANE_RESTARTED,
 		     "the dataplane was restarted %u times; last: %.400s", s->restarts,
@@ -202,7 +221,7 @@ static void warn_space(const struct totals *t, json_t *list)
 static void warn_node(const struct api_view *view, const struct totals *t, json_t *list)
 {
 	const struct stats_region *r = view->region;
-	uint32_t peers = view->config->node_count - 1;
+	struct cluster_look look = look_at(view);
 
 	if (r->state == DATAPLANE_DISK_FAILED)
 		for (uint16_t i = 0; i < workers_of(r); i++)
@@ -212,9 +231,8 @@ static void warn_node(const struct api_view *view, const struct totals *t, json_
 	if (stalled(view, t))
 		warn(list, PROBLEM_DATAPLANE_STALLED, "a worker has made no round for %llu ms",
 		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));
-	if (polling(r) && t->linked < peers)
-		warn(list, PROBLEM_PEERS_NOT_LINKED,
-		     "%u of %u peers were heard lately: no update can succeed", t->linked, peers);
+	if (polling(r))
+		cluster_reasons(&look, warn_text, list);
 	warn_space(t, list);
 	if (polling(r) && !r->memory_huge &&
 	    view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
@@ -240,14 +258,18 @@ static json_t *warnings(const struct api_view *view)
 	return list;
 }
 
+/* It does its part: serves reads and updates, or votes. What others lack is their matter. */
 static bool healthy(const struct api_view *view)
 {
+	struct cluster_look look = look_at(view);
+	const char *state = api_state(view), *cluster = cluster_state(&look);
 	struct totals totals;
 
-	if (strcmp(api_state(view), CTL_STATE_SERVING) != 0)
+	if (strcmp(state, CTL_STATE_SERVING) != 0 && strcmp(state, CTL_NODE_VOTING) != 0)
 		return false;
 	sum_up(view->region, &totals);
-	return !stalled(view, &totals) && totals.linked + 1 >= view->config->node_count;
+	return !stalled(view, &totals) && (strcmp(cluster, CTL_CLUSTER_HEALTHY) == 0 ||
+					   strcmp(cluster, CTL_CLUSTER_DEGRADED) == 0);
 }
 
 /* ---- status -----------------------------------------------------------------------------------
@@ -264,25 +286,17 @@ static json_t *status_node(const struct api_view *view)
 			 id_text(view->region ? view->region->incarnation : 0, "%llu"));
 }
 
-static json_t *status_cluster(const struct api_view *view)
-{
-	return json_pack("{s:o, s:i, s:s, s:s, s:i}", "id",
-			 id_text(view->config->cluster_id, "%016llx"), "nodes",
-			 (int)view->config->node_count, "engine", "hermes", "durability", "all",
-			 "epoch", (int)EPOCH_STATIC);
-}
-
 static json_t *status_dataplane(const struct api_view *view)
 {
 	const struct stats_region *r = view->region;
 	uint64_t uptime_ns = r && view->now_ns > r->started_ns ? view->now_ns - r->started_ns : 0;
 
-	return json_pack("{s:i, s:o, s:i, s:i, s:s, s:b, s:s, s:s, s:b}", "pid",
+	return json_pack("{s:i, s:o, s:i, s:i, s:i, s:s, s:b, s:s, s:s, s:b}", "pid",
 			 view->supervisor->pid, "uptime_ms", number(uptime_ns / 1000000u),
-			 "restarts", (int)view->supervisor->restarts, "workers",
-			 (int)view->config->cpu_workers, "idle",
-			 r && r->idle_spin ? "spin" : "adaptive", "hugepages", r && r->memory_huge,
-			 "device", view->config->net_device, "disk",
+			 "restarts", (int)view->supervisor->restarts, "returns",
+			 (int)view->supervisor->returns, "workers", (int)view->config->cpu_workers,
+			 "idle", r && r->idle_spin ? "spin" : "adaptive", "hugepages",
+			 r && r->memory_huge, "device", view->config->net_device, "disk",
 			 !r		 ? ""
 			 : r->disk_uring ? "io_uring"
 					 : "pwritev2",
@@ -313,26 +327,47 @@ static void status_totals(const struct api_view *view, const struct totals *t, j
 		      number(t->ops_open)));
 }
 
+/* Who leads each shard, engine raft; another node leads where this one says so, too. */
+static json_t *status_leaders(const struct stats_region *r)
+{
+	json_t *list = json_array();
+
+	must(list != NULL);
+	for (uint16_t s = 0; s < r->shard_count && s < SHARDS_MAX; s++) {
+		uint8_t leader = RAFT_NODE_NONE;
+
+		for (uint16_t i = 0; i < workers_of(r); i++)
+			if (r->worker[i].leader[s] < NODES_MAX)
+				leader = r->worker[i].leader[s];
+		json_array_append_new(list, leader < NODES_MAX ? json_integer(leader) : json_null());
+	}
+	return list;
+}
+
 json_t *api_status(const struct api_view *view)
 {
 	static const struct stats_region nothing;
 	const struct stats_region *r = view->region ? view->region : &nothing;
 	struct api_view seen = *view;
+	struct cluster_look look = look_at(view);
 	json_t *object = answer(CTL_SCHEMA_STATUS);
 	struct totals totals;
+	uint32_t heard = 0, peers = cluster_peers(&look, &heard);
 
 	sum_up(r, &totals);
 	set(object, CTL_FIELD_STATE, json_string(api_state(view)));
 	set(object, CTL_FIELD_HEALTHY, json_boolean(healthy(view)));
 	set(object, CTL_FIELD_NODE, status_node(view));
-	set(object, CTL_FIELD_CLUSTER, status_cluster(view));
+	set(object, CTL_FIELD_CLUSTER, cluster_json(&look));
+	set(object, CTL_FIELD_MEMBERS, cluster_members_json(&look));
+	if (look.service && look.service->state.engine == ENGINE_RAFT)
+		set(object, "leaders", status_leaders(r));
 	set(object, CTL_FIELD_DATAPLANE, status_dataplane(view));
 	set(object, CTL_FIELD_DAEMON,
 	    json_pack("{s:i, s:s, s:o}", "pid", view->daemon_pid, "version", CAIRN_VERSION,
 		      "uptime_ms", number((view->now_ns - view->daemon_started_ns) / 1000000u)));
 	set(object, CTL_FIELD_PEERS,
-	    json_pack("{s:i, s:i}", "count", (int)view->config->node_count - 1, "linked",
-		      (int)totals.linked));
+	    json_pack("{s:i, s:i}", "count", (int)peers, "linked", (int)heard));
 	set(object, CTL_FIELD_SHARDS, json_pack("{s:i}", "count", (int)r->shard_count));
 	seen.region = r;
 	status_totals(&seen, &totals, object);
@@ -394,7 +429,8 @@ static void count_all(const struct counter_list *l)
 #undef COUNT
 #define COUNT(name) count(l, "log", #name, FIELD(wal) + offsetof(struct wal_counters, name));
 	COUNT(records)
-	COUNT(batches) COUNT(bytes) COUNT(seals) COUNT(full)
+	COUNT(batches)
+	COUNT(bytes) COUNT(seals) COUNT(full)
 #undef COUNT
 #define COUNT(name) count(l, "port", #name, FIELD(netdev) + offsetof(struct netdev_counters, name));
 		COUNT(rx_frames) COUNT(rx_bytes) COUNT(tx_frames) COUNT(tx_bytes) COUNT(tx_dropped)
@@ -405,6 +441,16 @@ static void count_all(const struct counter_list *l)
 					count_verdicts(l);
 }
 
+static void count_service(const struct control_status *s, json_t *object)
+{
+#define COUNT(name) set(object, "view." #name, number(s->counters.name));
+	MEMBERSHIP_COUNTERS(COUNT)
+#undef COUNT
+#define COUNT(name) set(object, "raft." #name, number(s->raft.name));
+	RAFT_COUNTERS(COUNT)
+#undef COUNT
+}
+
 json_t *api_counters(const struct api_view *view)
 {
 	json_t *object = answer(CTL_SCHEMA_COUNTERS), *counters = json_object();
@@ -413,6 +459,8 @@ json_t *api_counters(const struct api_view *view)
 	must(counters != NULL);
 	if (view->region)
 		count_all(&list);
+	if (view->region && view->service)
+		count_service(view->service, counters);
 	set(object, "workers", json_integer(view->region ? workers_of(view->region) : 0));
 	set(object, CTL_FIELD_COUNTERS, counters);
 	return object;
@@ -452,11 +500,21 @@ json_t *api_action(const struct api_view *view, const char *action)
 	return object;
 }
 
+json_t *api_command(uint32_t number, bool done, uint64_t index)
+{
+	json_t *object = answer(CTL_SCHEMA_COMMAND);
+
+	set(object, "command", id_text(number, "%llu"));
+	set(object, "done", json_boolean(done));
+	set(object, "index", id_text(index, "%llu"));
+	return object;
+}
+
 json_t *api_error(const struct problem *p)
 {
 	json_t *object = answer(CTL_SCHEMA_ERROR);
 
-	set(object, CTL_FIELD_ERROR, problem_json(p));
+	set(object, CTL_FIELD_ERROR, api_problem(p));
 	return object;
 }
 

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "dataplane/control.h"
 #include "dataplane/stats.h"
 #include "mgmt/config.h"
 #include "mgmt/supervise.h"
@@ -15,8 +16,9 @@
 struct api_view {
 	const struct config *config;
 	const struct supervisor *supervisor;
-	const struct stats_region *region; /* a copy of the running dataplane's; NULL: none */
-	uint64_t now_ns;		   /* CLOCK_MONOTONIC, as in the region */
+	const struct stats_region *region;    /* a copy of the running dataplane's; NULL: none */
+	const struct control_status *service; /* likewise, of its view service */
+	uint64_t now_ns;		      /* CLOCK_MONOTONIC, as in the region */
 	uint64_t daemon_started_ns;
 	int daemon_pid;
 };
@@ -31,6 +33,10 @@ json_t *api_counters(const struct api_view *view);
 json_t *api_config(const struct api_view *view);
 json_t *api_action(const struct api_view *view, const char *action);
 json_t *api_error(const struct problem *p);
+json_t *api_command(uint32_t number, bool done, uint64_t index);
+
+/* api_problem: {"id", "text", "cure"}. */
+json_t *api_problem(const struct problem *p);
 
 /*
  * api_region_read: copies the counters' file of the node if it is whole, of our format, and of

@@ -32,15 +32,18 @@ struct command {
 
 static const struct command commands[] = {
 	{ "format",
-	  "cairnutil format --config FILE\n"
-	  "       cairnutil format --data DIR --cluster HEX64 --node I --nodes N [--shards S]\n"
-	  "                        [--streams W] [--wal-bytes SIZE]",
+	  "cairnutil format --config FILE [--engine E] [--join] [--witness]\n"
+	  "       cairnutil format --data DIR --cluster HEX64 --node I [--shards S]\n"
+	  "                        [--streams W] [--wal-bytes SIZE] [--engine E] [--join]",
 	  "make a node's log files; existing ones are never touched", cairnutil_format },
 	{ "inspect", "cairnutil inspect --data DIR [-o table|json]",
 	  "show superblocks, the extent of each log, its records and state", cairnutil_inspect },
 	{ "verify", "cairnutil verify --data DIR [-o table|json]",
 	  "check every checksum: exit 0 clean, 1 damaged (file and offset are named)",
 	  cairnutil_verify },
+	{ "recover", "cairnutil recover --unsafe --config FILE [--confirm NAME | --yes]",
+	  "make this node the only one of its cluster, for good: when the others are lost",
+	  cairnutil_recover },
 };
 
 _Noreturn void must_failed(const char *expression, const char *file, int line)
@@ -71,11 +74,16 @@ static void usage(FILE *out)
 	      "  -c, --config FILE   node configuration; every option below overrides it\n"
 	      "  -d, --data DIR      folder of the log files stream-<i>.wal\n"
 	      "      --cluster HEX64 cluster id, 1 to 16 hexadecimal digits\n"
-	      "      --node I        this node, 0-based      --nodes N  nodes, 1..7\n"
+	      "      --node I        this node, 0 to 6\n"
 	      "      --shards S      shards of the cluster, 1..64 (4)\n"
 	      "      --streams W     log files, one per worker, 1..16 (1)\n"
 	      "      --wal-bytes N   size of each, with K, M or G (256M); a multiple of 4096, from "
 	      "8M\n"
+	      "      --engine E      hermes or raft (as the configuration says, else hermes)\n"
+	      "      --join          for a node that comes into a cluster by cairnctl member add\n"
+	      "      --witness       votes, holds no data (as the configuration says)\n"
+	      "      --unsafe        recover: know what it means (docs/operating.md)\n"
+	      "      --confirm NAME  recover: the name of the cluster; --yes: do not ask for it\n"
 	      "  -o, --output FORM   table or json\n"
 	      "  -h, --help          this text\n"
 	      "Exit: 0 done or clean, 1 failed or damaged, 2 usage, 3 not found, 4 not permitted,\n"
@@ -114,10 +122,15 @@ static bool parse_number(const char *text, int base, uint64_t *ret)
 enum option_id {
 	OPTION_CLUSTER = 256,
 	OPTION_NODE,
-	OPTION_NODES,
 	OPTION_SHARDS,
 	OPTION_STREAMS,
 	OPTION_WAL_BYTES,
+	OPTION_ENGINE,
+	OPTION_JOIN,
+	OPTION_WITNESS,
+	OPTION_UNSAFE,
+	OPTION_CONFIRM,
+	OPTION_YES,
 };
 
 static const struct option long_options[] = {
@@ -127,10 +140,15 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "cluster", required_argument, NULL, OPTION_CLUSTER },
 	{ "node", required_argument, NULL, OPTION_NODE },
-	{ "nodes", required_argument, NULL, OPTION_NODES },
 	{ "shards", required_argument, NULL, OPTION_SHARDS },
 	{ "streams", required_argument, NULL, OPTION_STREAMS },
 	{ "wal-bytes", required_argument, NULL, OPTION_WAL_BYTES },
+	{ "engine", required_argument, NULL, OPTION_ENGINE },
+	{ "join", no_argument, NULL, OPTION_JOIN },
+	{ "witness", no_argument, NULL, OPTION_WITNESS },
+	{ "unsafe", no_argument, NULL, OPTION_UNSAFE },
+	{ "confirm", required_argument, NULL, OPTION_CONFIRM },
+	{ "yes", no_argument, NULL, OPTION_YES },
 	{ 0 },
 };
 
@@ -145,7 +163,6 @@ static int set_number(struct cairnutil_options *o, int id, const char *text)
 	} table[] = {
 		{ OPTION_CLUSTER, "cluster", &o->cluster, &o->has_cluster, 0, UINT64_MAX },
 		{ OPTION_NODE, "node", &o->node, &o->has_node, 0, NODES_MAX - 1 },
-		{ OPTION_NODES, "nodes", &o->nodes, &o->has_nodes, 1, NODES_MAX },
 		{ OPTION_SHARDS, "shards", &o->shards, &o->has_shards, 1, SHARDS_MAX },
 		{ OPTION_STREAMS, "streams", &o->streams, &o->has_streams, 1, WORKERS_MAX },
 		{ OPTION_WAL_BYTES, "wal-bytes", &o->wal_bytes, &o->has_wal_bytes, WAL_BYTES_MIN,
@@ -166,6 +183,35 @@ static int set_number(struct cairnutil_options *o, int id, const char *text)
 	return 0;
 }
 
+/* set_option: one that is not a number; false: not known here. */
+static bool set_option(struct cairnutil_options *o, int c, const char *text)
+{
+	switch (c) {
+	case 'c':
+		o->config = text;
+		return true;
+	case 'd':
+		o->data = text;
+		return true;
+	case OPTION_ENGINE:
+		o->engine = text;
+		return true;
+	case OPTION_CONFIRM:
+		o->confirm = text;
+		return true;
+	case OPTION_JOIN:
+		return o->join = true;
+	case OPTION_WITNESS:
+		return o->witness = true;
+	case OPTION_UNSAFE:
+		return o->unsafe = true;
+	case OPTION_YES:
+		return o->yes = true;
+	default:
+		return false;
+	}
+}
+
 static int parse(int argc, char **argv, struct cairnutil_options *o)
 {
 	int c, rc = 0;
@@ -174,10 +220,6 @@ static int parse(int argc, char **argv, struct cairnutil_options *o)
 		if (c == 'h') {
 			usage(stdout);
 			exit(CAIRNUTIL_DONE);
-		} else if (c == 'c') {
-			o->config = optarg;
-		} else if (c == 'd') {
-			o->data = optarg;
 		} else if (c == 'o') {
 			o->json = strcmp(optarg, "json") == 0;
 			if (!o->json && strcmp(optarg, "table") != 0)
@@ -187,10 +229,13 @@ static int parse(int argc, char **argv, struct cairnutil_options *o)
 		} else if (c == '?') {
 			rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0802", "cairnutil --help",
 					    "see above");
-		} else {
+		} else if (!set_option(o, c, optarg)) {
 			rc = set_number(o, c, optarg);
 		}
 	}
+	if (rc == 0 && o->engine && strcmp(o->engine, "hermes") && strcmp(o->engine, "raft"))
+		rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0801", "use hermes or raft",
+				    "--engine \"%s\": no such engine", o->engine);
 	if (rc == 0 && optind < argc)
 		rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0802", "cairnutil --help",
 				    "\"%s\": unexpected argument", argv[optind]);
@@ -204,12 +249,27 @@ static void number_from(uint64_t value, uint64_t *to, bool *has)
 	*has = true;
 }
 
+static int fill_engine(struct cairnutil_options *o, const struct config *c)
+{
+	static const char *const engines[] = { NULL, "hermes", "raft" };
+	const char *wanted = engines[c->cluster_engine];
+
+	if (o->engine && wanted && strcmp(o->engine, wanted) != 0)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0804", "make the two agree",
+				      "--engine %s, but [cluster] engine is \"%s\" in %s",
+				      o->engine, wanted, c->file);
+	o->engine = o->engine ? o->engine : wanted;
+	o->witness |= c->node_witness != 0;
+	return 0;
+}
+
 /* fill: what the command line left open comes from the configuration file, then from defaults. */
 static int fill(struct cairnutil_options *o)
 {
 	static struct config c;
 	struct problem p;
 	char code[16];
+	int rc = 0;
 
 	if (o->config != NULL) {
 		if (config_load(o->config, &c, &p) < 0)
@@ -218,26 +278,23 @@ static int fill(struct cairnutil_options *o)
 		o->data = o->data != NULL ? o->data : c.node_data;
 		number_from(c.cluster_id, &o->cluster, &o->has_cluster);
 		number_from(c.node_id, &o->node, &o->has_node);
-		number_from(c.node_count, &o->nodes, &o->has_nodes);
 		number_from(c.cluster_shards, &o->shards, &o->has_shards);
 		number_from(c.cpu_workers, &o->streams, &o->has_streams);
 		number_from(c.storage_wal_bytes, &o->wal_bytes, &o->has_wal_bytes);
+		rc = fill_engine(o, &c);
 	}
-	if (o->data == NULL)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803",
-				      "give --data DIR or --config FILE", "which data folder?");
-	return 0;
+	if (rc == 0 && o->data == NULL)
+		rc = cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803",
+				    "give --data DIR or --config FILE", "which data folder?");
+	o->engine = o->engine ? o->engine : "hermes";
+	return rc;
 }
 
 static int check_format(const struct cairnutil_options *o)
 {
-	if (!o->has_cluster || !o->has_node || !o->has_nodes)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803",
-				      "give --config FILE, or all three",
-				      "--cluster, --node and --nodes are needed");
-	if (o->node >= o->nodes)
-		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0804", "nodes are numbered from 0",
-				      "--node %" PRIu64 " of --nodes %" PRIu64, o->node, o->nodes);
+	if (!o->has_cluster || !o->has_node)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803", "give --config FILE, or both",
+				      "--cluster and --node are needed");
 	if (o->streams > o->shards)
 		return cairnutil_fail(
 			CAIRNUTIL_USAGE, "CAIRN-0804", "lower --streams or raise --shards",
@@ -280,7 +337,10 @@ static int format_stream(const struct cairnutil_options *o, const char *path, ui
 		.stream = stream,
 		.stream_count = (uint16_t)o->streams,
 		.node = (uint8_t)o->node,
-		.node_count = (uint8_t)o->nodes,
+		.node_count = NODES_MAX, /* which of them exist is the view service's matter */
+		.engine = strcmp(o->engine, "raft") == 0 ? ENGINE_RAFT : ENGINE_HERMES,
+		.flags = (uint8_t)((o->join ? SUPERBLOCK_JOINING : 0) |
+				   (o->witness ? SUPERBLOCK_WITNESS : 0)),
 	};
 	char next[PATH_MAX];
 	struct blockdev *dev;
@@ -291,7 +351,7 @@ static int format_stream(const struct cairnutil_options *o, const char *path, ui
 	if (unlink(next) < 0 && errno != ENOENT)
 		return -errno;
 
-	sb.fingerprint = superblock_fingerprint(sb.cluster, sb.node_count, sb.shard_count);
+	sb.fingerprint = superblock_shape(&sb);
 	if (getrandom(&sb.device_id, sizeof(sb.device_id), 0) != sizeof(sb.device_id))
 		return -EIO;
 	rc = blockdev_file_create(next, o->wal_bytes);
@@ -356,9 +416,10 @@ int cairnutil_format(const struct cairnutil_options *o)
 		}
 		return rc;
 	}
-	printf("formatted %s: cluster %016" PRIx64 ", node %" PRIu64 " of %" PRIu64 ", %" PRIu64
+	printf("formatted %s: cluster %016" PRIx64 ", %s, node %" PRIu64 "%s%s, %" PRIu64
 	       " shards, %" PRIu64 " streams of %" PRIu64 " MiB\n",
-	       o->data, o->cluster, o->node, o->nodes, o->shards, o->streams, o->wal_bytes >> 20);
+	       o->data, o->cluster, o->engine, o->node, o->witness ? ", a witness" : "",
+	       o->join ? ", to join" : "", o->shards, o->streams, o->wal_bytes >> 20);
 	return CAIRNUTIL_DONE;
 }
 

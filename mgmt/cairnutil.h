@@ -21,18 +21,21 @@ enum cairnutil_exit {
 struct cairnutil_options {
 	const char *data;
 	const char *config;
-	bool json;
-	uint64_t cluster, node, nodes, shards, streams, wal_bytes;
-	bool has_cluster, has_node, has_nodes, has_shards, has_streams, has_wal_bytes;
+	const char *engine;  /* NULL: of the configuration, else hermes */
+	const char *confirm; /* recover: the cluster's name, typed */
+	bool json, join, witness, unsafe, yes;
+	uint64_t cluster, node, shards, streams, wal_bytes;
+	bool has_cluster, has_node, has_shards, has_streams, has_wal_bytes;
 };
 
 /* cairnutil_fail: prints id (of docs/operating.md), text and cure to stderr; returns code. */
 int cairnutil_fail(enum cairnutil_exit code, const char *id, const char *cure, const char *format,
 		   ...) __attribute__((format(printf, 4, 5)));
 
-/* cairnutil_format, _inspect, _verify: the commands; return the exit code. */
+/* The commands; each returns the exit code. */
 int cairnutil_format(const struct cairnutil_options *o);
 int cairnutil_inspect(const struct cairnutil_options *o);
 int cairnutil_verify(const struct cairnutil_options *o);
+int cairnutil_recover(const struct cairnutil_options *o);
 
 #endif

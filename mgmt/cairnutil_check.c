@@ -87,9 +87,7 @@ static void read_stream(struct stream_report *r, struct blockdev *dev, uint16_t 
 		judge(r, "short", "the file is shorter than at format: it was cut", true);
 	else if (rc < 0)
 		judge(r, "error", strerror(-rc), true);
-	else if (sb->stream != index ||
-		 sb->fingerprint !=
-			 superblock_fingerprint(sb->cluster, sb->node_count, sb->shard_count))
+	else if (sb->stream != index || sb->fingerprint != superblock_shape(sb))
 		judge(r, "foreign", "belongs to another stream or cluster shape", true);
 	else
 		read_log(r, dev);
@@ -190,7 +188,9 @@ static json_t *report_json(const struct stream_report *r)
 	json_object_set_new(j, "generation", text_u64("u", r->sb.generation));
 	json_object_set_new(j, "incarnation", json_integer(r->sb.incarnation));
 	json_object_set_new(j, "node", json_integer(r->sb.node));
-	json_object_set_new(j, "node_count", json_integer(r->sb.node_count));
+	json_object_set_new(j, "engine", json_string(r->sb.engine ? "raft" : "hermes"));
+	json_object_set_new(j, "joining", json_boolean(r->sb.flags & SUPERBLOCK_JOINING));
+	json_object_set_new(j, "witness", json_boolean(r->sb.flags & SUPERBLOCK_WITNESS));
 	json_object_set_new(j, "shard_count", json_integer(r->sb.shard_count));
 	json_object_set_new(j, "stream_count", json_integer(r->sb.stream_count));
 	json_object_set_new(j, "device_bytes", json_integer((json_int_t)r->sb.device_bytes));
@@ -220,8 +220,10 @@ static void print_report(const struct stream_report *r)
 	putchar('\n');
 	if (r->sb.generation == 0)
 		return;
-	printf("  cluster      %016" PRIx64 ", node %u of %u, %u shards, stream %u of %u\n",
-	       r->sb.cluster, r->sb.node, r->sb.node_count, r->sb.shard_count, r->sb.stream,
+	printf("  cluster      %016" PRIx64 ", %s, node %u%s%s, %u shards, stream %u of %u\n",
+	       r->sb.cluster, r->sb.engine ? "raft" : "hermes", r->sb.node,
+	       r->sb.flags & SUPERBLOCK_WITNESS ? ", a witness" : "",
+	       r->sb.flags & SUPERBLOCK_JOINING ? ", to join" : "", r->sb.shard_count, r->sb.stream,
 	       r->sb.stream_count);
 	printf("  device       %016" PRIx64 ", generation %" PRIu64 ", incarnation %u\n",
 	       r->sb.device_id, r->sb.generation, r->sb.incarnation);

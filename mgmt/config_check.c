@@ -273,10 +273,10 @@ static int check_service(const struct check *k)
 		const char *key, *rule;
 		uint64_t us, least_us;
 	} rules[] = {
-		{ "timers.election_us", "at least 4 times heartbeat_us", c->timers_election_us,
-		  4 * c->timers_heartbeat_us },
-		{ "timers.lease_us", "more than 2 times election_us", c->timers_lease_us,
-		  2 * c->timers_election_us + 1 },
+		{ "timers.election_us", "at least 5 times heartbeat_us", c->timers_election_us,
+		  5 * c->timers_heartbeat_us },
+		{ "timers.lease_us", "at least 8 times heartbeat_us", c->timers_lease_us,
+		  8 * c->timers_heartbeat_us },
 		{ "timers.detect_us", "at least 4 times heartbeat_us", c->timers_detect_us,
 		  4 * c->timers_heartbeat_us },
 		{ "timers.recover_ms", "at least lease_us", c->timers_recover_ms * 1000,

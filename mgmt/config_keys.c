@@ -118,12 +118,12 @@ const struct config_key config_keys[] = {
 	  .max = 60000000, .value = "20000",
 	  .help = "Without word from a leader for one to two of these, a node stands for "
 		  "election.\n"
-		  "At least 4 heartbeats." },
+		  "At least 5 heartbeats." },
 	{ "timers", "lease_us", CONFIG_NUMBER, AT(timers_lease_us), .min = 2000, .max = 60000000,
-	  .value = "60000",
+	  .value = "40000",
 	  .help = "A member serves for so long after a majority last heard it, and is not replaced "
 		  "before.\n"
-		  "More than 2 elections, so that the death of a leader stops no reads." },
+		  "At least 8 heartbeats. No leader is needed for it." },
 	{ "timers", "detect_us", CONFIG_NUMBER, AT(timers_detect_us), .min = 1000, .max = 60000000,
 	  .value = "30000",
 	  .help = "A node silent for so long is taken for dead. At least 4 heartbeats." },

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mgmt/ctl_member.h"
 #include "mgmt/ctl_status.h"
 #include "mgmt/kv.h"
 #include "mgmt/lab.h"
@@ -31,10 +32,24 @@ _Noreturn void must_failed(const char *expression, const char *file, int line)
 	{"window", "N", "operations in flight, 1 to 1024 (default 512)", 0}, \
 	{"patience", "TIME", "for one record, all its attempts together (default 30s)", 0}
 
+#define OPTION_SOCKET {"socket", "PATH", "control socket of one cairnd (CAIRN_SOCKET)", 's'}
+#define OPTIONS_CHANGE \
+	{"wait", "TIME", "how long what was agreed on may take (default 10m)", 'w'}, \
+	{"no-wait", NULL, "return when it is agreed on", 0}, \
+	{"timeout", "TIME", "for the agreement (default 10s)", 't'}
+#define OPTIONS_DANGER \
+	{"force", NULL, "do it although too few members are left for updates", 0}, \
+	{"yes", NULL, "do it unasked", 'y'}
+
 static const struct ctl_option options_lab_up[] = {
 	OPTION_DIR, OPTION_WAIT,
 	{"nodes", "N", "1 to 7 (default 3)", 0},
 	{"links", "memif|veth", "shared memory and a switch (default), or namespaces", 0},
+	{"engine", "hermes|raft", "how they agree (default hermes)", 0},
+	{"witnesses", "N", "the last N of the nodes vote and hold no data", 0},
+	{"witness", NULL, "short for --witnesses 1", 0},
+	{"timers", "lab|production", "of the view service (default lab: for shared cores)", 0},
+	{"spare", "N", "ports for nodes added later (default 2)", 0},
 	{"shards", "N", "1 to 64 (default 1)", 0},
 	{"workers", "N", "polling threads of each node (default 1)", 0},
 	{"idle", "adaptive|spin|auto", "what idle workers do (default adaptive)", 0},
@@ -53,12 +68,55 @@ static const struct ctl_option options_lab_kill[] = {
 	{"only", "daemon|dataplane", "kill only this one of the two", 0},
 	{0},
 };
-static const struct ctl_option options_status[] = {
-	OPTION_DIR, {"socket", "PATH", "control socket of one cairnd (CAIRN_SOCKET)", 's'}, {0},
+static const struct ctl_option options_lab_add[] = {
+	OPTION_DIR, OPTIONS_CHANGE,
+	{"witness", NULL, "it votes and holds no data", 0},
+	{"learner", NULL, "it copies the data, and waits for member promote", 0},
+	{"replaces", "ID", "that node leaves for good when this one is a member", 0},
+	{0},
 };
+static const struct ctl_option options_status[] = {OPTION_DIR, OPTION_SOCKET, {0}};
 static const struct ctl_option options_health[] = {
-	OPTION_DIR, {"socket", "PATH", "control socket of one cairnd (CAIRN_SOCKET)", 's'},
-	{"wait", "TIME", "wait so long for health, e.g. 30s", 'w'}, {0},
+	OPTION_DIR, OPTION_SOCKET,
+	{"wait", "TIME", "wait so long for health, e.g. 30s", 'w'},
+	{"full", NULL, "fewer members than wanted (DEGRADED) is a failure, too", 0},
+	{0},
+};
+static const struct ctl_option options_events[] = {
+	OPTION_DIR, OPTION_SOCKET,
+	{"follow", NULL, "go on showing what happens", 'f'},
+	{"since", "TIME", "only what is not older, e.g. 10m", 0},
+	{0},
+};
+static const struct ctl_option options_init[] = {
+	{"config", "FILE", "configuration of this node", 'c'},
+	{"engine", "hermes|raft", "how nodes agree on data; the same at every node", 0},
+	{"join", NULL, "this node comes into a cluster by member add", 0},
+	{"witness", NULL, "it votes and holds no data", 0},
+	{0},
+};
+static const struct ctl_option options_change[] = {
+	OPTION_DIR, OPTION_SOCKET, OPTIONS_CHANGE, OPTIONS_DANGER, {0},
+};
+static const struct ctl_option options_add[] = {
+	OPTION_DIR, OPTION_SOCKET, OPTIONS_CHANGE,
+	{"address", "ADDRESS", "IPv4 address of its port, [net] address", 'a'},
+	{"id", "ID", "its number, [node] id (default: the lowest free one)", 0},
+	{"witness", NULL, "it votes and holds no data", 0},
+	{"learner", NULL, "it copies the data, and waits for member promote", 0},
+	{0},
+};
+static const struct ctl_option options_replace[] = {
+	OPTION_DIR, OPTION_SOCKET, OPTIONS_CHANGE,
+	{"address", "ADDRESS", "IPv4 address of the new one's port", 'a'},
+	{"id", "ID", "the new one's number (default: the lowest free one)", 0},
+	{"yes", NULL, "do it unasked", 'y'},
+	{0},
+};
+static const struct ctl_option options_transfer[] = {
+	OPTION_DIR, OPTION_SOCKET, OPTIONS_CHANGE,
+	{"to", "NODE", "the node to lead (default: the fittest)", 0},
+	{0},
 };
 static const struct ctl_option options_kv[] = {OPTIONS_KV, {0}};
 static const struct ctl_option options_get[] = {
@@ -113,6 +171,9 @@ static const struct ctl_command commands[] = {
 	 lab_kill, 0, 1},
 	{"lab start", "[NODE|all]", "Start nodes that do not run, on the data they have", NULL,
 	 options_lab_start, lab_start, 0, 1},
+	{"lab add", "", "Make one more node, and add it to the cluster",
+	 "Formats it to join, starts it, and does what member add does.", options_lab_add, lab_add,
+	 0, 0},
 	{"lab fault", "[SPEC|off]", "Make the switch lose, repeat, delay or damage frames",
 	 "SPEC: seed=N,drop=P,dup=P,delay=P,hold=MIN-MAX,corrupt=P,truncate=P,replay=P;\n"
 	 "each P in percent: 2%. Without SPEC: the switch's counters.",
@@ -121,11 +182,47 @@ static const struct ctl_command commands[] = {
 	 "\"0|1,2\" cuts all links between node 0 and the nodes 1 and 2; \"0>1\" cuts one\n"
 	 "direction.",
 	 options_lab, lab_partition, 1, 1},
-	{"status", "", "Show every node on one screen", NULL, options_status, ctl_status_show, 0,
-	 0},
-	{"health", "", "Tell by exit code whether every node serves",
-	 "Exit codes: 0 healthy, 8 healthy with warnings, 1 not healthy, 6 no daemon answers.\n"
-	 "Reasons and cures go to standard error.",
+	{"cluster init", "", "Format this node's data folder for a new cluster",
+	 "Once per founding node, with the same [[peer]] blocks everywhere. --join: for a node\n"
+	 "that is added to a cluster that runs. Existing data are never touched.",
+	 options_init, ctl_cluster_init, 0, 0},
+	{"cluster info", "", "Show what the nodes agree on", NULL, options_status,
+	 ctl_cluster_info, 0, 0},
+	{"cluster copies", "N", "Stop updates below so many members",
+	 "More than there are members stops updates at once: --force.", options_change,
+	 ctl_cluster_copies, 1, 1},
+	{"member list", "", "Show the nodes of the cluster", NULL, options_status,
+	 ctl_member_list, 0, 0},
+	{"member add", "NAME", "Add a node; it copies the data and becomes a member by itself",
+	 "Says what the new node needs. Exit code 1: agreed on, but not done in time.",
+	 options_add, ctl_member_add, 1, 1},
+	{"member promote", "NODE", "Make a learner a member", NULL, options_change,
+	 ctl_member_promote, 1, 1},
+	{"member drain", "NODE", "Take a node out, for maintenance; its data stay",
+	 "NODE is a name or a number, here and below. Exit code 5: refused, with the reason.",
+	 options_change, ctl_member_drain, 1, 1},
+	{"member undrain", "NODE", "Let a drained node in again; it copies what it missed", NULL,
+	 options_change, ctl_member_undrain, 1, 1},
+	{"member remove", "NODE", "Take a node out of the cluster for good", NULL, options_change,
+	 ctl_member_remove, 1, 1},
+	{"member replace", "OLD NEW", "Add a node; the old one goes when the new one is a member",
+	 "Also for a node that is lost. OLD is a name or a number, NEW a name.", options_replace,
+	 ctl_member_replace, 2, 2},
+	{"leader show", "", "Show who leads the view service, and the shards of the raft engine",
+	 NULL, options_status, ctl_leader_show, 0, 0},
+	{"leader transfer", "[NODE]", "Let another node lead the view service", NULL,
+	 options_transfer, ctl_leader_transfer, 0, 1},
+	{"events", "", "Show what happened: views, leaders, deaths, returns, commands",
+	 "As each node that answers saw it, in the order of time; AT is who says it.",
+	 options_events, ctl_events_show, 0, 0},
+	{"status", "", "Show the cluster and every node on one screen",
+	 "The first word is HEALTHY, WARNINGS, DEGRADED, READ_ONLY, RECOVERING or NO_QUORUM; of a\n"
+	 "single node that does not do its part, that node's state. A * marks the leader.",
+	 options_status, ctl_status_show, 0, 0},
+	{"health", "", "Tell by exit code whether the cluster serves",
+	 "Exit codes: 0 healthy; 8 it serves, and something wants attention (WARNINGS,\n"
+	 "DEGRADED); 1 it does not serve, or no updates; 6 no daemon answers. Reasons and cures\n"
+	 "go to standard error.",
 	 options_health, ctl_status_health, 0, 0},
 	{"kv get", "KEY", "Read a key", "Exit code 3: there is no such key.", options_get, kv_get,
 	 1, 1},

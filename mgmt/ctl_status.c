@@ -1,195 +1,329 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mgmt/ctl_status.h"
 
-#include <glob.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "mgmt/ctl_ask.h"
 #include "mgmt/lab_process.h"
-#include "mgmt/lab_state.h"
+#include "replication/base.h"
 
-#define ANSWER_MS   3000u
-#define POLL_MS	    50u
-#define UNREACHABLE "UNREACHABLE"
+#define POLL_MS 50u
 
-static json_t *host_sockets(void)
+const char *const ctl_status_columns[] = { "NODE",  "ID",	   "ROLE",    "STATE",
+					   "HEARD", "RTT",	   "DISK",    "LAG",
+					   "EPOCH", "INCARNATION", "KEYS",    "SPACE",
+					   "UP",    "PID",	   "ADDRESS", NULL };
+
+static const char *text_of(const json_t *object, const char *name, const char *other)
 {
-	json_t *sockets = json_array();
-	glob_t found;
+	const char *text = json_string_value(json_object_get(object, name));
 
-	if (glob(CTL_RUNTIME_DEFAULT "/*/" CTL_SOCKET_NAME, 0, NULL, &found) == 0) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			json_array_append_new(sockets, json_string(found.gl_pathv[i]));
-		globfree(&found);
-	}
-	return sockets;
+	return text ? text : other;
 }
 
-static int find_sockets(const struct ctl_call *call, json_t **ret_sockets)
+static json_t *group(const json_t *answer, const char *name, const char *field)
 {
-	const char *path = ctl_args_option(call, "socket");
-	char dir[LAB_DIR_BYTES];
-	struct lab lab;
-	json_t *o;
-	int rc;
-
-	if (!path)
-		path = getenv("CAIRN_SOCKET");
-	if (path && *path) {
-		*ret_sockets = json_pack("[s]", path);
-		return CTL_EXIT_OK;
-	}
-	rc = lab_state_dir(call, dir);
-	if (rc)
-		return rc;
-	if (lab_state_exists(dir)) {
-		rc = lab_state_load(dir, false, &lab);
-		if (rc)
-			return rc;
-		o = lab_state_json(&lab);
-		*ret_sockets = json_incref(json_object_get(o, "control"));
-		json_decref(o);
-		return CTL_EXIT_OK;
-	}
-	*ret_sockets = host_sockets();
-	if (json_array_size(*ret_sockets) > 0)
-		return CTL_EXIT_OK;
-	json_decref(*ret_sockets);
-	return ctl_output_fail(CTL_EXIT_UNREACHABLE, "CAIRN-0601",
-			       "cairnctl lab up; or start cairnd; or name its --socket",
-			       "no control daemon: no lab in '%s' and no socket in %s", dir,
-			       CTL_RUNTIME_DEFAULT);
+	return json_object_get(json_object_get(answer, name), field);
 }
 
-json_t *ctl_status_ask(const json_t *sockets, const char *path, uint32_t *ret_answered)
+static void set_text(json_t *row, const char *column, const char *format, uint64_t n)
 {
-	char error[CTL_HTTP_ERROR_BYTES];
-	json_t *answers = json_array(), *answer;
-	const json_t *name;
-	long status;
-	size_t i;
+	char text[32];
 
-	*ret_answered = 0;
-	json_array_foreach((json_t *)sockets, i, name)
-	{
-		if (ctl_http_request(json_string_value(name), path, false, ANSWER_MS, &status,
-				     &answer, error) == 0)
-			++*ret_answered;
-		else
-			answer = json_pack("{s:s, s:s}", CTL_FIELD_STATE, UNREACHABLE, "reason",
-					   error);
-		json_object_set(answer, "socket", (json_t *)name);
-		json_array_append_new(answers, answer);
-	}
-	return answers;
+	snprintf(text, sizeof(text), format, n);
+	json_object_set_new(row, column, json_string(text));
 }
 
-static void set_path(json_t *row, const char *column, const json_t *answer, const char *group,
-		     const char *field)
+static void set_us(json_t *row, const char *column, const json_t *us)
 {
-	json_t *value = json_object_get(json_object_get(answer, group), field);
+	uint64_t n = (uint64_t)json_integer_value(us);
 
-	if (value)
-		json_object_set(row, column, value);
+	if (json_is_integer(us))
+		set_text(row, column, n < 10000 ? "%" PRIu64 "us" : "%" PRIu64 "ms",
+			 n < 10000 ? n : n / 1000);
 }
 
-static json_t *status_row(const json_t *answer)
+static void set_uptime(json_t *row, const json_t *ms)
+{
+	uint64_t s = (uint64_t)json_integer_value(ms) / 1000;
+	char text[32];
+
+	if (s >= 86400)
+		snprintf(text, sizeof(text), "%" PRIu64 "d%02" PRIu64 "h", s / 86400,
+			 s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(text, sizeof(text), "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
+	else
+		snprintf(text, sizeof(text), "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
+	json_object_set_new(row, "UP", json_string(text));
+}
+
+/* What only the node itself knows. */
+static void add_own(json_t *row, const json_t *answer)
+{
+	const char *state = text_of(answer, CTL_FIELD_STATE, NULL);
+
+	/* A process that does not run is more than a silence. */
+	if (state)
+		json_object_set_new(row, "STATE", json_string(state));
+	json_object_set(row, "KEYS", group(answer, CTL_FIELD_STORE, "keys"));
+	json_object_set(row, "SPACE", group(answer, CTL_FIELD_STORE, "space"));
+	json_object_set(row, "PID", group(answer, CTL_FIELD_DATAPLANE, "pid"));
+	set_uptime(row, group(answer, CTL_FIELD_DATAPLANE, "uptime_ms"));
+}
+
+static json_t *member_row(const json_t *member, const json_t *own)
 {
 	json_t *row = json_object();
-	json_t *peers = json_object_get(answer, CTL_FIELD_PEERS);
-	char text[48];
+	const json_t *heard = json_object_get(member, "heard_ms");
 
-	json_object_set(row, "STATE", json_object_get(answer, CTL_FIELD_STATE));
-	set_path(row, "NODE", answer, CTL_FIELD_NODE, "name");
-	set_path(row, "ADDRESS", answer, CTL_FIELD_NODE, "address");
-	set_path(row, "INCARNATION", answer, CTL_FIELD_NODE, "incarnation");
-	set_path(row, "PID", answer, CTL_FIELD_DATAPLANE, "pid");
-	set_path(row, "RESTARTS", answer, CTL_FIELD_DATAPLANE, "restarts");
-	set_path(row, "KEYS", answer, CTL_FIELD_STORE, "keys");
-	set_path(row, "SPACE", answer, CTL_FIELD_STORE, "space");
-	set_path(row, "READS", answer, CTL_FIELD_OPS, "reads");
-	set_path(row, "WRITES", answer, CTL_FIELD_OPS, "writes");
-	if (peers) {
-		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
-			 json_integer_value(json_object_get(peers, "linked")),
-			 json_integer_value(json_object_get(peers, "count")));
-		json_object_set_new(row, "PEERS", json_string(text));
-	}
-	if (!json_object_get(row, "NODE"))
-		json_object_set(row, "NODE", json_object_get(answer, "socket"));
+	json_object_set(row, "NODE", json_object_get(member, "name"));
+	json_object_set(row, "ID", json_object_get(member, "node"));
+	json_object_set(row, "ADDRESS", json_object_get(member, "address"));
+	json_object_set_new(
+		row, "ROLE",
+		json_sprintf("%s%s", text_of(member, "role", "?"),
+			     json_is_true(json_object_get(member, "leader")) ? "*" : ""));
+	json_object_set(row, "STATE", json_object_get(member, "state"));
+	if (json_is_integer(heard))
+		set_text(row, "HEARD", "%" PRIu64 "ms", (uint64_t)json_integer_value(heard));
+	set_us(row, "RTT", json_object_get(member, "rtt_us"));
+	set_us(row, "DISK", json_object_get(member, "disk_us"));
+	json_object_set(row, "LAG", json_object_get(member, "lag"));
+	json_object_set(row, "EPOCH", json_object_get(member, "epoch"));
+	json_object_set(row, "INCARNATION", json_object_get(member, "incarnation"));
+	if (own)
+		add_own(row, own);
 	return row;
 }
 
-/* HEALTHY, WARNINGS, UNHEALTHY or UNREACHABLE over all answers. */
-static const char *overall(const json_t *answers, const char *reasons_field)
+/* A node that no cluster knows, or whose cluster nobody knows. */
+static json_t *stranger_row(const json_t *answer)
 {
-	const json_t *answer;
-	size_t i, healthy = 0, reachable = 0, warned = 0;
+	json_t *row = json_object();
+	json_t *name = group(answer, CTL_FIELD_NODE, "name");
 
-	json_array_foreach((json_t *)answers, i, answer)
-	{
-		reachable += json_object_get(answer, CTL_FIELD_HEALTHY) != NULL;
-		healthy += json_is_true(json_object_get(answer, CTL_FIELD_HEALTHY));
-		warned += json_array_size(json_object_get(answer, reasons_field)) > 0;
-	}
-	if (reachable == 0)
-		return UNREACHABLE;
-	if (healthy < json_array_size(answers))
-		return "UNHEALTHY";
-	return warned ? "WARNINGS" : "HEALTHY";
+	json_object_set(row, "NODE", name ? name : json_object_get(answer, "socket"));
+	json_object_set(row, "ID", group(answer, CTL_FIELD_NODE, "id"));
+	json_object_set(row, "ADDRESS", group(answer, CTL_FIELD_NODE, "address"));
+	json_object_set(row, "INCARNATION", group(answer, CTL_FIELD_NODE, "incarnation"));
+	if (name)
+		add_own(row, answer);
+	else
+		json_object_set(row, "STATE", json_object_get(answer, CTL_FIELD_STATE));
+	return row;
 }
 
-static void print_reasons(const json_t *answers, const char *reasons_field)
+static const json_t *answer_of(const json_t *answers, const json_t *id)
 {
-	const json_t *answer, *reason;
-	const char *id, *text, *cure;
-	size_t i, j;
+	const json_t *answer;
+	size_t i;
 
 	json_array_foreach((json_t *)answers, i, answer)
 	{
-		text = json_string_value(json_object_get(answer, "reason"));
-		if (text)
-			ctl_output_note("%s: %s",
-					json_string_value(json_object_get(answer, "socket")), text);
-		json_array_foreach(json_object_get(answer, reasons_field), j, reason)
+		if (json_equal(group(answer, CTL_FIELD_NODE, "id"), (json_t *)id))
+			return answer;
+	}
+	return NULL;
+}
+
+static bool is_member(const json_t *members, const json_t *id)
+{
+	const json_t *member;
+	size_t i;
+
+	json_array_foreach((json_t *)members, i, member)
+	{
+		if (json_equal(json_object_get(member, "node"), (json_t *)id))
+			return true;
+	}
+	return false;
+}
+
+json_t *ctl_status_rows(const json_t *answers)
+{
+	json_t *members = json_object_get(ctl_ask_best(answers), CTL_FIELD_MEMBERS);
+	const json_t *member, *answer;
+	json_t *rows = json_array();
+	size_t i;
+
+	json_array_foreach(members, i, member)
+	{
+		json_array_append_new(
+			rows,
+			member_row(member, answer_of(answers, json_object_get(member, "node"))));
+	}
+	json_array_foreach((json_t *)answers, i, answer)
+	{
+		const json_t *id = group(answer, CTL_FIELD_NODE, "id");
+
+		if (members && (!id || is_member(members, id)))
+			continue;
+		json_array_append_new(rows, stranger_row(answer));
+	}
+	return rows;
+}
+
+/* ---- the word ---------------------------------------------------------------------------------
+ */
+
+static bool any_warning(const json_t *answers)
+{
+	const json_t *answer;
+	size_t i;
+
+	json_array_foreach((json_t *)answers, i, answer)
+	{
+		if (json_array_size(json_object_get(answer, CTL_FIELD_WARNINGS)) > 0 ||
+		    json_object_get(answer, "reason"))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody knows the cluster: the most hopeful state there is. */
+static const char *word_of_strangers(const json_t *answers)
+{
+	static const char *const order[] = { CTL_STATE_RECOVERING, CTL_STATE_STARTING,
+					     CTL_STATE_WAITING,	   CTL_STATE_STOPPING,
+					     CTL_STATE_STOPPED,	   CTL_STATE_FAILED,
+					     CTL_STATE_DISK_FAILED };
+	const json_t *answer;
+	size_t i;
+
+	for (size_t o = 0; o < ARRAY_LEN(order); o++)
+		json_array_foreach((json_t *)answers, i, answer)
 		{
-			id = json_string_value(json_object_get(reason, CTL_FIELD_ID));
-			text = json_string_value(json_object_get(reason, CTL_FIELD_TEXT));
-			cure = json_string_value(json_object_get(reason, CTL_FIELD_CURE));
-			ctl_output_note("%s: %s %s\n  fix: %s",
-					json_string_value(json_object_get(answer, "socket")),
-					id ? id : "-", text ? text : "", cure ? cure : "-");
+			if (strcmp(text_of(answer, CTL_FIELD_STATE, ""), order[o]) == 0)
+				return order[o];
+		}
+	return CTL_ASK_UNREACHABLE;
+}
+
+static bool works(const char *state)
+{
+	return strcmp(state, CTL_STATE_SERVING) == 0 || strcmp(state, CTL_NODE_VOTING) == 0;
+}
+
+/*
+ * One word for all the answers: the cluster's, as the best informed knows it. Where one node alone
+ * was asked, and does not do its part, its own state.
+ */
+static const char *overall(const json_t *answers)
+{
+	const json_t *best = ctl_ask_best(answers);
+	const char *word = text_of(json_object_get(best, CTL_FIELD_CLUSTER), CTL_FIELD_STATE, "");
+
+	if (!best)
+		return word_of_strangers(answers);
+	if (json_array_size(answers) == 1 && !works(text_of(best, CTL_FIELD_STATE, "")) &&
+	    strcmp(word, CTL_CLUSTER_NO_QUORUM) != 0 && strcmp(word, CTL_CLUSTER_RECOVERING) != 0)
+		return text_of(best, CTL_FIELD_STATE, CTL_CLUSTER_UNKNOWN);
+	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 && any_warning(answers))
+		return CTL_CLUSTER_WARNINGS;
+	return word;
+}
+
+/* Said by several nodes, it is printed once. */
+static void print_reason(const json_t *answer, const json_t *reason, json_t *said)
+{
+	const char *text = text_of(reason, CTL_FIELD_TEXT, "");
+	const char *name = json_string_value(group(answer, CTL_FIELD_NODE, "name"));
+
+	if (json_object_get(said, text))
+		return;
+	json_object_set_new(said, text, json_true());
+	ctl_output_note("%s: %s %s\n  fix: %s", name ? name : "-",
+			text_of(reason, CTL_FIELD_ID, "-"), text,
+			text_of(reason, CTL_FIELD_CURE, "-"));
+}
+
+static void print_reasons(const json_t *answers)
+{
+	const json_t *answer, *reason, *best = ctl_ask_best(answers);
+	json_t *said = json_object();
+	size_t i, j;
+
+	json_array_foreach(json_object_get(best, CTL_FIELD_WARNINGS), j, reason)
+	{
+		print_reason(best, reason, said);
+	}
+	json_array_foreach((json_t *)answers, i, answer)
+	{
+		const char *text = text_of(answer, "reason", NULL);
+		const char *id;
+
+		if (text)
+			ctl_output_note("%s: the daemon does not answer: %s",
+					text_of(answer, "socket", "?"), text);
+		json_array_foreach(json_object_get(answer, CTL_FIELD_WARNINGS), j, reason)
+		{
+			id = text_of(reason, CTL_FIELD_ID, "");
+			/* What another node knows less well than the best informed. */
+			if (best &&
+			    (strcmp(id, "CAIRN-0102") == 0 ||
+			     (strcmp(id, "CAIRN-0111") >= 0 && strcmp(id, "CAIRN-0116") <= 0)))
+				continue;
+			print_reason(answer, reason, said);
 		}
 	}
+	json_decref(said);
+}
+
+static void print_heading(const json_t *answers)
+{
+	const json_t *cluster = json_object_get(ctl_ask_best(answers), CTL_FIELD_CLUSTER);
+
+	printf(" %s  %s", text_of(cluster, "name", "-"), overall(answers));
+	if (cluster)
+		printf("   %s   epoch %" JSON_INTEGER_FORMAT "   %s, %" JSON_INTEGER_FORMAT
+		       " of %" JSON_INTEGER_FORMAT " voters heard   %" JSON_INTEGER_FORMAT
+		       " of %" JSON_INTEGER_FORMAT
+		       " members   leader %s, term %" JSON_INTEGER_FORMAT,
+		       text_of(cluster, "engine", "-"),
+		       json_integer_value(json_object_get(cluster, "epoch")),
+		       json_is_true(json_object_get(cluster, "quorum")) ? "quorum" : "NO QUORUM",
+		       json_integer_value(json_object_get(cluster, "voters_heard")),
+		       json_integer_value(json_object_get(cluster, "voters")),
+		       json_integer_value(json_object_get(cluster, "members")),
+		       json_integer_value(json_object_get(cluster, "members_wanted")),
+		       text_of(cluster, "leader_name", "none"),
+		       json_integer_value(json_object_get(cluster, "term")));
+	putchar('\n');
+}
+
+static json_t *whole_json(const json_t *answers)
+{
+	json_t *best = ctl_ask_best(answers);
+
+	return json_pack("{s:s, s:O?, s:O?, s:O}", CTL_FIELD_STATE, overall(answers),
+			 CTL_FIELD_CLUSTER, json_object_get(best, CTL_FIELD_CLUSTER),
+			 CTL_FIELD_MEMBERS, json_object_get(best, CTL_FIELD_MEMBERS), "nodes",
+			 answers);
 }
 
 int ctl_status_show(const struct ctl_call *call)
 {
-	static const char *const columns[] = { "NODE", "STATE",	   "ADDRESS",	  "PEERS",
-					       "KEYS", "SPACE",	   "READS",	  "WRITES",
-					       "PID",  "RESTARTS", "INCARNATION", NULL };
-	json_t *sockets, *answers, *rows, *answer;
+	json_t *sockets, *answers, *rows;
 	uint32_t answered;
-	size_t i;
-	int rc = find_sockets(call, &sockets);
+	int rc = ctl_ask_sockets(call, &sockets);
 
 	if (rc)
 		return rc;
-	answers = ctl_status_ask(sockets, CTL_PATH_STATUS, &answered);
+	answers = ctl_ask_all(sockets, CTL_PATH_STATUS, &answered);
 	json_decref(sockets);
 	if (call->format == CTL_JSON) {
-		rc = ctl_output_json("cairn.cluster-status/1",
-				     json_pack("{s:s, s:O}", CTL_FIELD_STATE,
-					       overall(answers, CTL_FIELD_WARNINGS), "nodes",
-					       answers));
+		rc = ctl_output_json("cairn.cluster-status/1", whole_json(answers));
 	} else {
-		rows = json_array();
-		json_array_foreach(answers, i, answer)
-			json_array_append_new(rows, status_row(answer));
-		ctl_output_rows(call->format, call->no_header, columns, rows);
+		rows = ctl_status_rows(answers);
+		if (call->format == CTL_TABLE && !call->no_header)
+			print_heading(answers);
+		ctl_output_rows(call->format, call->no_header, ctl_status_columns, rows);
 		json_decref(rows);
 		rc = ctl_output_flush();
-		print_reasons(answers, CTL_FIELD_WARNINGS);
+		print_reasons(answers);
 	}
 	json_decref(answers);
 	if (answered > 0)
@@ -198,17 +332,20 @@ int ctl_status_show(const struct ctl_call *call)
 			       "cairnctl lab status; cairnctl lab start", "no daemon answers");
 }
 
-static int health_exit(const char *word)
+static int health_exit(const char *word, bool full)
 {
-	if (strcmp(word, "HEALTHY") == 0)
+	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0)
 		return CTL_EXIT_OK;
-	if (strcmp(word, "WARNINGS") == 0)
+	if (strcmp(word, CTL_CLUSTER_WARNINGS) == 0)
 		return CTL_EXIT_WARNINGS;
-	return strcmp(word, UNREACHABLE) == 0 ? CTL_EXIT_UNREACHABLE : CTL_EXIT_FAILED;
+	if (strcmp(word, CTL_CLUSTER_DEGRADED) == 0)
+		return full ? CTL_EXIT_FAILED : CTL_EXIT_WARNINGS;
+	return strcmp(word, CTL_ASK_UNREACHABLE) == 0 ? CTL_EXIT_UNREACHABLE : CTL_EXIT_FAILED;
 }
 
 int ctl_status_health(const struct ctl_call *call)
 {
+	bool full = ctl_args_option(call, "full") != NULL;
 	json_t *sockets, *answers = NULL;
 	uint64_t wait_ns = 0, end;
 	uint32_t answered;
@@ -217,24 +354,23 @@ int ctl_status_health(const struct ctl_call *call)
 				   &wait_ns);
 
 	if (!rc)
-		rc = find_sockets(call, &sockets);
+		rc = ctl_ask_sockets(call, &sockets);
 	if (rc)
 		return rc;
 	end = lab_process_now_ms() + wait_ns / 1000000;
 	for (;;) {
 		json_decref(answers);
-		answers = ctl_status_ask(sockets, CTL_PATH_HEALTH, &answered);
-		word = overall(answers, CTL_FIELD_REASONS);
-		rc = health_exit(word);
+		answers = ctl_ask_all(sockets, CTL_PATH_STATUS, &answered);
+		word = overall(answers);
+		rc = health_exit(word, full);
 		if (rc == CTL_EXIT_OK || rc == CTL_EXIT_WARNINGS || lab_process_now_ms() >= end)
 			break;
 		lab_process_sleep_ms(POLL_MS);
 	}
 	json_decref(sockets);
-	print_reasons(answers, CTL_FIELD_REASONS);
+	print_reasons(answers);
 	if (call->format == CTL_JSON) {
-		ctl_output_json("cairn.cluster-health/1",
-				json_pack("{s:s, s:O}", CTL_FIELD_STATE, word, "nodes", answers));
+		ctl_output_json("cairn.cluster-health/1", whole_json(answers));
 	} else {
 		printf("%s\n", word);
 		ctl_output_flush();

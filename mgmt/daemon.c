@@ -19,10 +19,12 @@
 #include <unistd.h>
 
 #include "mgmt/api.h"
+#include "mgmt/command.h"
 #include "mgmt/ctl_proto.h"
 #include "mgmt/http.h"
 #include "mgmt/lock.h"
 #include "mgmt/log.h"
+#include "mgmt/service.h"
 
 #define DAEMON_LOCK	       "cairnd.lock"
 #define DAEMON_REFERENCE_BYTES 16384u
@@ -31,7 +33,9 @@ struct daemon_state {
 	struct config config;
 	struct supervisor supervisor;
 	struct stats_region region;
+	struct service service;
 	struct http *http;
+	int seen_pid; /* of the dataplane, for events */
 	uint64_t started_ns;
 	bool leaving; /* exit when the dataplane has stopped */
 	bool quit;    /* exit now */
@@ -56,11 +60,14 @@ static void look(struct daemon_state *d, struct api_view *ret_view)
 {
 	bool alive = d->supervisor.pid != 0 &&
 		     api_region_read(&d->config, d->supervisor.pid, &d->region);
+	const struct stats_region *region = alive ? &d->region : NULL;
+	uint64_t now = now_ns();
 
 	*ret_view = (struct api_view) {
 		.config = &d->config,
 		.supervisor = &d->supervisor,
-		.region = alive ? &d->region : NULL,
+		.region = region,
+		.service = service_look(&d->service, region, now),
 		.now_ns = now_ns(),
 		.daemon_started_ns = d->started_ns,
 		.daemon_pid = (int)getpid(),
@@ -94,43 +101,147 @@ static unsigned do_action(struct daemon_state *d, const char *action, json_t **r
 	return 202;
 }
 
+static unsigned refuse(const struct problem *p, unsigned status, json_t **ret_json)
+{
+	*ret_json = api_error(p);
+	return status;
+}
+
+/* What a command's answer means, with the numbers it is about. */
+static unsigned get_command(struct daemon_state *d, const struct http_request *request,
+			    json_t **ret_json)
+{
+	const char *text = http_argument(request, "command");
+	uint32_t number = text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+	struct control_answer answer = { 0 };
+	struct problem p;
+	bool known;
+	bool done = service_answer(&d->service, number, &answer, &known);
+
+	if (!known) {
+		problem_set(&p, PROBLEM_COMMAND_UNKNOWN, "nothing is known of command %u", number);
+		return refuse(&p, 404, ret_json);
+	}
+	enum problem_id id = done ? cluster_result_problem(answer.code) : PROBLEM_NONE;
+	if (id != PROBLEM_NONE) {
+		problem_set(&p, id, "the cluster says: %s",
+			    membership_result_name((enum membership_result_code)answer.code));
+		return refuse(&p, 409, ret_json);
+	}
+	*ret_json = api_command(number, done, answer.index);
+	return 200;
+}
+
+static unsigned post_command(struct daemon_state *d, const struct http_request *request,
+			     json_t **ret_json)
+{
+	struct membership_command command;
+	struct api_view view;
+	struct problem p;
+
+	if (command_read(request, &command, &p) < 0)
+		return refuse(&p, 400, ret_json);
+	look(d, &view);
+	uint32_t number = service_command(&d->service, &command, now_ns(), &p);
+	if (number == 0)
+		return refuse(&p, 409, ret_json);
+	log_event(LOG_LEVEL_INFO, "request", "command=%s node=%u", command_name(command.verb),
+		  command.node);
+	*ret_json = api_command(number, false, 0);
+	return 202;
+}
+
+static unsigned get_events(struct daemon_state *d, const struct http_request *request,
+			   json_t **ret_json)
+{
+	const char *after = http_argument(request, "after");
+	struct api_view view;
+
+	look(d, &view);
+	*ret_json = events_json(&d->service.events, after ? strtoull(after, NULL, 10) : 0);
+	return 200;
+}
+
 struct route {
-	const char *path;
-	json_t *(*get)(const struct api_view *view); /* GET, or */
-	const char *action;			     /* POST */
+	const char *path, *method;
+	json_t *(*get)(const struct api_view *view); /* or */
+	const char *action;			     /* or */
+	unsigned (*run)(struct daemon_state *d, const struct http_request *request,
+			json_t **ret_json);
 };
 
 static const struct route routes[] = {
-	{ CTL_PATH_STATUS, api_status, NULL },	   { CTL_PATH_HEALTH, api_health, NULL },
-	{ CTL_PATH_COUNTERS, api_counters, NULL }, { CTL_PATH_CONFIG, api_config, NULL },
-	{ CTL_PATH_STOP, NULL, "stop" },	   { CTL_PATH_START, NULL, "start" },
-	{ CTL_PATH_RESTART, NULL, "restart" },
+	{ CTL_PATH_STATUS, "GET", api_status, NULL, NULL },
+	{ CTL_PATH_HEALTH, "GET", api_health, NULL, NULL },
+	{ CTL_PATH_COUNTERS, "GET", api_counters, NULL, NULL },
+	{ CTL_PATH_CONFIG, "GET", api_config, NULL, NULL },
+	{ CTL_PATH_EVENTS, "GET", NULL, NULL, get_events },
+	{ CTL_PATH_COMMAND, "GET", NULL, NULL, get_command },
+	{ CTL_PATH_COMMAND, "POST", NULL, NULL, post_command },
+	{ CTL_PATH_STOP, "POST", NULL, "stop", NULL },
+	{ CTL_PATH_START, "POST", NULL, "start", NULL },
+	{ CTL_PATH_RESTART, "POST", NULL, "restart", NULL },
 };
 
-static unsigned handle(void *context, const char *method, const char *path, json_t **ret_json)
+static unsigned handle(void *context, const struct http_request *request, json_t **ret_json)
 {
 	struct daemon_state *d = context;
+	const struct route *route = NULL;
 	struct api_view view;
 	struct problem p;
-	size_t i = 0;
+	bool path_known = false;
 
-	while (i < ARRAY_LEN(routes) && strcmp(routes[i].path, path) != 0)
-		i++;
-	if (i == ARRAY_LEN(routes)) {
-		problem_set(&p, PROBLEM_API_NO_SUCH_PATH, "there is no %.200s", path);
-		*ret_json = api_error(&p);
-		return 404;
+	for (size_t i = 0; i < ARRAY_LEN(routes) && !route; i++) {
+		if (strcmp(routes[i].path, request->path) != 0)
+			continue;
+		path_known = true;
+		if (strcmp(routes[i].method, request->method) == 0)
+			route = &routes[i];
 	}
-	if (strcmp(method, routes[i].get ? "GET" : "POST") != 0) {
-		problem_set(&p, PROBLEM_API_METHOD, "%s does not take %.20s", path, method);
-		*ret_json = api_error(&p);
-		return 405;
+	if (!path_known) {
+		problem_set(&p, PROBLEM_API_NO_SUCH_PATH, "there is no %.200s", request->path);
+		return refuse(&p, 404, ret_json);
 	}
-	if (routes[i].action)
-		return do_action(d, routes[i].action, ret_json);
+	if (!route) {
+		problem_set(&p, PROBLEM_API_METHOD, "%s does not take %.20s", request->path,
+			    request->method);
+		return refuse(&p, 405, ret_json);
+	}
+	if (route->run)
+		return route->run(d, request, ret_json);
+	if (route->action)
+		return do_action(d, route->action, ret_json);
 	look(d, &view);
-	*ret_json = routes[i].get(&view);
+	*ret_json = route->get(&view);
 	return 200;
+}
+
+/* Once a round: what the service noted, and what became of the process. */
+static void watch(struct daemon_state *d)
+{
+	const struct supervisor *s = &d->supervisor;
+	struct api_view view;
+	char text[EVENTS_TEXT_BYTES];
+	struct timespec now;
+
+	look(d, &view);
+	if (s->pid == d->seen_pid)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (s->pid != 0)
+		snprintf(text, sizeof(text), "the dataplane of %s runs as process %d",
+			 d->config.node_name, s->pid);
+	else if (s->returning && s->state == SUPERVISOR_WAITING)
+		snprintf(text, sizeof(text), "the dataplane of %s ended: the cluster left it out",
+			 d->config.node_name);
+	else
+		snprintf(text, sizeof(text), "the dataplane of %s ended: %.100s",
+			 d->config.node_name,
+			 s->failure.id != PROBLEM_NONE ? s->failure.text : "by request");
+	events_add(&d->service.events, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+		   s->pid != 0 ? "dataplane_started" : "dataplane_ended", (int)d->config.node_id,
+		   text);
+	d->seen_pid = s->pid;
 }
 
 static void take_signal(struct daemon_state *d, int signals)
@@ -175,6 +286,7 @@ static void loop(struct daemon_state *d, int signals)
 		if (fds[0].revents)
 			take_signal(d, signals);
 		supervise_tick(&d->supervisor, now_ns());
+		watch(d);
 		http_run(d->http);
 	}
 }
@@ -248,6 +360,7 @@ static int run(struct daemon_state *d, const char *program)
 	}
 	log_event(LOG_LEVEL_INFO, "started", "node=%s version=%s socket=%s", c->node_name,
 		  CAIRN_VERSION, c->control_socket);
+	service_init(&d->service, c);
 	supervise_init(&d->supervisor, c, program);
 	/* A failure to start it is in the status, with the cure: stay and tell. */
 	(void)supervise_start(&d->supervisor, d->started_ns);

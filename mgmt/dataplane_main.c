@@ -47,7 +47,8 @@ static void usage(FILE *out)
 	      "  -c, --config FILE   configuration of the node\n"
 	      "      --version       print the version\n"
 	      "  -h, --help          this text\n"
-	      "Exit: 0 stopped by a signal, 1 failed, 2 usage or configuration error.\n",
+	      "Exit: 0 stopped by a signal, 1 failed, 2 usage or configuration error, 9 start me\n"
+	      "again: the cluster went on without this incarnation.\n",
 	      out);
 }
 
@@ -68,7 +69,8 @@ static void leave_error(const struct config *c, const struct problem *p)
 	fclose(f);
 }
 
-static void watch(struct node *node)
+/* Until a signal, or until the cluster goes on without this incarnation: then true. */
+static bool watch(struct node *node)
 {
 	static const char *const names[] = { CTL_STATE_STARTING,    CTL_STATE_RECOVERING,
 					     CTL_STATE_WAITING,	    CTL_STATE_SERVING,
@@ -80,9 +82,12 @@ static void watch(struct node *node)
 		if (node_watch(node, &state) && state < ARRAY_LEN(names))
 			log_event(state == DATAPLANE_DISK_FAILED ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
 				  "state", "state=%s", names[state]);
+		if (node_must_restart(node))
+			return true;
 		int rc = sigtimedwait(&stop_signals, NULL, &period);
 		stop_signal = rc > 0 ? rc : 0;
 	}
+	return false;
 }
 
 static int run(const struct config *config)
@@ -104,11 +109,15 @@ static int run(const struct config *config)
 	leave_error(config, NULL);
 	node_summary(node, summary, sizeof(summary));
 	log_event(LOG_LEVEL_INFO, "started", "%s", summary);
-	watch(node);
-	log_event(LOG_LEVEL_INFO, "stopping", "signal=%s", sigabbrev_np(stop_signal));
+	bool restart = watch(node);
+	if (restart)
+		log_event(LOG_LEVEL_WARNING, "left_out",
+			  "action=\"ends, to come back as a new incarnation\"");
+	else
+		log_event(LOG_LEVEL_INFO, "stopping", "signal=%s", sigabbrev_np(stop_signal));
 	node_stop(node);
 	log_event(LOG_LEVEL_INFO, "stopped", "%s", "");
-	return CTL_EXIT_OK;
+	return restart ? CTL_EXIT_RESTART : CTL_EXIT_OK;
 }
 
 /* Returns the file, or NULL with *ret_exit set. */

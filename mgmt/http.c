@@ -100,6 +100,11 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	return rc;
 }
 
+const char *http_argument(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 /* Called once for the headers, again for each piece of a body, and then to answer. */
 /* tidy: callback, because the HTTP library sets the signature */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -120,7 +125,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		*upload_bytes = 0; /* no request has a body that matters */
 		return MHD_YES;
 	}
-	unsigned status = http->handler(http->context, method, url, &json);
+	struct http_request request = { method, url, connection };
+	unsigned status = http->handler(http->context, &request, &json);
 	return respond(connection, status, json);
 }
 

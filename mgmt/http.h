@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http.h: HTTP on a UNIX socket, driven by the caller's own poll loop: no threads. Requests carry
- * no body that matters; answers are one JSON object.
+ * no body that matters, but arguments (?name=value&..); answers are one JSON object.
  */
 #ifndef CAIRN_MGMT_HTTP_H
 #define CAIRN_MGMT_HTTP_H
@@ -12,12 +12,19 @@
 
 struct http;
 
+struct http_request {
+	const char *method, *path;
+	void *connection; /* of http.c */
+};
+
+/* http_argument: value of ?name=, decoded; NULL: not given. Valid during the request. */
+const char *http_argument(const struct http_request *request, const char *name);
+
 /*
  * http_handler: answers one request. *ret_json is a new object, which http.c releases. Returns the
  * HTTP status.
  */
-typedef unsigned http_handler(void *context, const char *method, const char *path,
-			      json_t **ret_json);
+typedef unsigned http_handler(void *context, const struct http_request *request, json_t **ret_json);
 
 /*
  * http_start: listens on path with the given permissions. A socket file nobody answers on is

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dataplane/switch_fault.h"
+#include "mgmt/ctl_member.h"
 #include "mgmt/lab_links.h"
 #include "mgmt/lab_nodes.h"
 #include "mgmt/lab_process.h"
@@ -60,7 +61,7 @@ static int choose(const struct ctl_call *call, const char *name, const char *con
 
 static int read_numbers(const struct ctl_call *call, struct lab *lab)
 {
-	uint64_t nodes = 3, shards = 1, workers = 1, gateway = 0, port_base = PORT_BASE;
+	uint64_t nodes = 3, shards = 1, workers = 1, gateway = 0, port_base = PORT_BASE, spare = 2;
 	int rc;
 
 	lab->keys = 400000;
@@ -68,6 +69,8 @@ static int read_numbers(const struct ctl_call *call, struct lab *lab)
 	rc = ctl_args_number(call, "nodes", (struct ctl_range) { 1, NODES_MAX }, &nodes);
 	if (!rc)
 		rc = ctl_args_number(call, "shards", (struct ctl_range) { 1, SHARDS_MAX }, &shards);
+	if (!rc)
+		rc = ctl_args_number(call, "spare", (struct ctl_range) { 0, NODES_MAX }, &spare);
 	if (!rc)
 		rc = ctl_args_number(call, "workers", (struct ctl_range) { 1, WORKERS_MAX },
 				     &workers);
@@ -88,13 +91,47 @@ static int read_numbers(const struct ctl_call *call, struct lab *lab)
 				     "%u workers share %u shards: some would have none",
 				     (unsigned)workers, (unsigned)shards);
 	lab->wal_bytes &= ~4095ull;
-	lab->nodes = (uint32_t)nodes;
+	lab->nodes = lab->founders = (uint32_t)nodes;
+	lab->ports = (uint32_t)min_u64(nodes + spare, NODES_MAX);
 	lab->shards = (uint32_t)shards;
 	lab->workers = (uint32_t)workers;
 	lab->port_base = (uint16_t)port_base;
-	for (uint32_t i = 0; gateway && i < lab->nodes; i++)
+	for (uint32_t i = 0; gateway && i < lab->ports; i++)
 		lab->gateway[i] = (uint16_t)(gateway + i);
 	return rc;
+}
+
+/* Who votes without data, and the times of the view service. */
+static int read_service(const struct ctl_call *call, struct lab *lab)
+{
+	static const char *const engines[] = { "hermes", "raft", NULL };
+	static const char *const paces[] = { "lab", "production", NULL };
+	uint64_t witnesses = ctl_args_option(call, "witness") ? 1 : 0;
+	const char *word;
+	int rc = choose(call, "engine", engines, &word);
+
+	snprintf(lab->engine, sizeof(lab->engine), "%.7s", word);
+	if (!rc)
+		rc = ctl_args_number(call, "witnesses", (struct ctl_range) { 0, NODES_MAX },
+				     &witnesses);
+	if (!rc && witnesses >= lab->nodes)
+		rc = ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0527", "lower --witnesses",
+				     "%u witnesses among %u nodes: none would hold data",
+				     (unsigned)witnesses, lab->nodes);
+	if (!rc)
+		rc = choose(call, "timers", paces, &word);
+	if (rc)
+		return rc;
+	lab->witnesses = ((1u << witnesses) - 1) << (lab->nodes - witnesses);
+	lab->timers = (struct lab_timers) {
+#define LAB_TIMER(name, value) .name = value,
+		LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	};
+	if (strcmp(word, "production") == 0)
+		lab->timers = (struct lab_timers) { 2000, 20000, 40000, 30000, 1000,
+						    2000, 250,	 5000,	20 };
+	return CTL_EXIT_OK;
 }
 
 static int read_options(const struct ctl_call *call, struct lab *lab)
@@ -107,6 +144,8 @@ static int read_options(const struct ctl_call *call, struct lab *lab)
 
 	memset(lab, 0, sizeof(*lab));
 	rc = read_numbers(call, lab);
+	if (!rc)
+		rc = read_service(call, lab);
 	if (!rc)
 		rc = choose(call, "idle", idles, &word);
 	if (rc)
@@ -279,9 +318,9 @@ static int bring_up(const struct ctl_call *call, struct lab *lab)
 	if (!rc)
 		rc = lab_state_save(lab); /* with the folder to remove */
 	if (!rc)
-		rc = lab_nodes_create(lab);
+		rc = lab_nodes_create(lab, all);
 	if (!rc)
-		rc = lab_nodes_format(lab);
+		rc = lab_nodes_format(lab, all);
 	if (!rc)
 		rc = lab->veth ? lab_links_up(lab) : lab_nodes_switch(lab, SWITCH_MS);
 	if (!rc)
@@ -332,8 +371,8 @@ int lab_up(const struct ctl_call *call)
 	if (call->format == CTL_JSON)
 		return ctl_output_json("cairn.lab/1", lab_state_json(&lab));
 	printf("%s\n", dir);
-	ctl_output_note("%u nodes, links %s, %u shards, durability all, up in %.1f s", lab.nodes,
-			lab.veth ? "veth" : "memif", lab.shards,
+	ctl_output_note("%u nodes, %s, links %s, %u shards, durability all, up in %.1f s",
+			lab.nodes, lab.engine, lab.veth ? "veth" : "memif", lab.shards,
 			(double)(lab_process_now_ms() - started) / 1000);
 	print_endpoints(&lab);
 	return ctl_output_flush();
@@ -466,10 +505,67 @@ int lab_start(const struct ctl_call *call)
 		return rc;
 	all = (1u << lab.nodes) - 1;
 	rc = lab_nodes_start(&lab, nodes & ~running_nodes(&lab, LAB_DAEMON));
+	/* With a majority of them it serves; with fewer, nodes wait for the others. */
+	uint32_t running = running_nodes(&lab, LAB_DATAPLANE) | running_nodes(&lab, LAB_DAEMON);
+	bool majority = (uint32_t)__builtin_popcount(running & all) > lab.nodes / 2;
 	if (!rc)
-		rc = lab_nodes_wait(&lab, nodes, running_nodes(&lab, LAB_DAEMON) == all,
-				    patience / 1000000);
+		rc = lab_nodes_wait(&lab, nodes, majority, patience / 1000000);
 	return rc;
+}
+
+/* A folder, a format to join, a process; it waits to be told who its cluster is. */
+static int make_member(struct lab *lab, uint32_t node, uint64_t patience_ms)
+{
+	uint32_t bit = 1u << node;
+	int rc;
+
+	lab->nodes = node + 1;
+	rc = lab_nodes_create(lab, bit);
+	if (!rc)
+		rc = lab_nodes_format(lab, bit);
+	if (!rc && lab->veth)
+		rc = lab_links_add(lab, node);
+	if (!rc)
+		rc = lab_state_save(lab);
+	if (!rc)
+		rc = lab_nodes_start(lab, bit);
+	return rc ? rc : lab_nodes_wait(lab, bit, false, patience_ms);
+}
+
+int lab_add(const struct ctl_call *call)
+{
+	struct ctl_member_add add = { .witness = ctl_args_option(call, "witness") != NULL,
+				      .learner = ctl_args_option(call, "learner") != NULL,
+				      .replaces = -1 };
+	uint64_t replaces = NODES_MAX, started = lab_process_now_ms();
+	char name[16], address[16];
+	struct lab lab;
+	int rc = load_locked(call, &lab);
+
+	if (!rc)
+		rc = ctl_args_number(call, "replaces", (struct ctl_range) { 0, NODES_MAX - 1 },
+				     &replaces);
+	if (!rc && lab.nodes == lab.ports)
+		rc = ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0528",
+				     "make a lab with more --spare ports",
+				     "this lab has room for %u nodes, all taken", lab.ports);
+	if (rc)
+		return rc;
+	add.node = lab.nodes;
+	add.replaces = replaces < NODES_MAX ? (int)replaces : -1;
+	lab.witnesses |= (uint32_t)add.witness << add.node;
+	snprintf(name, sizeof(name), "node%u", (unsigned)add.node);
+	snprintf(address, sizeof(address), "10.77.0.%u", (unsigned)add.node + 1);
+	add.name = name;
+	add.address = address;
+	rc = make_member(&lab, (uint32_t)add.node, START_NS / 1000000);
+	if (!rc)
+		rc = ctl_member_add_node(call, &add);
+	if (rc)
+		return rc;
+	ctl_output_note("node %u added, %.1f s", (unsigned)add.node,
+			(double)(lab_process_now_ms() - started) / 1000);
+	return CTL_EXIT_OK;
 }
 
 /* One command line to the switch; its reply line, or a negative errno. */

@@ -13,6 +13,7 @@ int lab_down(const struct ctl_call *call);
 int lab_status(const struct ctl_call *call);
 int lab_kill(const struct ctl_call *call);
 int lab_start(const struct ctl_call *call);
+int lab_add(const struct ctl_call *call);
 int lab_fault(const struct ctl_call *call);
 int lab_partition(const struct ctl_call *call);
 

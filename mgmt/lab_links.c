@@ -201,20 +201,29 @@ static int make_node(const struct lab *lab, uint32_t node)
 	return ip_batch(lab, ns, lines);
 }
 
-int lab_links_up(const struct lab *lab)
+static int fail_links(const struct lab *lab)
 {
 	char log[LAB_PATH_BYTES];
-	int rc = make_bridge(lab);
 
-	for (uint32_t i = 0; !rc && i < lab->nodes; i++)
-		rc = make_node(lab, i);
-	if (!rc)
-		return CTL_EXIT_OK;
 	lab_state_path(lab, "links.log", log);
 	lab_process_tail(log);
 	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0513",
 			       "needs CAP_NET_ADMIN and CAP_SYS_ADMIN; else use --links memif",
 			       "cannot make the namespaces and links; see '%s'", log);
+}
+
+int lab_links_up(const struct lab *lab)
+{
+	int rc = make_bridge(lab);
+
+	for (uint32_t i = 0; !rc && i < lab->nodes; i++)
+		rc = make_node(lab, i);
+	return rc ? fail_links(lab) : CTL_EXIT_OK;
+}
+
+int lab_links_add(const struct lab *lab, uint32_t node)
+{
+	return make_node(lab, node) ? fail_links(lab) : CTL_EXIT_OK;
 }
 
 void lab_links_down(const struct lab *lab)

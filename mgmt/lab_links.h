@@ -17,6 +17,9 @@ int lab_links_check(void);
 /* lab_links_up: makes them all; CTL_EXIT_OK or CTL_EXIT_FAILED after its error. */
 int lab_links_up(const struct lab *lab);
 
+/* lab_links_add: those of one more node. */
+int lab_links_add(const struct lab *lab, uint32_t node);
+
 /* lab_links_down: removes what is there of them. Quiet; nothing to remove is fine. */
 void lab_links_down(const struct lab *lab);
 

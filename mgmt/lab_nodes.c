@@ -39,33 +39,41 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 
 	fprintf(f,
 		"# Made by cairnctl lab up.\n"
-		"[node]\nid = %u\ndata = \"%s/node%u/data\"\nruntime = \"%s/node%u\"\n\n"
+		"[node]\nid = %u\ndata = \"%s/node%u/data\"\nruntime = \"%s/node%u\"\n"
+		"witness = %s\n\n"
 		"[cluster]\nid = \"%016" PRIx64
-		"\"\nshards = %u\n\n"
+		"\"\nname = \"lab\"\nshards = %u\n\n"
 		"[cpu]\nworkers = %u\nidle = \"%s\"\n\n"
 		"[memory]\nkeys_max = %" PRIu64 "\nvalue_bytes = %" PRIu64
 		"\n"
 		"hugepages = \"%s\"\n\n",
-		node, lab->dir, node, lab->run, node, lab->cluster, lab->shards, lab->workers,
-		lab->idle, lab->keys, round_up(value_bytes, 4096),
-		lab->hugepages ? "auto" : "never");
+		node, lab->dir, node, lab->run, node, lab->witnesses >> node & 1 ? "true" : "false",
+		lab->cluster, lab->shards, lab->workers, lab->idle, lab->keys,
+		round_up(value_bytes, 4096), lab->hugepages ? "auto" : "never");
 	if (lab->veth)
 		fprintf(f, "[net]\ndevice = \"af_packet:eth0\"\n");
 	else
 		fprintf(f, "[net]\ndevice = \"memif:%s:%u\"\n", lab->memif_socket, node);
 	fprintf(f, "address = \"10.77.0.%u/24\"\nport = %u\n\n[storage]\nwal_bytes = %" PRIu64 "\n",
 		node + 1, lab->port_base, lab->wal_bytes);
-	for (uint32_t i = 0; i < lab->nodes; i++)
-		fprintf(f, "\n[[peer]]\nid = %u\naddr = \"10.77.0.%u\"\n", i, i + 1);
+	fprintf(f, "\n[timers]\n");
+#define LAB_TIMER(name, value) fprintf(f, #name " = %" PRIu64 "\n", lab->timers.name);
+	LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	for (uint32_t i = 0; node < lab->founders && i < lab->founders; i++)
+		fprintf(f, "\n[[peer]]\nid = %u\naddr = \"10.77.0.%u\"\nwitness = %s\n", i, i + 1,
+			lab->witnesses >> i & 1 ? "true" : "false");
 }
 
-int lab_nodes_create(const struct lab *lab)
+int lab_nodes_create(const struct lab *lab, uint32_t nodes)
 {
 	static const char *const folders[] = { "", "data" };
 	char path[LAB_PATH_BYTES];
 	FILE *f;
 
 	for (uint32_t i = 0; i < lab->nodes; i++) {
+		if (!(nodes >> i & 1))
+			continue;
 		for (size_t d = 0; d < ARRAY_LEN(folders); d++) {
 			lab_state_node_path(lab, i, folders[d], path);
 			if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -92,15 +100,19 @@ static int reap(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-int lab_nodes_format(const struct lab *lab)
+int lab_nodes_format(const struct lab *lab, uint32_t nodes)
 {
 	char program[512], config[LAB_PATH_BYTES], log[LAB_PATH_BYTES];
-	const char *argv[] = { program, "format", "--config", config, NULL };
+	const char *argv[] = { program,	   "format",	"--config", config,
+			       "--engine", lab->engine, NULL,	    NULL };
 	struct lab_spawn spawn = { .argv = argv, .log = log };
 	pid_t pid[NODES_MAX] = { 0 };
 	int rc = need_program("cairnutil", program), bad = -1;
 
 	for (uint32_t i = 0; !rc && i < lab->nodes; i++) {
+		if (!(nodes >> i & 1))
+			continue;
+		argv[6] = i < lab->founders ? NULL : "--join";
 		lab_state_node_path(lab, i, "node.toml", config);
 		lab_state_node_path(lab, i, "format.log", log);
 		if (lab_process_spawn(&spawn, &pid[i]) < 0)
@@ -123,9 +135,9 @@ static bool read_ready(struct lab *lab, const char *path)
 {
 	json_t *o = json_load_file(path, 0, NULL);
 	const json_t *ports = json_object_get(o, "gateway_ports");
-	bool good = json_array_size(ports) == lab->nodes;
+	bool good = json_array_size(ports) == lab->ports;
 
-	for (uint32_t i = 0; good && i < lab->nodes; i++)
+	for (uint32_t i = 0; good && i < lab->ports; i++)
 		lab->gateway[i] = (uint16_t)json_integer_value(json_array_get(ports, i));
 	json_decref(o);
 	return good;
@@ -144,7 +156,7 @@ static void gateway_text(const struct lab *lab, char *out, size_t bytes)
 {
 	size_t n = (size_t)snprintf(out, bytes, "127.0.0.1:");
 
-	for (uint32_t i = 0; i < lab->nodes; i++)
+	for (uint32_t i = 0; i < lab->ports; i++)
 		n += (size_t)snprintf(out + n, bytes - n, "%s%u", i ? "," : "", lab->gateway[i]);
 }
 
@@ -168,7 +180,7 @@ int lab_nodes_switch(struct lab *lab, uint64_t timeout_ms)
 	lab_state_path(lab, "switch.sock", control);
 	lab_state_path(lab, "switch.json", ready);
 	lab_state_path(lab, "switch.log", log);
-	snprintf(nodes, sizeof(nodes), "%u", lab->nodes);
+	snprintf(nodes, sizeof(nodes), "%u", lab->ports);
 	snprintf(clients, sizeof(clients), "%u", LAB_CLIENTS);
 	snprintf(port, sizeof(port), "%u", lab->port_base);
 	gateway_text(lab, gateway, sizeof(gateway));
@@ -230,10 +242,12 @@ static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool ser
 		return NODE_NOT_YET;
 	word = json_string_value(json_object_get(answer, CTL_FIELD_STATE));
 	snprintf(state, 32, "%s", word ? word : "without a state");
-	/* Healthy: it has heard every peer lately, so that updates succeed. */
 	if (json_is_true(json_object_get(answer, CTL_FIELD_HEALTHY)) ||
+	    strcmp(state, CTL_NODE_DRAINED) == 0 || strcmp(state, CTL_NODE_LEARNER) == 0 ||
 	    (!serving &&
-	     (strcmp(state, CTL_STATE_WAITING) == 0 || strcmp(state, CTL_STATE_SERVING) == 0)))
+	     (strcmp(state, CTL_STATE_WAITING) == 0 || strcmp(state, CTL_STATE_SERVING) == 0 ||
+	      strcmp(state, CTL_NODE_JOINING) == 0 || strcmp(state, CTL_NODE_VOTING) == 0 ||
+	      strcmp(state, CTL_NODE_OUT) == 0)))
 		verdict = NODE_READY;
 	else if (strcmp(state, CTL_STATE_FAILED) == 0 || strcmp(state, CTL_STATE_DISK_FAILED) == 0)
 		verdict = NODE_FAILED;

@@ -11,11 +11,11 @@
 
 #define LAB_ALL_NODES ((1u << NODES_MAX) - 1)
 
-/* lab_nodes_create: folders and node.toml of every node. */
-int lab_nodes_create(const struct lab *lab);
+/* lab_nodes_create: folders and node.toml of the nodes in the bit set. */
+int lab_nodes_create(const struct lab *lab, uint32_t nodes);
 
-/* lab_nodes_format: cairnutil format for every node, all at once. */
-int lab_nodes_format(const struct lab *lab);
+/* lab_nodes_format: as cluster init does, for the nodes in the bit set, all at once. */
+int lab_nodes_format(const struct lab *lab, uint32_t nodes);
 
 /* lab_nodes_switch: starts cairn-switch and waits for it; fills lab->gateway. */
 int lab_nodes_switch(struct lab *lab, uint64_t timeout_ms);
@@ -24,8 +24,9 @@ int lab_nodes_switch(struct lab *lab, uint64_t timeout_ms);
 int lab_nodes_start(const struct lab *lab, uint32_t nodes);
 
 /*
- * lab_nodes_wait: until the nodes in the bit set are SERVING (or, unless `serving`, at least answer
- * and have their data: WAITING). Ends early when one of them has failed for good.
+ * lab_nodes_wait: until the nodes in the bit set serve, or vote, or are kept out by an operator;
+ * unless `serving`, until they answer and have read their data. Ends early when one of them has
+ * failed for good.
  */
 int lab_nodes_wait(const struct lab *lab, uint32_t nodes, bool serving, uint64_t timeout_ms);
 

@@ -182,8 +182,11 @@ static _Noreturn void child(const struct lab_spawn *spawn, int error_fd)
 	signal(SIGPIPE, SIG_DFL);
 	null_fd = open("/dev/null", O_RDONLY);
 	log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	if (null_fd < 0 || log_fd < 0 || dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 ||
-	    dup2(log_fd, 2) < 0 || dup2(error_fd, 3) < 0)
+	if (null_fd < 0 || log_fd < 0 || dup2(null_fd, 0) < 0)
+		rc = -errno;
+	if (!rc && !spawn->inherit && (dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0))
+		rc = -errno;
+	if (!rc && dup2(error_fd, 3) < 0)
 		rc = -errno;
 	/* Files the caller left open (pipes of a test, say) must not live as long as the lab. */
 	if (!rc && (close_range(4, ~0u, 0) < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0))

@@ -51,6 +51,7 @@ struct lab_spawn {
 	const char *const *argv; /* argv[0] is the program's path; NULL-terminated */
 	const char *log;	 /* standard output and error are appended here; NULL: /dev/null */
 	const char *netns;	 /* name of a network namespace, or NULL */
+	bool inherit;		 /* keep our standard output and error instead of log */
 };
 
 /*

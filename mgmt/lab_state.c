@@ -83,7 +83,7 @@ int lab_state_make_run(struct lab *lab)
 		if (mkdir(lab->run, 0700) < 0)
 			goto failed;
 	}
-	for (uint32_t i = 0; i < lab->nodes; i++) {
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
 		snprintf(path, sizeof(path), "%s/node%u", lab->run, i);
 		if (mkdir(path, 0700) < 0)
 			goto failed;
@@ -110,7 +110,7 @@ static json_t *links_json(const struct lab *lab, json_t *o)
 
 	if (!lab->veth) {
 		json_object_set_new(o, "memif_socket", json_string(lab->memif_socket));
-		json_object_set_new(o, "memif_client_first", json_integer(lab->nodes));
+		json_object_set_new(o, "memif_client_first", json_integer(lab->ports));
 		json_object_set_new(o, "memif_clients", json_integer(LAB_CLIENTS));
 		json_decref(names);
 		return o;
@@ -123,6 +123,29 @@ static json_t *links_json(const struct lab *lab, json_t *o)
 	json_object_set_new(o, "bridge", json_string(name));
 	json_object_set_new(o, "netns", names);
 	return o;
+}
+
+/* Who takes part, and how fast. */
+static void service_json(const struct lab *lab, json_t *o)
+{
+	json_t *timers = json_object(), *witnesses = json_array(), *ports = json_array();
+
+#define LAB_TIMER(name, value) \
+	json_object_set_new(timers, #name, json_integer((json_int_t)lab->timers.name));
+	LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		if (lab->witnesses >> i & 1)
+			json_array_append_new(witnesses, json_integer(i));
+		if (i < lab->ports)
+			json_array_append_new(ports, json_integer(lab->gateway[i]));
+	}
+	json_object_set_new(o, "engine", json_string(lab->engine));
+	json_object_set_new(o, "founders", json_integer(lab->founders));
+	json_object_set_new(o, "witnesses", witnesses);
+	json_object_set_new(o, "timers", timers);
+	json_object_set_new(o, "ports", json_integer(lab->ports));
+	json_object_set_new(o, "gateway_ports", ports);
 }
 
 json_t *lab_state_json(const struct lab *lab)
@@ -152,6 +175,7 @@ json_t *lab_state_json(const struct lab *lab)
 	json_object_set_new(o, "run", json_string(lab->run));
 	json_object_set_new(o, "control", control);
 	json_object_set_new(o, "gateway", gateway);
+	service_json(lab, o);
 	return links_json(lab, o);
 }
 
@@ -186,12 +210,32 @@ static uint64_t number(const json_t *o, const char *name)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+static void service_from_json(const json_t *o, struct lab *lab)
+{
+	const json_t *timers = json_object_get(o, "timers"), *value;
+	size_t i;
+
+	copy_text(o, "engine", lab->engine, sizeof(lab->engine));
+#define LAB_TIMER(name, value) lab->timers.name = number(timers, #name);
+	LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	lab->founders = (uint32_t)number(o, "founders");
+	lab->ports = (uint32_t)number(o, "ports");
+	json_array_foreach(json_object_get(o, "witnesses"), i, value)
+	{
+		lab->witnesses |= 1u << (json_integer_value(value) % NODES_MAX);
+	}
+	json_array_foreach(json_object_get(o, "gateway_ports"), i, value)
+	{
+		if (i < NODES_MAX)
+			lab->gateway[i] = (uint16_t)json_integer_value(value);
+	}
+}
+
 /* From lab.json; false when it is not one that this program could have written. */
 static bool lab_from_json(const json_t *o, struct lab *lab)
 {
-	const json_t *gateway = json_object_get(o, "gateway");
 	char text[64];
-	const char *colon;
 
 	copy_text(o, "schema", text, sizeof(text));
 	if (strcmp(text, "cairn.lab/1") != 0)
@@ -214,15 +258,9 @@ static bool lab_from_json(const json_t *o, struct lab *lab)
 	lab->hugepages = json_is_true(json_object_get(o, "hugepages"));
 	lab->keys = number(o, "keys");
 	lab->wal_bytes = number(o, "wal_bytes");
-	if (lab->nodes < 1 || lab->nodes > NODES_MAX)
-		return false;
-	for (uint32_t i = 0; i < lab->nodes; i++) {
-		const char *e = json_string_value(json_array_get(gateway, i));
-
-		colon = e ? strrchr(e, ':') : NULL;
-		lab->gateway[i] = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0;
-	}
-	return true;
+	service_from_json(o, lab);
+	return lab->nodes >= 1 && lab->nodes <= NODES_MAX && lab->ports >= lab->nodes &&
+	       lab->ports <= NODES_MAX && lab->founders >= 1;
 }
 
 int lab_state_load(const char *dir, bool quiet, struct lab *ret_lab)

@@ -13,13 +13,14 @@
  * every 2 ms, which is nothing for a disk.
  *
  * lab.json: "schema" "cairn.lab/1"; "state" "starting" or "up"; "dir"; "links" "memif" or "veth";
- * "nodes", "shards", "workers", "port_base"; "cluster" (hex string); "idle"; "hugepages"; "keys";
- * "wal_bytes"; "fault" (the faults of the switch, or "off");
- * "run" (the folder RUN); "control": ["RUN/node0/cairnd.sock", ..];
- * "gateway": where a UDP client reaches each node: ["127.0.0.1:PORT", ..], one port for all shards
- * with memif; ["10.77.0.1:PORT", ..], shard s at PORT + s, with veth;
- * memif only: "memif_socket" (abstract name), "memif_client_first", "memif_clients": ids that are
- * free for polled clients; veth only: "bridge", "netns": [..].
+ * "nodes", "shards", "workers", "port_base"; "engine" "hermes" or "raft"; "founders"; "witnesses":
+ * numbers of nodes; "timers": {"heartbeat_us", ..}; "cluster" (hex string); "idle"; "hugepages";
+ * "keys"; "wal_bytes"; "fault" (the faults of the switch, or "off"); "run" (the folder RUN);
+ * "control": ["RUN/node0/cairnd.sock", ..]; "gateway": where a UDP client reaches each node:
+ * ["127.0.0.1:PORT", ..], one port for all shards with memif; ["10.77.0.1:PORT", ..], shard s at
+ * PORT + s, with veth; memif only: "memif_socket" (abstract name), "memif_client_first",
+ * "memif_clients": ids that are free for polled clients; "ports": of the switch, for nodes, and
+ * "gateway_ports" of all of them; veth only: "bridge", "netns": [..].
  */
 #ifndef CAIRN_MGMT_LAB_STATE_H
 #define CAIRN_MGMT_LAB_STATE_H
@@ -35,6 +36,18 @@
 #define LAB_FAULT_BYTES 256u
 #define LAB_CLIENTS	4u /* memif client ports */
 
+/* [timers] of the view service at every node. Slower than the defaults: cores are shared. */
+#define LAB_TIMERS(X)                                                                       \
+	X(heartbeat_us, 20000)                                                              \
+	X(election_us, 200000) X(lease_us, 500000) X(detect_us, 250000) X(recover_ms, 1000) \
+		X(holddown_ms, 2000) X(slow_ms, 2000) X(slow_floor_us, 100000) X(slow_factor, 20)
+
+struct lab_timers {
+#define LAB_TIMER(name, value) uint64_t name;
+	LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+};
+
 struct lab {
 	char dir[LAB_DIR_BYTES]; /* absolute, no symlinks */
 	char run[LAB_DIR_BYTES]; /* made by lab_state_make_run */
@@ -42,8 +55,13 @@ struct lab {
 	char memif_socket[32];
 	char idle[16];
 	char fault[LAB_FAULT_BYTES];
+	char engine[8];
+	struct lab_timers timers;
 	uint64_t cluster, keys, wal_bytes;
 	uint32_t nodes, shards, workers;
+	uint32_t ports;	    /* of the switch: room for nodes that are added */
+	uint32_t founders;  /* nodes that founded the cluster; the others joined */
+	uint32_t witnesses; /* bitmap of nodes */
 	uint16_t port_base;
 	uint16_t gateway_first; /* wanted port of node 0's gateway; 0: free ones */
 	uint16_t gateway[NODES_MAX];

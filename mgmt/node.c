@@ -210,6 +210,9 @@ static int choose_incarnation(struct node *node, struct problem *p)
 	for (uint16_t i = 0; i < node->worker_count; i++)
 		if (node->worker[i].sb.incarnation > node->incarnation)
 			node->incarnation = node->worker[i].sb.incarnation;
+	node->floor = node_floor_read(node);
+	if (node->floor > node->incarnation)
+		node->incarnation = node->floor;
 	if (node->incarnation++ < INCARNATION_MAX)
 		return 0;
 	return problem_set(p, PROBLEM_INCARNATIONS_USED, "this node has been started %u times",
@@ -250,6 +253,7 @@ static int recover_all(struct node *node, struct problem *p)
 	r->memory_huge = node->memory_huge;
 	r->idle_spin = node->idle == IDLE_SPIN;
 	tell_disks(node);
+	node_floor_write(node, 0);
 	return 0;
 }
 
@@ -261,13 +265,15 @@ static int bring_up(struct node *node, struct problem *p)
 	if (rc == 0)
 		rc = node_lock(node, p);
 	if (rc == 0)
-		rc = node_region_create(node, p);
+		rc = node_regions_create(node, p);
 	if (rc == 0)
 		rc = start_threads(node, p);
 	if (rc == 0)
 		rc = gather(node, p);
 	if (rc == 0)
 		rc = node_disks_agree(node, p);
+	config_founding(node->config, (enum membership_engine)node->worker[0].sb.engine,
+			&node->first);
 	if (rc == 0)
 		rc = choose_incarnation(node, p);
 	if (rc == 0)
@@ -332,6 +338,16 @@ bool node_watch(struct node *node, uint32_t *ret_state)
 	return true;
 }
 
+bool node_must_restart(struct node *node)
+{
+	uint32_t above = 0;
+
+	if (!worker_wants_restart(node->worker[0].worker, &above))
+		return false;
+	node_floor_write(node, above > node->incarnation ? above : node->incarnation);
+	return true;
+}
+
 void node_summary(const struct node *node, char *out, size_t bytes)
 {
 	const struct stats_region *r = node->region;
@@ -339,11 +355,13 @@ void node_summary(const struct node *node, char *out, size_t bytes)
 	char ip[16];
 
 	snprintf(out, bytes,
-		 "node=%s id=%u cluster=%016llx incarnation=%u shards=%u workers=%u device=%s"
+		 "node=%s id=%u cluster=%016llx engine=%s incarnation=%u shards=%u workers=%u "
+		 "device=%s"
 		 " address=%s port=%u idle=%s memory=%s worker_mib=%llu disk=%s direct=%s"
 		 " recovered=%llu torn_bytes=%llu recovery_ms=%llu",
 		 c->node_name, (unsigned)c->node_id, (unsigned long long)c->cluster_id,
-		 r->incarnation, r->shard_count, r->worker_count, c->net_device,
+		 node->worker[0].sb.engine == ENGINE_RAFT ? "raft" : "hermes", r->incarnation,
+		 r->shard_count, r->worker_count, c->net_device,
 		 config_ip_text(c->net_address.ip, ip), (unsigned)c->net_port,
 		 idle_policy_name(node->idle), node->memory_huge ? "huge" : "normal",
 		 (unsigned long long)(node->worker[0].mem_bytes >> 20),
@@ -367,6 +385,9 @@ void node_stop(struct node *node)
 		node->region->state = DATAPLANE_STOPPED;
 		munmap(node->region, sizeof(*node->region));
 	}
+	if (node->control)
+		munmap(node->control, sizeof(*node->control));
+	free(node->board);
 	/* Memory of the workers goes with the process: releasing gigabytes here only takes time. */
 	if (node->runtime_lock >= 0)
 		close(node->runtime_lock);

@@ -30,6 +30,12 @@ int node_start(const struct config *config, bool (*should_stop)(void), struct no
  */
 bool node_watch(struct node *node, uint32_t *ret_state);
 
+/*
+ * node_must_restart: the cluster goes on without this incarnation: the process must end and a new
+ * one start. Leaves word of the next one's incarnation in the runtime folder.
+ */
+bool node_must_restart(struct node *node);
+
 /* node_summary: what came up, as key=value pairs for the log. */
 void node_summary(const struct node *node, char *out, size_t bytes);
 

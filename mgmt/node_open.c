@@ -29,6 +29,9 @@
 #define NODE_SEAL_NS		100000000u
 #define NODE_BUSY_TRIES		300 /* of 10 ms */
 #define NODE_SPACE_LOW_PERMILLE 50u
+#define NODE_DRIFT_PPM		1000u /* crystals are ten times better, virtual clocks may not be */
+#define NODE_WITNESS_KEYS	1024u
+#define NODE_WITNESS_BYTES	(1ull << 20)
 
 static int make_folders(const char *path)
 {
@@ -88,7 +91,7 @@ static uint64_t monotonic_ns(void)
 }
 
 /* A fresh file under a temporary name, so that a reader of the old one keeps what it mapped. */
-static int region_map(const char *path, struct stats_region **ret_region)
+static int region_map(const char *path, size_t bytes, void **ret_region)
 {
 	char temporary[CONFIG_PATH_BYTES + 40];
 	int rc = 0;
@@ -97,16 +100,11 @@ static int region_map(const char *path, struct stats_region **ret_region)
 	int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	rc = -posix_fallocate(fd, 0, sizeof(struct stats_region));
+	rc = -posix_fallocate(fd, 0, (off_t)bytes);
 	void *map = MAP_FAILED;
 	if (rc == 0) {
-		map = mmap(NULL, sizeof(struct stats_region), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_POPULATE, fd, 0);
+		map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 		rc = map == MAP_FAILED ? -errno : 0;
-	}
-	if (rc == 0 && rename(temporary, path) < 0) {
-		rc = -errno;
-		munmap(map, sizeof(struct stats_region));
 	}
 	close(fd);
 	if (rc == 0)
@@ -116,17 +114,36 @@ static int region_map(const char *path, struct stats_region **ret_region)
 	return rc;
 }
 
-int node_region_create(struct node *node, struct problem *p)
+/* Shown under its name only when it says whose it is. */
+static int region_show(const char *path)
+{
+	char temporary[CONFIG_PATH_BYTES + 40];
+
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	if (rename(temporary, path) == 0)
+		return 0;
+	int rc = -errno;
+	unlink(temporary);
+	return rc;
+}
+
+static int region_problem(struct problem *p, const char *path, int rc)
+{
+	return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : PROBLEM_RUNTIME_UNUSABLE,
+			   "%s: cannot make: %s", path, strerror(-rc));
+}
+
+static int stats_create(struct node *node, struct problem *p)
 {
 	const struct config *c = node->config;
 	char path[CONFIG_PATH_BYTES + 32];
-	struct stats_region *r = NULL;
+	void *map = NULL;
 
 	config_runtime_path(c, CTL_FILE_STATS, path);
-	int rc = region_map(path, &r);
+	int rc = region_map(path, sizeof(*node->region), &map);
 	if (rc < 0)
-		return problem_set(p, rc == -ENOSPC ? PROBLEM_DISK_FULL : PROBLEM_RUNTIME_UNUSABLE,
-				   "%s: cannot make: %s", path, strerror(-rc));
+		return region_problem(p, path, rc);
+	struct stats_region *r = node->region = map;
 	r->format = STATS_FORMAT;
 	r->bytes = sizeof(*r);
 	r->cluster = c->cluster_id;
@@ -137,8 +154,69 @@ int node_region_create(struct node *node, struct problem *p)
 	r->node = (uint8_t)c->node_id;
 	r->node_count = (uint8_t)c->node_count;
 	__atomic_store_n(&r->magic, STATS_MAGIC, __ATOMIC_RELEASE);
-	node->region = r;
+	rc = region_show(path);
+	return rc < 0 ? region_problem(p, path, rc) : 0;
+}
+
+static int control_create(struct node *node, struct problem *p)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	void *map = NULL;
+
+	config_runtime_path(node->config, CTL_FILE_CONTROL, path);
+	int rc = region_map(path, sizeof(*node->control), &map);
+	if (rc < 0)
+		return region_problem(p, path, rc);
+	node->control = map;
+	control_init(node->control, node->config->cluster_id, node->region->started_ns);
+	rc = region_show(path);
+	return rc < 0 ? region_problem(p, path, rc) : 0;
+}
+
+int node_regions_create(struct node *node, struct problem *p)
+{
+	int rc = stats_create(node, p);
+
+	if (rc == 0)
+		rc = control_create(node, p);
+	if (rc < 0)
+		return rc;
+	node->board = aligned_alloc(64, round_up(sizeof(*node->board), 64));
+	if (!node->board)
+		return problem_set(p, PROBLEM_NO_MEMORY, "out of memory at start");
+	view_board_init(node->board);
 	return 0;
+}
+
+uint32_t node_floor_read(const struct node *node)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	unsigned floor = 0;
+
+	config_runtime_path(node->config, CTL_FILE_RESTART, path);
+	FILE *f = fopen(path, "re");
+	if (f && (fscanf(f, "%u", &floor) != 1 || floor > INCARNATION_MAX))
+		floor = 0;
+	if (f)
+		fclose(f);
+	return floor;
+}
+
+/* Not durable: without it the next incarnation only has to end once more, and leaves it again. */
+void node_floor_write(const struct node *node, uint32_t floor)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+
+	config_runtime_path(node->config, CTL_FILE_RESTART, path);
+	if (floor == 0) {
+		unlink(path);
+		return;
+	}
+	FILE *f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%u\n", floor);
+	fclose(f);
 }
 
 static int not_formatted(struct node_worker *w, const char *path, const char *what)
@@ -236,15 +314,20 @@ static int check_owner(struct node_worker *w, const char *path)
 		return wrong(w, path, "cluster", sb->cluster, c->cluster_id);
 	if (sb->node != c->node_id)
 		return wrong(w, path, "node id", sb->node, c->node_id);
-	if (sb->node_count != c->node_count)
-		return wrong(w, path, "node count", sb->node_count, c->node_count);
 	if (c->cluster_shards != 0 && sb->shard_count != c->cluster_shards)
 		return wrong(w, path, "shard count", sb->shard_count, c->cluster_shards);
 	if (sb->stream_count != c->cpu_workers)
 		return wrong(w, path, "worker count", sb->stream_count, c->cpu_workers);
 	if (sb->stream != w->index)
 		return wrong(w, path, "worker", sb->stream, w->index);
-	if (sb->fingerprint != superblock_fingerprint(sb->cluster, sb->node_count, sb->shard_count))
+	if (c->cluster_engine != CONFIG_ENGINE_AUTO && sb->engine + 1u != c->cluster_engine)
+		return problem_set(&w->problem, PROBLEM_WRONG_DATA,
+				   "%s: was formatted for engine %s, [cluster] engine is another",
+				   path, sb->engine == ENGINE_RAFT ? "raft" : "hermes");
+	if (c->node_witness && !(sb->flags & SUPERBLOCK_WITNESS))
+		return problem_set(&w->problem, PROBLEM_WRONG_DATA,
+				   "%s: was not formatted for a witness", path);
+	if (sb->fingerprint != superblock_shape(sb))
 		return problem_set(&w->problem, PROBLEM_WRONG_DATA,
 				   "%s: shape fingerprint is wrong", path);
 	return 0;
@@ -292,7 +375,8 @@ int node_disks_agree(const struct node *node, struct problem *p)
 
 	for (uint16_t i = 1; i < node->worker_count; i++) {
 		const struct superblock *sb = &node->worker[i].sb;
-		if (sb->fingerprint != first->fingerprint || sb->shard_count != first->shard_count)
+		if (sb->fingerprint != first->fingerprint ||
+		    sb->shard_count != first->shard_count || sb->flags != first->flags)
 			return problem_set(p, PROBLEM_WRONG_DATA,
 					   "%s: log files 0 and %u come from different clusters",
 					   node->config->node_data, i);
@@ -344,6 +428,47 @@ void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
 	return NULL;
 }
 
+static uint64_t clock_ns(void *context)
+{
+	(void)context;
+	return idle_clock_ns();
+}
+
+static void membership_settings(const struct config *c, struct membership_config *m)
+{
+	m->heartbeat_ns = c->timers_heartbeat_us * 1000u;
+	m->election_ns = c->timers_election_us * 1000u;
+	m->lease_ns = c->timers_lease_us * 1000u;
+	m->detect_ns = c->timers_detect_us * 1000u;
+	m->recover_ns = c->timers_recover_ms * 1000000u;
+	m->holddown_ns = c->timers_holddown_ms * 1000000u;
+	m->slow_ns = c->timers_slow_ms * 1000000u;
+	m->slow_floor_ns = c->timers_slow_floor_us * 1000u;
+	m->slow_factor = (uint32_t)c->timers_slow_factor;
+	m->drift_ppm = NODE_DRIFT_PPM;
+}
+
+/* How this node takes part: what it was formatted for, and founds. */
+static void service_settings(const struct node_worker *w, struct worker_config *ret)
+{
+	struct node *node = w->node;
+	const struct superblock *first = &node->worker[0].sb;
+
+	ret->views = ret->service = true;
+	ret->clock_ns = clock_ns;
+	membership_settings(node->config, &ret->membership);
+	ret->membership.seed = ret->seed;
+	ret->membership.ident = worker_ident(first);
+	ret->first = first->flags & SUPERBLOCK_JOINING ? NULL : &node->first;
+	ret->board = node->board;
+	ret->control = w->index == 0 ? node->control : NULL;
+	/* A witness keeps nothing that would need room. */
+	if (first->flags & SUPERBLOCK_WITNESS) {
+		ret->store.keys_max = NODE_WITNESS_KEYS;
+		ret->store.blob_bytes = NODE_WITNESS_BYTES;
+	}
+}
+
 void node_worker_config(const struct node_worker *w, struct worker_config *ret_config)
 {
 	const struct config *c = w->node->config;
@@ -374,4 +499,5 @@ void node_worker_config(const struct node_worker *w, struct worker_config *ret_c
 		.space_low_permille = NODE_SPACE_LOW_PERMILLE,
 	};
 	memcpy(ret_config->ip, c->ip, sizeof(c->ip));
+	service_settings(w, ret_config);
 }

@@ -5,7 +5,9 @@
 
 #include <pthread.h>
 
+#include "dataplane/control.h"
 #include "dataplane/poller.h"
+#include "dataplane/view_board.h"
 #include "dataplane/worker.h"
 #include "mgmt/node.h"
 #include "storage/superblock.h"
@@ -39,9 +41,13 @@ struct node {
 	bool (*should_stop)(void);
 	int runtime_lock, data_lock;
 	struct stats_region *region;
+	struct control_region *control;
+	struct view_board *board;
+	struct membership_state first; /* of founding nodes */
 	bool net_started, memory_huge;
 	enum idle_policy idle;
 	uint32_t incarnation;
+	uint32_t floor; /* the incarnation before had to end: this one must be above; 0: no */
 	uint16_t worker_count;
 	struct node_worker worker[WORKERS_MAX];
 
@@ -55,8 +61,18 @@ struct node {
 /* node_lock: makes the runtime folder, takes both locks. 0 or -EINVAL and *p. */
 int node_lock(struct node *node, struct problem *p);
 
-/* node_region_create: the counters' file, of zeros but for identity. 0 or -EINVAL and *p. */
-int node_region_create(struct node *node, struct problem *p);
+/*
+ * node_regions_create: the files of counters and of the view service, of zeros but for identity,
+ * and the workers' board. 0 or -EINVAL and *p.
+ */
+int node_regions_create(struct node *node, struct problem *p);
+
+/*
+ * node_floor_read, node_floor_write: the word an incarnation that had to end leaves for the next
+ * one, and for cairnd, in the runtime folder. write with 0 takes it away.
+ */
+uint32_t node_floor_read(const struct node *node);
+void node_floor_write(const struct node *node, uint32_t floor);
 
 /* node_disk_open: in the worker's thread: opens its log file and checks whose it is. */
 int node_disk_open(struct node_worker *w);

@@ -5,7 +5,7 @@
  * handed up, and printed or put into JSON once, at the top.
  *
  * CAIRN-00xx: configuration. CAIRN-01xx: a warning about a running node. CAIRN-02xx: a node or
- * daemon that could not start. CAIRN-03xx: a request the daemon refused. Ids are never reused;
+ * daemon that could not start. CAIRN-03xx: a request that the daemon, or the cluster, refused. Ids are never reused;
  * docs/operating.md lists them all (a unit test compares).
  */
 #ifndef CAIRN_MGMT_PROBLEM_H
@@ -29,7 +29,8 @@
 	X(CONFIG_NOT_AVAILABLE, 9, "use the value named in the message")                           \
 	X(NO_HUGEPAGES, 101, "reserve some: sysctl vm.nr_hugepages=N; or accept slower memory"     \
 			     " with [memory] hugepages = \"never\"")                               \
-	X(PEERS_NOT_LINKED, 102, "start the missing nodes; check [[peer]] addresses and the link") \
+	X(PEERS_NOT_LINKED, 102, "start it; check its address and the link; if it is lost:"         \
+				 " cairnctl member replace")                                       \
 	X(STORE_LOW, 103, "delete keys, or restart with larger [memory] keys_max, value_bytes")    \
 	X(LOG_LOW, 104, "the log only grows at this stage: export the data, format with larger"    \
 			" [storage] wal_bytes (a lab: a new one with --wal-bytes), import")        \
@@ -42,6 +43,16 @@
 				  " core pinning; POST /v1/dataplane/restart")                     \
 	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"       \
 			     " container), and put the data on a file system with O_DIRECT")       \
+	X(NODE_OUT, 111, "it comes back by itself when its hold-down is over; look at its disk"     \
+			 " and link: cairnctl events")                                             \
+	X(NODE_JOINING, 112, "wait; cairnctl status shows how far it is")                          \
+	X(NODE_DRAINED, 113, "cairnctl member undrain NODE, when its maintenance is done")         \
+	X(NO_QUORUM, 114, "start the missing nodes or mend the links; if a majority is lost for"   \
+			  " good: cairnutil recover --unsafe")                                     \
+	X(READ_ONLY, 115, "bring members back; or accept fewer copies: cairnctl cluster copies N") \
+	X(RECOVERING, 116, "start the missing nodes: those of the last view are needed")           \
+	X(NOT_ADDED, 117, "on a node of the cluster: cairnctl member add NAME --address ADDRESS"   \
+			  " --id ID")                                                              \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \
@@ -63,10 +74,24 @@
 	X(INTERNAL, 216, "report it with the log")                                                 \
 	X(FORMAT_OLDER, 217, "run the Cairn release that wrote it and export the data; then move"  \
 			     " the folder away, cairnutil format, and import them")                \
-	X(API_NO_SUCH_PATH, 301, "GET /v1/status, health, counters, config; POST"                  \
-				 " /v1/dataplane/start, stop, restart")                            \
+	X(API_NO_SUCH_PATH, 301, "GET /v1/status, health, counters, config, events, command; POST" \
+				 " /v1/command, /v1/dataplane/start, stop, restart")               \
 	X(API_METHOD, 302, "use GET to ask, POST to act")                                          \
-	X(API_REFUSED, 303, "look at GET /v1/status")
+	X(API_REFUSED, 303, "look at GET /v1/status")                                              \
+	X(API_ARGUMENT, 304, "give each argument a value inside its range")                        \
+	X(API_NO_SERVICE, 305, "start the dataplane of this node, or ask another node")            \
+	X(COMMAND_NO_LEADER, 311, "nothing was changed: try again when cairnctl status shows a"    \
+				  " quorum")                                                       \
+	X(COMMAND_BUSY, 312, "nothing was changed: another change is under way, try again")        \
+	X(COMMAND_UNKNOWN, 313, "the leader changed meanwhile: cairnctl member list shows what"    \
+				" came of it")                                                     \
+	X(COMMAND_NO_SUCH_NODE, 314, "cairnctl member list shows the nodes")                       \
+	X(COMMAND_EXISTS, 315, "choose another number, name or address: cairnctl member list")     \
+	X(COMMAND_LAST_MEMBER, 316, "add and wait for another member first: no copy would be left") \
+	X(COMMAND_TOO_FEW, 317, "add a member first; or accept that updates stop, with --force")   \
+	X(COMMAND_QUORUM, 318, "start the silent voters first: those left would be no majority")   \
+	X(COMMAND_NOT_READY, 319, "wait until it has caught up: cairnctl status")                  \
+	X(COMMAND_BAD, 320, "choose a value inside the range")
 
 enum problem_id {
 	PROBLEM_NONE = 0,

@@ -242,6 +242,7 @@ static void died(struct supervisor *s, const siginfo_t *info, uint64_t now_ns)
 
 	describe_end(s, info);
 	log_problem(LOG_LEVEL_ERROR, "dataplane_died", &s->failure);
+	s->returning = false;
 	s->quick_deaths = quick ? s->quick_deaths + 1 : 0;
 	if (s->quick_deaths >= SUPERVISE_QUICK_MAX || !worth_retrying(s, info)) {
 		give_up(s);
@@ -253,6 +254,27 @@ static void died(struct supervisor *s, const siginfo_t *info, uint64_t now_ns)
 	s->deadline_ns = now_ns + min_u64(pause, SUPERVISE_BACKOFF_MAX_NS);
 }
 
+/* It left word, after this very start: see node_floor_write. */
+static bool left_out(const struct supervisor *s)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+
+	config_runtime_path(s->config, CTL_FILE_RESTART, path);
+	return access(path, F_OK) == 0;
+}
+
+static void comes_back(struct supervisor *s, uint64_t now_ns)
+{
+	bool soon = s->return_ns != 0 && now_ns - s->return_ns < SUPERVISE_RETURN_NS;
+
+	log_event(LOG_LEVEL_WARNING, "dataplane_left_out", "dataplane_pid=%d", s->pid);
+	s->returns++;
+	s->returning = true;
+	s->return_ns = now_ns;
+	s->state = SUPERVISOR_WAITING;
+	s->deadline_ns = now_ns + (soon ? SUPERVISE_BACKOFF_NS : 0);
+}
+
 void supervise_ended(struct supervisor *s, uint64_t now_ns)
 {
 	siginfo_t info = { 0 };
@@ -261,7 +283,11 @@ void supervise_ended(struct supervisor *s, uint64_t now_ns)
 		waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG);
 	close(s->pidfd);
 	s->pidfd = -1;
-	if (s->state != SUPERVISOR_STOPPING) {
+	bool wanted =
+		s->attached || (info.si_code == CLD_EXITED && info.si_status == CTL_EXIT_RESTART);
+	if (s->state != SUPERVISOR_STOPPING && wanted && left_out(s)) {
+		comes_back(s, now_ns);
+	} else if (s->state != SUPERVISOR_STOPPING) {
 		died(s, &info, now_ns);
 	} else {
 		log_event(LOG_LEVEL_INFO, "dataplane_stopped", "dataplane_pid=%d", s->pid);
@@ -281,7 +307,7 @@ void supervise_tick(struct supervisor *s, uint64_t now_ns)
 		return;
 	s->deadline_ns = UINT64_MAX;
 	if (s->state == SUPERVISOR_WAITING) {
-		s->restarts++;
+		s->restarts += !s->returning;
 		launch(s, now_ns);
 	} else if (s->state == SUPERVISOR_STOPPING) {
 		log_event(LOG_LEVEL_WARNING, "killing",

@@ -10,6 +10,9 @@
  *         ^                 |    |                  |
  *         |  ended     stop |    | quick deaths     | too many, or a start error
  *         +---- STOPPING <--+    +----> FAILED <----+     that waiting cannot cure
+ *
+ * A process that ends because its cluster left it out (CTL_FILE_RESTART) has not died: it is
+ * started again at once, unless it does that all the time.
  */
 #ifndef CAIRN_MGMT_SUPERVISE_H
 #define CAIRN_MGMT_SUPERVISE_H
@@ -22,6 +25,7 @@
 #define SUPERVISE_QUICK_MAX	 5u		/* quick deaths in a row until FAILED */
 #define SUPERVISE_BACKOFF_NS	 200000000ull	/* first pause; doubles */
 #define SUPERVISE_BACKOFF_MAX_NS 5000000000ull
+#define SUPERVISE_RETURN_NS	 1000000000ull /* left out again sooner: pause like after a death */
 #define SUPERVISE_STOP_NS	 10000000000ull /* patience before SIGKILL */
 
 enum supervisor_state {
@@ -40,7 +44,10 @@ struct supervisor {
 	bool start_again;  /* STOPPING is the first half of a restart */
 	int pid, pidfd;	   /* 0, -1: none */
 	uint32_t restarts; /* unexpected deaths followed by a start */
+	uint32_t returns;  /* starts because the cluster had left it out */
+	bool returning;	   /* WAITING for that reason */
 	uint32_t quick_deaths;
+	uint64_t return_ns; /* when it last ended for that */
 	uint64_t started_ns;
 	uint64_t deadline_ns;	/* UINT64_MAX: none */
 	struct problem failure; /* why it died last; id NONE: it did not */

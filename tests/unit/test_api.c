@@ -12,6 +12,7 @@
 
 #include "mgmt/api.h"
 #include "mgmt/ctl_proto.h"
+#include "mgmt/events.h"
 
 static const char settings[] =
 	"[node]\nid = 1\nname = \"b\"\ndata = \"/d\"\n"
@@ -24,7 +25,34 @@ static const char settings[] =
 static struct config config;
 static struct supervisor supervisor;
 static struct stats_region region;
+static struct control_status service;
 static struct api_view view;
+
+/* What the view service of node 1 says: three members, node 2 leads, everybody was just heard. */
+static void make_service(void)
+{
+	memset(&service, 0, sizeof(service));
+	service.updated_ns = 8999000000;
+	config_founding(&config, ENGINE_HERMES, &service.state);
+	service.state.revision = service.state.epoch = 9;
+	service.state.members = 7;
+	service.installed.epoch = 9;
+	service.health.joined = true;
+	service.health.epoch = 9;
+	service.node = 1;
+	service.leader = 2;
+	service.term = 4;
+	service.incarnation = 5;
+	service.lease_ns = 30000000;
+	service.conf.voters = 7;
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		service.peer[n] = (struct control_peer) { .age_ns = n < 3 ? 1000000 : CONTROL_NEVER,
+							  .raft_age_ns = CONTROL_NEVER,
+							  .incarnation = n < 3 ? 5 : 0,
+							  .joined = true };
+		service.state.node[n].incarnation = n < 3 ? 5 : 0;
+	}
+}
 
 /* A healthy node with two workers and four shards. */
 static int make_node(void **state)
@@ -50,13 +78,14 @@ static int make_node(void **state)
 		struct worker_stats *w = &region.worker[i];
 		w->updated_ns = 9000000000 - (uint64_t)i;
 		w->shards = 2;
-		w->linked_peers = 4;
 		w->store_keys_max = 1000;
 		w->store_blob_bytes = 1 << 20;
 		w->wal_device_bytes = w->wal_remaining_bytes = 8 << 20;
 		w->replica.reads = 10;
 	}
-	view = (struct api_view) { &config, &supervisor, &region, 9000000000, 4000000000, 78 };
+	make_service();
+	view = (struct api_view) { &config,    &supervisor, &region, &service,
+				   9000000000, 4000000000,  78 };
 	return 0;
 }
 
@@ -119,6 +148,22 @@ static void status_of_a_healthy_node(void **state)
 	expect_text(s, "cluster.id", "fedcba9876543210");
 	expect_number(s, "cluster.nodes", 3);
 	expect_text(s, "cluster.durability", "all");
+	expect_text(s, "cluster.state", "HEALTHY");
+	expect_text(s, "cluster.engine", "hermes");
+	expect_text(s, "cluster.name", "cairn");
+	expect_text(s, "cluster.revision", "9");
+	expect_text(s, "cluster.leader_name", "node2");
+	expect_number(s, "cluster.epoch", 9);
+	expect_number(s, "cluster.leader", 2);
+	expect_number(s, "cluster.voters_heard", 3);
+	expect_number(s, "cluster.members", 3);
+	expect_number(s, "cluster.copies_min", 2);
+	assert_true(json_is_true(at(s, "cluster.quorum")));
+	assert_int_equal(json_array_size(at(s, "members")), 3);
+	expect_text(json_array_get(at(s, "members"), 2), "name", "node2");
+	expect_text(json_array_get(at(s, "members"), 2), "role", "member");
+	expect_text(json_array_get(at(s, "members"), 2), "state", "SERVING");
+	assert_true(json_is_true(at(json_array_get(at(s, "members"), 2), "leader")));
 	expect_number(s, "dataplane.pid", 77);
 	expect_number(s, "dataplane.uptime_ms", 8000);
 	expect_number(s, "daemon.uptime_ms", 5000);
@@ -152,15 +197,15 @@ static void warnings_have_their_reasons(void **state)
 
 	(void)state;
 	region.memory_huge = 0;
-	region.worker[1].linked_peers = 3;
+	service.peer[2].age_ns = 3000000000;
 	region.worker[0].store_keys = region.worker[1].store_keys = 990;
 	region.worker[0].wal_remaining_bytes = region.worker[1].wal_remaining_bytes = (4 << 20) - 1;
 	h = api_health(&view);
 	expect_text(h, "schema", "cairn.health/1");
-	assert_true(json_is_false(at(h, "healthy"))); /* no update can succeed */
+	assert_true(json_is_true(at(h, "healthy"))); /* the other's death is not its failure */
 	expect_warnings(at(h, "reasons"), "CAIRN-0102 CAIRN-0103 CAIRN-0104 CAIRN-0101");
 	json_decref(h);
-	region.worker[1].linked_peers = 4;
+	service.peer[2].age_ns = 0;
 	region.worker[1].store_keys = 0;
 	region.worker[1].wal_remaining_bytes = 8 << 20;
 	h = api_health(&view);
@@ -168,13 +213,128 @@ static void warnings_have_their_reasons(void **state)
 	expect_warnings(at(h, "reasons"),
 			"CAIRN-0103 CAIRN-0104 CAIRN-0101"); /* one worker is enough */
 	json_decref(h);
-	region.worker[1].linked_peers = 3;
+	service.peer[2].age_ns = CONTROL_NEVER;
 	config.memory_hugepages = CONFIG_HUGEPAGES_NEVER;
 	region.worker[1].updated_ns = 1;
 	h = api_health(&view);
 	assert_true(json_is_false(at(h, "healthy")));
 	expect_warnings(at(h, "reasons"), "CAIRN-0109 CAIRN-0102 CAIRN-0103 CAIRN-0104");
 	json_decref(h);
+}
+
+/* One word for the cluster, one for each node, in every situation. */
+static void words_of_the_cluster(void **state)
+{
+	static const struct {
+		const char *what, *cluster, *self, *other; /* other: node 2 */
+		const char *reasons;
+		bool healthy;
+	} cases[] = {
+		{ "all well", "HEALTHY", "SERVING", "SERVING", "", true },
+		{ "2 silent, still a member", "DEGRADED", "SERVING", "SILENT", "CAIRN-0102", true },
+		{ "2 dead", "DEGRADED", "SERVING", "DEAD", "CAIRN-0102", true },
+		{ "2 came back, is a shadow", "DEGRADED", "SERVING", "JOINING", "CAIRN-0112",
+		  true },
+		{ "2 left out", "DEGRADED", "SERVING", "OUT", "CAIRN-0111", true },
+		{ "2 drained", "DEGRADED", "SERVING", "DRAINED", "CAIRN-0113", true },
+		{ "2 a witness", "HEALTHY", "SERVING", "VOTING", "", true },
+		{ "2 a learner", "HEALTHY", "SERVING", "LEARNER", "CAIRN-0112", true },
+		{ "cut off", "NO_QUORUM", "WAITING", "SILENT",
+		  "CAIRN-0114 CAIRN-0102 CAIRN-0112 CAIRN-0102", false },
+		{ "copies_min", "READ_ONLY", "SERVING", "DEAD", "CAIRN-0115 CAIRN-0102 CAIRN-0102",
+		  false },
+		{ "self left out", "DEGRADED", "OUT", "SERVING", "CAIRN-0111", false },
+		{ "no member yet", "RECOVERING", "JOINING", "JOINING",
+		  "CAIRN-0116 CAIRN-0112 CAIRN-0112 CAIRN-0112", false },
+		{ "self removed", "HEALTHY", "OUT", "SERVING", "CAIRN-0117", false },
+		{ "never added", "UNKNOWN", "WAITING", NULL, "CAIRN-0117", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct membership_state *s = &service.state;
+		json_t *status;
+
+		make_node(state);
+		if (i == 1 || i == 2 || i == 8 || i == 9)
+			service.peer[2].age_ns = 3000000000;
+		if ((i >= 2 && i <= 7) || i == 9)
+			s->members = 3;
+		if (i == 3 || i == 7)
+			s->shadows = 4;
+		s->node[2].flags = i == 4   ? MEMBER_EVICTED
+				   : i == 5 ? MEMBER_DRAINED
+				   : i == 7 ? MEMBER_LEARNER
+					    : 0;
+		if (i == 6)
+			s->node[2].want = WANT_WITNESS;
+		if (i == 8 || i == 9)
+			service.peer[0].age_ns = 3000000000;
+		if (i == 8) {
+			service.lease_ns = 0;
+			service.leader = RAFT_NODE_NONE;
+		}
+		if (i == 9) {
+			/* A witness keeps the quorum; one member is left. */
+			s->members = 2;
+			s->node[3] = (struct membership_node) { .want = WANT_WITNESS };
+			service.peer[3].age_ns = 0;
+			service.conf.voters = 0x0a;
+		}
+		if (i == 10)
+			s->members = 5;
+		if (i == 11) {
+			s->members = 0;
+			s->shadows = 7;
+		}
+		if (i == 12) {
+			s->members = 5;
+			s->node[1].want = WANT_NONE;
+		}
+		if (i == 13)
+			s->revision = 0;
+		status = api_status(&view);
+		print_message("%s\n", cases[i].what);
+		expect_text(status, "cluster.state", cases[i].cluster);
+		expect_text(status, "state", cases[i].self);
+		if (cases[i].other)
+			expect_text(json_array_get(at(status, "members"), i == 12 ? 1 : 2), "state",
+				    cases[i].other);
+		expect_warnings(at(status, "warnings"), cases[i].reasons);
+		assert_int_equal(json_is_true(at(status, "healthy")), cases[i].healthy);
+		json_decref(status);
+	}
+}
+
+static void events_are_sentences(void **state)
+{
+	static struct events events;
+	char text[EVENTS_TEXT_BYTES];
+	struct control_event e = { .node = 2, .value = 7000 };
+
+	(void)state;
+	for (e.note = 1; e.note < NOTE_COUNT; e.note++) {
+		cluster_note_text(&service.state, &e, text, sizeof(text));
+		assert_true(strlen(text) > 10 && !strstr(text, "%"));
+		assert_string_not_equal(cluster_note_name(e.note), "unknown");
+		events_add_note(&events, 1700000000123000000, &service.state, &e);
+	}
+	e.note = NOTE_DEAD;
+	assert_string_equal(cluster_note_text(&service.state, &e, text, sizeof(text)),
+			    "node 2 (node2) is taken for dead: silent");
+	events_add(&events, 0, "x", -1, "bytes \n\xff");
+	json_t *list = events_json(&events, NOTE_COUNT - 2);
+	assert_int_equal(json_array_size(at(list, "events")), 2);
+	json_t *last = json_array_get(at(list, "events"), 1);
+	expect_text(last, "text", "bytes ??");
+	expect_text(json_array_get(at(list, "events"), 0), "time", "2023-11-14T22:13:20.123Z");
+	expect_text(list, "last", json_string_value(at(last, "sequence")));
+	json_decref(list);
+	for (uint32_t i = 0; i < 2 * EVENTS_MAX; i++)
+		events_add(&events, i, "many", 0, "x");
+	list = events_json(&events, 1);
+	assert_int_equal(json_array_size(at(list, "events")), EVENTS_ANSWER_MAX);
+	assert_true(json_is_true(at(list, "more")));
+	json_decref(list);
 }
 
 static void the_disk_backend_is_told(void **state)
@@ -228,6 +388,7 @@ static void a_node_without_dataplane(void **state)
 
 	(void)state;
 	view.region = NULL;
+	view.service = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		supervisor.state = cases[i].state;
 		supervisor.failure.id = PROBLEM_NONE;
@@ -332,6 +493,8 @@ int main(void)
 		cmocka_unit_test_setup(status_of_a_healthy_node, make_node),
 		cmocka_unit_test_setup(large_numbers_are_strings, make_node),
 		cmocka_unit_test_setup(warnings_have_their_reasons, make_node),
+		cmocka_unit_test_setup(words_of_the_cluster, make_node),
+		cmocka_unit_test_setup(events_are_sentences, make_node),
 		cmocka_unit_test_setup(the_disk_backend_is_told, make_node),
 		cmocka_unit_test_setup(a_failed_disk_is_named, make_node),
 		cmocka_unit_test_setup(a_node_without_dataplane, make_node),

@@ -51,7 +51,7 @@ static void takes_defaults(void **state)
 	assert_int_equal(c.nodes, 1);
 	assert_int_equal(c.witnesses, 0);
 	assert_true(c.timers_heartbeat_us == 2000 && c.timers_election_us == 20000);
-	assert_true(c.timers_lease_us == 60000 && c.timers_detect_us == 30000);
+	assert_true(c.timers_lease_us == 40000 && c.timers_detect_us == 30000);
 	assert_true(c.timers_recover_ms == 1000 && c.timers_holddown_ms == 2000);
 	assert_true(c.timers_slow_ms == 250 && c.timers_slow_floor_us == 5000);
 	assert_true(c.timers_slow_factor == 20);
@@ -115,7 +115,7 @@ static void takes_everything(void **state)
 		"[net]\ndevice = \"pci:0000:3b:00.0\"\naddress = \"10.77.0.2\"\nport = 9000\n"
 		"[storage]\nwal_bytes = 8388608\ndurability = \"all\"\n"
 		"[timers]\nretransmit_us = 20\nreplay_us = 30\nhello_us = 100\n"
-		"heartbeat_us = 20000\nelection_us = 80000\nlease_us = 160001\n"
+		"heartbeat_us = 20000\nelection_us = 100000\nlease_us = 160001\n"
 		"detect_us = 80000\nrecover_ms = 161\nholddown_ms = 161\nslow_ms = 80\n"
 		"slow_floor_us = 100\nslow_factor = 0\n"
 		"[control]\nsocket = \"/r/s\"\nsocket_mode = \"0600\"\n"
@@ -247,17 +247,17 @@ static const struct {
 	{ BASE_NODE "[cluster]\nid = \"1\"\ncopies_min = 3\n" BASE_NET PEER(1, ""),
 	  PROBLEM_CONFIG_CONFLICT, "f:6:14: \"copies_min\" = 3, but only 2 nodes hold data",
 	  "no update could ever succeed: lower it, or add nodes" },
-	{ BASE "[timers]\nelection_us = 7999\n", PROBLEM_CONFIG_OUT_OF_RANGE,
-	  "f:10:15: \"election_us\" is too short: at least 4 times heartbeat_us, 8000 us",
+	{ BASE "[timers]\nelection_us = 9999\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:15: \"election_us\" is too short: at least 5 times heartbeat_us, 10000 us",
 	  "raise election_us, or lower what it is measured against" },
-	{ BASE "[timers]\nlease_us = 40000\n", PROBLEM_CONFIG_OUT_OF_RANGE,
-	  "f:10:12: \"lease_us\" is too short: more than 2 times election_us, 40001 us",
+	{ BASE "[timers]\nlease_us = 15999\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:12: \"lease_us\" is too short: at least 8 times heartbeat_us, 16000 us",
 	  "raise lease_us, or lower what it is measured against" },
 	{ BASE "[timers]\ndetect_us = 7000\n", PROBLEM_CONFIG_OUT_OF_RANGE,
 	  "f:10:13: \"detect_us\" is too short: at least 4 times heartbeat_us, 8000 us",
 	  "raise detect_us, or lower what it is measured against" },
-	{ BASE "[timers]\nholddown_ms = 59\n", PROBLEM_CONFIG_OUT_OF_RANGE,
-	  "f:10:15: \"holddown_ms\" is too short: at least lease_us, 60000 us",
+	{ BASE "[timers]\nholddown_ms = 39\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:15: \"holddown_ms\" is too short: at least lease_us, 40000 us",
 	  "raise holddown_ms, or lower what it is measured against" },
 	{ BASE "[[peer]]\nid = 0\naddr = \"10.77.0.2\"\n", PROBLEM_CONFIG_CONFLICT,
 	  "f:9:3: [[peer]] with id 0: is this node, but addr is not [net] address", NULL },

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cairnutil_recover.c: recover --unsafe: when a majority of the voters is lost for good, makes one
+ * node that is left the only one of its cluster. Appends to its log what no majority can agree on
+ * any more: the view service's state with this node alone, one unsafe recovery more on record; and
+ * in every Raft group a configuration of this node alone.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mgmt/cairnutil.h"
+#include "mgmt/config.h"
+#include "mgmt/ctl_proto.h"
+#include "mgmt/lock.h"
+#include "replication/raft_wire.h"
+#include "storage/blockdev_file.h"
+#include "storage/wal.h"
+
+#define BATCH_BYTES (256u << 10)
+
+/* One Raft group as its log tells it. */
+struct recover_group {
+	bool seen;
+	uint64_t last;
+	uint32_t term;
+};
+
+struct recover_stream {
+	struct blockdev *dev;
+	struct superblock sb;
+	struct wal *wal;
+	void *mem;
+	struct recover_group group[SHARDS_MAX + 1]; /* the last one: the view service's */
+};
+
+struct recovery {
+	struct config config;
+	struct membership_state state; /* newest one there is */
+	bool agreed;		       /* the log has one; else it is the founding one */
+	uint64_t index, seq;	       /* of the new one; of the last record appended */
+	struct recover_stream stream[WORKERS_MAX];
+};
+
+static int fail_stream(const struct recovery *r, uint16_t i, int rc)
+{
+	bool busy = rc == -EBUSY || rc == -EAGAIN;
+
+	return cairnutil_fail(rc == -ENOENT ? CAIRNUTIL_NOT_FOUND
+			      : busy	    ? CAIRNUTIL_CONFLICT
+					    : CAIRNUTIL_FAILED,
+			      rc == -ENOENT ? "CAIRN-0810"
+			      : busy	    ? "CAIRN-0809"
+					    : "CAIRN-0812",
+			      busy ? "stop the node's dataplane and its cairnd first"
+				   : "cairnutil verify shows what is wrong",
+			      "%s/" CTL_FILE_STREAM ": %s", r->config.node_data, i, strerror(-rc));
+}
+
+static void take_raft(struct recovery *r, struct recover_stream *s, const struct record *record)
+{
+	bool view = record->shard == RECORD_SHARD_VIEW;
+	struct recover_group *g = &s->group[view ? SHARDS_MAX : record->shard % SHARDS_MAX];
+	struct membership_state state;
+	struct raft_record raft;
+	uint32_t skip = 0;
+
+	record_to_raft(record, &raft);
+	if (raft.kind == RAFT_RECORD_USER)
+		return;
+	g->seen = true;
+	if (raft.kind == RAFT_RECORD_HARD) {
+		g->term = raft.term;
+		return;
+	}
+	/* A snapshot behind the end replaces all; one inside the log only shortens it. */
+	if (raft.kind == RAFT_RECORD_ENTRY || raft.entry.index > g->last)
+		g->last = raft.entry.index;
+	g->term = raft.entry.term > g->term ? raft.entry.term : g->term;
+	if (raft.kind == RAFT_RECORD_SNAPSHOT)
+		skip = RAFT_CONF_BYTES;
+	else if (raft.entry.kind != RAFT_ENTRY_DATA)
+		return;
+	if (view && raft.entry.bytes >= skip &&
+	    membership_state_decode(raft.entry.data + skip, raft.entry.bytes - skip, &state)) {
+		r->state = state;
+		r->agreed = true;
+	}
+}
+
+static int read_stream(struct recovery *r, uint16_t i)
+{
+	const struct wal_config config = { .batch_bytes_max = BATCH_BYTES,
+					   .batches_in_flight_max = 1 };
+	static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
+	struct recover_stream *s = &r->stream[i];
+	char path[CONFIG_PATH_BYTES + 32];
+	struct record record;
+	uint64_t offset;
+
+	config_stream_path(&r->config, i, path);
+	int rc = blockdev_file_open(path, NULL, &s->dev);
+	if (rc == 0)
+		rc = superblock_read(s->dev, scratch, &s->sb);
+	if (rc == 0 && (s->sb.cluster != r->config.cluster_id || s->sb.node != r->config.node_id ||
+			s->sb.stream != i))
+		return cairnutil_fail(CAIRNUTIL_CONFLICT, "CAIRN-0203",
+				      "name the configuration this folder was formatted with",
+				      "%s: belongs to another node or cluster", path);
+	/* Counts as a start: what is written has an incarnation of its own. */
+	if (rc == 0)
+		rc = superblock_advance(s->dev, scratch, &s->sb, r->stream[0].sb.incarnation);
+	s->mem = rc == 0 ? aligned_alloc(BLOCK_BYTES, round_up(wal_size(&config), BLOCK_BYTES))
+			 : NULL;
+	if (rc == 0 && s->mem == NULL)
+		rc = -ENOMEM;
+	if (rc < 0)
+		return fail_stream(r, i, rc);
+	s->wal = wal_init(s->mem, &config, s->dev, &s->sb);
+	while ((rc = wal_recover_next(s->wal, &record, &offset)) == 1)
+		if (record_is_raft(&record))
+			take_raft(r, s, &record);
+	return rc < 0 ? fail_stream(r, i, rc) : 0;
+}
+
+/* ---- what is appended -------------------------------------------------------------------------
+ */
+
+static int append(struct recover_stream *s, uint16_t shard, const struct raft_record *raft)
+{
+	struct record record;
+	uint64_t seq;
+	int rc = 0;
+
+	if (!wal_can_append(s->wal, 1))
+		return -ENOSPC;
+	record_of_raft(&record, shard, raft);
+	seq = wal_append(s->wal, &record);
+	while (rc == 0 && wal_poll(s->wal) < seq) {
+		rc = wal_submit(s->wal, 0);
+		if (rc == 0)
+			rc = wal_failed(s->wal);
+		usleep(100);
+	}
+	return rc;
+}
+
+/* A new term, in which nobody has voted, and in it an entry, or a snapshot, behind all others. */
+static int append_group(const struct recovery *r, struct recover_stream *s, uint16_t shard)
+{
+	bool view = shard == RECORD_SHARD_VIEW;
+	const struct recover_group *g = &s->group[view ? SHARDS_MAX : shard];
+	uint8_t data[RAFT_CONF_BYTES + MEMBERSHIP_STATE_BYTES];
+	struct raft_conf conf = { .voters = (uint8_t)(1u << r->config.node_id) };
+	struct raft_record hard = { .kind = RAFT_RECORD_HARD,
+				    .term = g->term + 1,
+				    .vote = RAFT_NODE_NONE };
+	struct raft_record record = {
+		.kind = view ? RAFT_RECORD_SNAPSHOT : RAFT_RECORD_ENTRY,
+		.entry = { .index = g->last + 1,
+			   .term = g->term + 1,
+			   .kind = view ? RAFT_ENTRY_NOOP : RAFT_ENTRY_CONF,
+			   .data = data,
+			   .bytes = view ? sizeof(data) : RAFT_CONF_BYTES },
+	};
+
+	raft_conf_encode(data, &conf);
+	if (view)
+		membership_state_encode(data + RAFT_CONF_BYTES, &r->state);
+	int rc = append(s, shard, &hard);
+	return rc == 0 ? append(s, shard, &record) : rc;
+}
+
+static void make_state(struct recovery *r)
+{
+	struct membership_state *s = &r->state;
+	uint8_t self = (uint8_t)r->config.node_id;
+	struct membership_node node = s->node[self];
+
+	r->index = r->stream[0].group[SHARDS_MAX].last + 1;
+	memset(s->node, 0, sizeof(s->node));
+	node.want = WANT_DATA;
+	node.flags = node.replaces = node.evictions = 0;
+	node.incarnation = r->stream[0].sb.incarnation;
+	node.since = (uint32_t)r->index;
+	s->node[self] = node;
+	s->revision = r->index;
+	s->epoch = (uint32_t)r->index;
+	s->members = s->recovered = (uint8_t)(1u << self);
+	s->shadows = 0;
+	s->copies_min = 1;
+	s->unsafe++;
+}
+
+/* The view service last: until its record is durable nothing has changed for the cluster. */
+static int append_all(const struct recovery *r, uint16_t streams)
+{
+	struct recover_stream *first = (struct recover_stream *)&r->stream[0];
+	int rc = 0;
+
+	for (uint16_t i = 0; rc == 0 && i < streams; i++) {
+		struct recover_stream *s = (struct recover_stream *)&r->stream[i];
+
+		for (uint16_t shard = 0; rc == 0 && shard < SHARDS_MAX; shard++)
+			if (s->group[shard].seen)
+				rc = append_group(r, s, shard);
+	}
+	return rc == 0 ? append_group(r, first, RECORD_SHARD_VIEW) : rc;
+}
+
+/* ---- asking -----------------------------------------------------------------------------------
+ */
+
+static int confirm(const struct cairnutil_options *o, const struct recovery *r)
+{
+	const char *name = r->config.cluster_name;
+	char line[CONFIG_NAME_BYTES + 2] = "";
+
+	if (o->yes || (o->confirm && strcmp(o->confirm, name) == 0))
+		return 0;
+	if (!o->confirm && isatty(STDIN_FILENO)) {
+		fprintf(stderr,
+			"node %u becomes the only node of cluster %s. Acknowledged updates that it"
+			" does not\nhold are lost. The other nodes must never start again with"
+			" their data.\nType the cluster's name: ",
+			(unsigned)r->config.node_id, name);
+		if (fgets(line, sizeof(line), stdin) != NULL) {
+			line[strcspn(line, "\n")] = 0;
+			if (strcmp(line, name) == 0)
+				return 0;
+		}
+	}
+	return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0811",
+			      "read docs/operating.md, Unsafe recovery; then give --confirm NAME",
+			      "not confirmed: the cluster is named \"%s\"", name);
+}
+
+static int check(const struct cairnutil_options *o, struct recovery *r)
+{
+	struct problem p;
+	char code[16];
+
+	if (!o->unsafe)
+		return cairnutil_fail(
+			CAIRNUTIL_USAGE, "CAIRN-0811",
+			"start the missing nodes instead; else read docs/operating.md,"
+			" Unsafe recovery",
+			"recover can lose acknowledged updates: --unsafe is missing");
+	if (!o->config)
+		return cairnutil_fail(CAIRNUTIL_USAGE, "CAIRN-0803", "give --config FILE",
+				      "which node?");
+	if (config_load(o->config, &r->config, &p) < 0)
+		return cairnutil_fail(CAIRNUTIL_USAGE, problem_code(p.id, code), p.cure, "%s",
+				      p.text);
+	return confirm(o, r);
+}
+
+static int lock(const struct recovery *r)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+	int fd, pid = 0;
+
+	snprintf(path, sizeof(path), "%s/" CTL_FILE_LOCK, r->config.node_data);
+	int rc = lock_take(path, &fd, &pid); /* held until the process ends */
+	if (rc == -EBUSY)
+		return cairnutil_fail(CAIRNUTIL_CONFLICT, "CAIRN-0809",
+				      "stop the node's dataplane and its cairnd first",
+				      "%s is in use by process %d", r->config.node_data, pid);
+	if (rc < 0)
+		return cairnutil_fail(CAIRNUTIL_FAILED, "CAIRN-0806", "run as the user of the node",
+				      "%s: %s", path, strerror(-rc));
+	return 0;
+}
+
+static int read_all(struct recovery *r, uint16_t *ret_streams)
+{
+	uint16_t streams = 1;
+
+	for (uint16_t i = 0; i < streams; i++) {
+		int rc = read_stream(r, i);
+		if (rc != 0)
+			return rc;
+		streams = r->stream[0].sb.stream_count;
+	}
+	*ret_streams = streams;
+	if (r->stream[0].sb.flags & SUPERBLOCK_WITNESS)
+		return cairnutil_fail(
+			CAIRNUTIL_CONFLICT, "CAIRN-0813", "choose a node that holds data",
+			"node %u is a witness: it holds no data", (unsigned)r->config.node_id);
+	if (!r->agreed && (r->stream[0].sb.flags & SUPERBLOCK_JOINING))
+		return cairnutil_fail(
+			CAIRNUTIL_CONFLICT, "CAIRN-0813", "choose a node that was a member",
+			"node %u never was a node of the cluster", (unsigned)r->config.node_id);
+	return 0;
+}
+
+int cairnutil_recover(const struct cairnutil_options *o)
+{
+	static struct recovery r;
+	uint16_t streams = 0;
+	int rc = check(o, &r);
+
+	if (rc == 0)
+		rc = lock(&r);
+	if (rc == 0)
+		rc = read_all(&r, &streams);
+	if (rc != 0)
+		return rc;
+	struct recover_group *view = &r.stream[0].group[SHARDS_MAX];
+	if (!r.agreed) {
+		/* Founded, and nothing happened since. */
+		config_founding(&r.config, (enum membership_engine)r.stream[0].sb.engine, &r.state);
+		view->last = view->term = 1;
+	}
+	uint32_t epoch = r.state.epoch;
+	bool member = r.state.members >> r.config.node_id & 1;
+	make_state(&r);
+	rc = append_all(&r, streams);
+	for (uint16_t i = 0; i < streams; i++)
+		blockdev_file_close(r.stream[i].dev);
+	if (rc < 0)
+		return fail_stream(&r, 0, rc);
+	printf("recovered by force: node %u is the only node of cluster %s, epoch %" PRIu64
+	       ", copies_min 1, unsafe recoveries %u\n",
+	       (unsigned)r.config.node_id, r.config.cluster_name, r.index, r.state.unsafe);
+	if (!member)
+		printf("it was no member of epoch %u, the last one it knows: its data may be old or"
+		       " incomplete\n",
+		       epoch);
+	printf("next: start it; format every other node anew, with --join, before it starts; then"
+	       " cairnctl member add\n");
+	return CAIRNUTIL_DONE;
+}
