@@ -40,8 +40,9 @@ one() {
 	shift 4
 	[ "$servers" = all ] || where=node$servers
 	load "cairn-$engine" "$config" "$op@$where" 32 "$inflight" \
-		"$bench" run --closed --inflight "$inflight" --op "$op" --servers "$servers" \
-		--value 32 --keys 10000 --secs "$SECS" --warmup "$WARM" --failover 0.14 --result "$@"
+		"$bench" run --closed --inflight "$inflight" --op "$op" \
+		--servers "$servers" --value 32 --keys 10000 --secs "$SECS" \
+		--warmup "$WARM" --failover 0.14 --result "$@"
 }
 
 # The words of `health`, once they are there.
