@@ -55,6 +55,7 @@ static bool node_decode(const uint8_t *p, struct membership_node *ret)
 bool membership_state_decode(const uint8_t *in, uint32_t bytes, struct membership_state *ret_state)
 {
 	struct membership_state s = { 0 };
+	uint8_t again[MEMBERSHIP_STATE_BYTES];
 	uint8_t all = (uint8_t)((1u << NODES_MAX) - 1);
 
 	if (bytes != MEMBERSHIP_STATE_BYTES)
@@ -77,6 +78,10 @@ bool membership_state_decode(const uint8_t *in, uint32_t bytes, struct membershi
 	for (uint8_t n = 0; n < NODES_MAX; n++)
 		if (membership_has(s.members | s.shadows, n) && s.node[n].incarnation == 0)
 			return false;
+	/* One state, one encoding: what lies between the fields is zero. */
+	membership_state_encode(again, &s);
+	if (memcmp(again, in, sizeof(again)) != 0)
+		return false;
 	*ret_state = s;
 	return true;
 }

@@ -14,7 +14,7 @@
 #include "tests/sim/sim_disk.h"
 
 #define DISK_BYTES (24u * BLOCK_BYTES)
-#define RECORDS	   12u
+#define RECORDS	   14u
 
 static const struct wal_config config = { .batch_bytes_max = 2 * BLOCK_BYTES,
 					  .batches_in_flight_max = 2,
@@ -28,10 +28,28 @@ static uint8_t good[DISK_BYTES];
 static uint8_t value[VALUE_BYTES_MAX];
 static uint64_t now_ns;
 
+/* raft_sample: of one of the kinds that Raft groups keep. */
+static struct record raft_sample(uint32_t index)
+{
+	struct raft_record raft = { .kind = (enum raft_record_kind)(index % 4) };
+	struct record r;
+
+	if (raft.kind == RAFT_RECORD_HARD) {
+		raft.term = index;
+		raft.vote = RAFT_NODE_NONE;
+	} else {
+		raft.entry = (struct raft_entry) { .index = index, .term = 2, .bytes = 40,
+						   .data = value };
+	}
+	record_of_raft(&r, index % 2 ? RECORD_SHARD_VIEW : 3, &raft);
+	r.key = value;
+	return r;
+}
+
 /* sample: record i of the good log: updates, and now and then another kind. */
 static struct record sample(uint32_t index)
 {
-	static const uint8_t keys[RECORDS + 1] = "abcdefghijklm";
+	static const uint8_t keys[RECORDS + 1] = "abcdefghijklmno";
 	struct record r = {
 		.key = &keys[index],
 		.key_bytes = 1,
@@ -44,6 +62,8 @@ static struct record sample(uint32_t index)
 		.shard = (uint16_t)(index % 4),
 	};
 
+	if (index >= 10)
+		return raft_sample(index);
 	if (index % 5 == 2) {
 		r.kind = RECORD_NOTE;
 	} else if (index % 5 == 3) {
@@ -125,6 +145,32 @@ static void make_good_log(void)
 	memcpy(good, sim_disk_image(disk), DISK_BYTES);
 }
 
+static void check_lengths(const struct record *r)
+{
+	must(r->kind <= RECORD_RAFT_USER && r->key_bytes <= KEY_BYTES_MAX);
+	if (record_is_raft(r)) {
+		must(r->key_bytes == 0 && r->value_bytes <= RAFT_ENTRY_BYTES_MAX);
+		must(r->shard < SHARDS_MAX || r->shard == RECORD_SHARD_VIEW);
+		return;
+	}
+	must(r->shard < SHARDS_MAX);
+	must(r->key_bytes >= 1 || r->kind != RECORD_UPDATE);
+	must(r->value_bytes <= (r->kind == RECORD_UPDATE ? VALUE_BYTES_MAX : 0));
+}
+
+/* check_raft: what the log keeps of a Raft record is all there is of it. */
+static void check_raft(const struct record *r)
+{
+	struct raft_record raft;
+	struct record again;
+
+	record_to_raft(r, &raft);
+	record_of_raft(&again, r->shard, &raft);
+	again.key = r->key;
+	again.value = r->value;
+	must(same(&again, r));
+}
+
 /* recover: reads the log; checks that it is a prefix of the good one. Returns records, or < 0. */
 static int recover(struct wal *w, bool prefix)
 {
@@ -137,9 +183,7 @@ static int recover(struct wal *w, bool prefix)
 		rc = wal_recover_next(w, &record, &offset);
 		if (rc <= 0)
 			break;
-		must(record.kind <= RECORD_FORGET && record.key_bytes <= KEY_BYTES_MAX);
-		must(record.key_bytes >= 1 || record.kind != RECORD_UPDATE);
-		must(record.value_bytes <= (record.kind == RECORD_UPDATE ? VALUE_BYTES_MAX : 0));
+		check_lengths(&record);
 		struct record expected = sample((uint32_t)count % (RECORDS + 1));
 		must(!prefix || same(&record, &expected));
 		count++;
@@ -219,6 +263,9 @@ static void decode_records(const uint8_t *body, uint32_t bytes)
 			return;
 		}
 		fuzz_accepted++;
+		check_lengths(&record);
+		if (record_is_raft(&record))
+			check_raft(&record);
 		must(offset - from == record_bytes(&record));
 		must(offset <= bytes);
 		must(record_encode(again, &record) == offset - from);

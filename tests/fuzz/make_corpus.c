@@ -10,6 +10,8 @@
 
 #include "dataplane/frame.h"
 #include "mgmt/config.h"
+#include "replication/membership.h"
+#include "replication/raft_wire.h"
 #include "replication/session.h"
 #include "replication/wire.h"
 #include "storage/record.h"
@@ -128,6 +130,58 @@ static void wire_corpus(void)
 	}
 }
 
+/* raft_frame: two messages, the first with an entry. */
+static uint32_t raft_frame(uint8_t *out, uint16_t shard, const struct raft_message *a,
+			   const struct raft_message *b)
+{
+	struct wire_header h = { .kind = WIRE_RAFT, .cluster = 0x1122334455667788u, .ident = 77,
+				 .from_incarnation = 4, .from = 1, .to = 2, .shard = shard };
+	uint32_t at = WIRE_HEADER_BYTES;
+
+	wire_header_encode(out, &h);
+	raft_message_encode(out + at, a);
+	at += raft_message_bytes(a);
+	raft_message_encode(out + at, b);
+	at += raft_message_bytes(b);
+	wire_seal(out, at);
+	return at;
+}
+
+static void raft_corpus(void)
+{
+	static const uint8_t conf[RAFT_CONF_BYTES] = { 7, 0, 0, 4 };
+	struct membership_state s = { .revision = 9, .epoch = 8, .members = 3, .copies_min = 2 };
+	uint8_t out[FRAME_PAYLOAD_MAX * 2], snapshot[RAFT_CONF_BYTES + MEMBERSHIP_STATE_BYTES];
+	struct raft_message vote = { .type = RAFT_VOTE, .term = 3, .index = 5, .log_term = 2 };
+	struct raft_message append = { .type = RAFT_APPEND, .term = 3, .index = 5, .log_term = 2,
+				       .commit = 4 };
+	struct raft_message snap = { .type = RAFT_SNAPSHOT, .term = 3, .index = 9, .log_term = 3,
+				     .payload = snapshot, .payload_bytes = sizeof(snapshot) };
+	struct raft_message user = { .type = MEMBERSHIP_REPORT, .payload = value,
+				     .payload_bytes = 68 };
+
+	for (uint8_t n = 0; n < 3; n++) {
+		s.node[n] = (struct membership_node){ .want = n == 2 ? WANT_WITNESS : WANT_DATA,
+						      .ident = 70u + n, .ip = 0x0a4d0001u + n,
+						      .incarnation = n == 2 ? 0 : 4, .since = 2,
+						      .name = "n" };
+	}
+	memcpy(snapshot, conf, sizeof(conf));
+	membership_state_encode(snapshot + RAFT_CONF_BYTES, &s);
+	append.entry = (struct raft_entry){ .index = 6, .term = 3, .kind = RAFT_ENTRY_DATA,
+					    .bytes = MEMBERSHIP_STATE_BYTES,
+					    .data = snapshot + RAFT_CONF_BYTES };
+	save("raft", "append", out, raft_frame(out, WIRE_SHARD_VIEW, &append, &vote));
+	append.entry.kind = RAFT_ENTRY_CONF;
+	append.entry.bytes = RAFT_CONF_BYTES;
+	append.entry.data = conf;
+	save("raft", "conf", out, raft_frame(out, 3, &append, &user));
+	append.entry = (struct raft_entry){ .index = 6, .term = 3, .kind = RAFT_ENTRY_DATA,
+					    .flags = RAFT_STRIPPED };
+	save("raft", "stripped", out, raft_frame(out, 3, &append, &append));
+	save("raft", "snapshot", out, raft_frame(out, WIRE_SHARD_VIEW, &snap, &vote));
+}
+
 static void frame_corpus(void)
 {
 	static const struct frame_addr self = { { 2, 0xca, 0x1a, 0, 0, 1 }, 4420, 0x0a4d0001 };
@@ -149,6 +203,27 @@ static void frame_corpus(void)
 	out[24] = (uint8_t)(sum >> 8);
 	out[25] = (uint8_t)sum;
 	save("frame", "ping", out, bytes);
+}
+
+static void raft_records(uint8_t *out)
+{
+	static const char *const names[] = { "raft_entry", "raft_hard", "raft_snapshot",
+					     "raft_user" };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct raft_record raft = { .kind = (enum raft_record_kind)i };
+		struct record r;
+
+		if (raft.kind == RAFT_RECORD_HARD) {
+			raft.term = 4;
+			raft.vote = 2;
+		} else {
+			raft.entry = (struct raft_entry){ .index = 6, .term = 3, .bytes = 24,
+							  .data = value };
+		}
+		record_of_raft(&r, RECORD_SHARD_VIEW, &raft);
+		save("record", names[i], out, 1 + record_encode(out + 1, &r));
+	}
 }
 
 static void record_corpus(void)
@@ -202,6 +277,7 @@ static void record_corpus(void)
 	save("record", "floor", out, 1 + record_encode(out + 1, &floor_note));
 	save("record", "reset", out, 1 + record_encode(out + 1, &reset));
 	save("record", "forget", out, 1 + record_encode(out + 1, &forget));
+	raft_records(out);
 	superblock_encode(out + 1, &sb);
 	save("record", "superblock", out, 1 + 128);
 	batch_head_encode(out + 1, &head);
@@ -243,6 +319,7 @@ int main(int argc, char **argv)
 	}
 	folder = argv[1];
 	wire_corpus();
+	raft_corpus();
 	frame_corpus();
 	record_corpus();
 	config_corpus();
