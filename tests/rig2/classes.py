@@ -36,8 +36,8 @@ def needs_views(rig):
 def shrunk(rig, without, seconds=30):
     """Waits until the view goes on without these nodes."""
     def gone():
-        out = {n["node"] for n in rig.info().get("nodes", []) if n.get("role") != "member"}
-        return set(without) <= out
+        rows = rig.info().get("members", [])
+        return rows and not set(without) & {r["node"] for r in rows if r["role"] == "member"}
 
     if rig.has_views:
         until(gone, seconds, f"the view is without {without}")

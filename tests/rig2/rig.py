@@ -147,7 +147,7 @@ class Rig(Lab):
             return 0
 
         def led():
-            leader = self.info().get("leader")
+            leader = self.info().get("cluster", {}).get("leader")
             return [leader] if isinstance(leader, int) and leader >= 0 else None
 
         return until(led, 20, "a view leader")[0]
@@ -157,7 +157,8 @@ class Rig(Lab):
         def led():
             try:
                 shards = self.ctl("leader", "show", "-o", "json").json()["shards"]
-                leader = shards[shard]["leader"]
+                leader = shards[shard]
+                leader = leader["leader"] if isinstance(leader, dict) else leader
             except (ValueError, KeyError, IndexError, TypeError):
                 return None
             return [leader] if isinstance(leader, int) and leader >= 0 else None
@@ -174,7 +175,7 @@ class Rig(Lab):
         return self.description().get("timers", {})
 
     def epoch(self):
-        return self.info().get("epoch", 0) if self.has_views else 0
+        return self.info().get("cluster", {}).get("epoch", 0) if self.has_views else 0
 
     def healthy(self, seconds=60):
         """Waits until every node takes part again, and is heard by all."""
