@@ -173,6 +173,8 @@ const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 		return CTL_NODE_VOTING;
 	if (in(s->members, node))
 		return member_state(look, node);
+	if (!cluster_quorum(look))
+		return CTL_STATE_WAITING; /* it may know only what was long ago */
 	if (!in(s->shadows, node))
 		return outsider_state(n);
 	return n->flags & MEMBER_LEARNER ? CTL_NODE_LEARNER : CTL_NODE_JOINING;
@@ -331,13 +333,16 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 	const struct membership_state *s = agreed(look);
 	const char *state = cluster_node_state(look, node);
 	uint64_t age_ns = heard_age_ns(look, node);
-	char name[NODE_TEXT_BYTES], age[32] = "never yet";
+	char name[NODE_TEXT_BYTES], age[48] = "was not heard yet";
 
+	if (cluster_heard(look, node) && !cluster_quorum(look))
+		return; /* nothing can be done about it before there is a majority */
 	node_text(s, node, name);
 	if (age_ns != CONTROL_NEVER)
-		snprintf(age, sizeof(age), "for %llu ms", (unsigned long long)(age_ns / 1000000));
+		snprintf(age, sizeof(age), "is silent: not heard for %llu ms",
+			 (unsigned long long)(age_ns / 1000000));
 	if (!cluster_heard(look, node))
-		tell(r, PROBLEM_PEERS_NOT_LINKED, "%s is silent: not heard %s%s", name, age,
+		tell(r, PROBLEM_PEERS_NOT_LINKED, "%s %s%s", name, age,
 		     in(s->members, node) ? "; it is still a member" : "");
 	else if (strcmp(state, CTL_STATE_DISK_FAILED) == 0)
 		tell(r, PROBLEM_NODE_OUT, "the disk of %s failed", name);
@@ -457,6 +462,27 @@ const char *cluster_note_text(const struct membership_state *state, const struct
 	else
 		snprintf(out, bytes, notes[e->note].text, value);
 	return out;
+}
+
+const char *cluster_result_text(uint8_t code)
+{
+	static const char *const texts[COMMAND_CODE_COUNT] = {
+		[COMMAND_DONE] = "done",
+		[COMMAND_NO_LEADER] = "no leader is known: no majority agrees on anything now",
+		[COMMAND_BUSY] = "another change is under way",
+		[COMMAND_UNKNOWN] = "the leader changed: it may or may not have been done",
+		[COMMAND_NO_SUCH_NODE] = "refused: the cluster has no such node",
+		[COMMAND_EXISTS] = "refused: the number, the name or the address is taken",
+		[COMMAND_LAST_MEMBER] = "refused: it is the last member, no copy would be left",
+		[COMMAND_TOO_FEW] =
+			"refused: fewer members than copies_min would be left, and"
+			" updates would stop",
+		[COMMAND_QUORUM] = "refused: the voters left over would be no majority that lives",
+		[COMMAND_NOT_READY] = "refused: the node has not caught up yet",
+		[COMMAND_BAD] = "refused: a value is out of its range",
+	};
+
+	return code < COMMAND_CODE_COUNT ? texts[code] : "an answer of another release";
 }
 
 enum problem_id cluster_result_problem(uint8_t code)

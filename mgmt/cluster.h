@@ -51,5 +51,6 @@ const char *cluster_note_name(uint8_t note);
 
 /* cluster_result_problem: what a command's answer means; PROBLEM_NONE: it is done. */
 enum problem_id cluster_result_problem(uint8_t code);
+const char *cluster_result_text(uint8_t code);
 
 #endif

@@ -124,8 +124,7 @@ static unsigned get_command(struct daemon_state *d, const struct http_request *r
 	}
 	enum problem_id id = done ? cluster_result_problem(answer.code) : PROBLEM_NONE;
 	if (id != PROBLEM_NONE) {
-		problem_set(&p, id, "the cluster says: %s",
-			    membership_result_name((enum membership_result_code)answer.code));
+		problem_set(&p, id, "%s", cluster_result_text(answer.code));
 		return refuse(&p, 409, ret_json);
 	}
 	*ret_json = api_command(number, done, answer.index);
