@@ -110,7 +110,7 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 	s->phase = PHASE_FAULTS;
 	s->crashes = s->step_crashes = s->torn_writes = s->refused_starts = 0;
 	s->op_count = s->ops_open = s->ops_unknown = 0;
-	s->violated = false;
+	s->violated = s->abandoned = false;
 	s->violation[0] = '\0';
 	if (s->follow)
 		s->plan = s->follow->plan;
@@ -273,18 +273,18 @@ static void run(struct sim *s)
 			look_quiet(s);
 		else
 			sim_fault_turn(s);
-		if (s->events >= s->verify_at) {
+		if (s->events >= s->verify_at && !s->abandoned) {
 			s->verify_at = s->events + VERIFY_EVENTS;
 			sim_verify_step(s);
 		}
 		while (phase_over(s))
 			next_phase(s);
-		if (s->phase != PHASE_FAULTS && s->now_ns > s->phase_end_ns)
+		if (s->phase != PHASE_FAULTS && s->phase != PHASE_DONE && s->now_ns > s->phase_end_ns)
 			stuck(s);
 		if (s->events > EVENTS_MAX)
 			sim_violation(s, "livelock: %llu events", (unsigned long long)s->events);
 	}
-	if (!s->violated)
+	if (!s->violated && !s->abandoned)
 		sim_verify_step(s);
 	if (!s->violated)
 		sim_verify_history(s);
@@ -339,6 +339,7 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	t->evictions += s->service.evictions;
 	t->commands += s->service.commands;
 	t->replacements += s->service.replacements;
+	t->abandoned += s->abandoned;
 	t->slow_nodes += s->injected[SCRIPT_slow_disk];
 	t->elections += sim_raft_elections(s->rafts);
 }

@@ -36,7 +36,7 @@
 	X(cut) X(clogged) X(partitions) X(slow_links) X(clogs) X(pauses) X(clocks) X(crashes)      \
 	X(step_crashes) X(torn_writes) X(disk_errors) X(lost_writes) X(misdirected) X(rotted)      \
 	X(refused_starts) X(exclusions) X(demotions) X(recoveries) X(evictions) X(commands)        \
-	X(slow_nodes) X(replacements)
+	X(slow_nodes) X(replacements) X(abandoned)
 
 struct sim_totals {
 	uint64_t seeds, events, ops, unknown, violations, digest;
@@ -210,6 +210,7 @@ struct sim {
 	struct sim_watch *watch;
 	uint64_t verify_turn, verify_at; /* events */
 
+	bool abandoned; /* every copy was destroyed: ends early */
 	bool violated;
 	char violation[1536];
 	jmp_buf escape; /* where a failed must() of the production code lands */

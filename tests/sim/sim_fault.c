@@ -133,13 +133,22 @@ static uint32_t voters(const struct sim *s)
 	return count;
 }
 
+/* leaving: an operator has asked for somebody to go, or may have. */
+static bool leaving(const struct sim *s)
+{
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		if (s->service.newest.node[n].flags != 0 || s->service.node[n].command != 0)
+			return true;
+	return false;
+}
+
 /*
  * may_damage: everybody else is well. With the view service the others must be able to decide that
  * the damaged one is replaced.
  */
 static bool may_damage(struct sim *s)
 {
-	if (s->plan.service.on && voters(s) < 3)
+	if (s->plan.service.on && (voters(s) < 3 || leaving(s)))
 		return false;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		const struct sim_node *node = &s->node[n];

@@ -314,6 +314,7 @@ static void refuse(struct sim *s, uint8_t node, int rc)
 		sim_disk_crash(n->worker[i].disk);
 	reformat(s, node);
 	n->blank = true;
+	sim_service_copies(s);
 	n->restart_ns = s->now_ns + 1 + n->outage_ns;
 	s->fault_due_ns = min_u64(s->fault_due_ns, n->restart_ns);
 }

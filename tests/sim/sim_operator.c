@@ -79,18 +79,15 @@ static void clean_up(struct sim *s, uint8_t node)
 
 static bool needed(struct sim *s, struct membership_command *c)
 {
-	if (s->service.calm && s->service.newest.copies_min != s->plan.service.copies_min) {
-		*c = (struct membership_command){ .verb = VERB_COPIES,
-						  .value = s->plan.service.copies_min };
-		return true;
-	}
 	for (uint8_t i = 0; i < s->plan.nodes; i++) {
 		uint8_t node = (uint8_t)((i + s->service.turn) % s->plan.nodes);
 
 		if (mend(s, node, c))
 			return true;
 	}
-	return false;
+	*c = (struct membership_command){ .verb = VERB_COPIES,
+					  .value = s->plan.service.copies_min };
+	return s->service.calm && s->service.newest.copies_min != c->value;
 }
 
 void sim_operator_turn(struct sim *s)
@@ -117,7 +114,10 @@ void sim_operator_order(struct sim *s, const struct script_event *e)
 {
 	struct membership_command c = { .verb = e->other, .node = e->more };
 
-	if (!can_ask(s, e->node) || (c.verb == VERB_REMOVE && sim_fault_precious(s, e->more)))
+	if (!can_ask(s, e->node))
+		return;
+	/* Nobody leaves while a disk is damaged or not yet filled again. */
+	if (c.verb != VERB_TRANSFER && c.verb != VERB_COPIES && sim_fault_precious(s, NODES_MAX))
 		return;
 	if (c.verb == VERB_ADD)
 		add_command(s, e->more, &c);

@@ -168,6 +168,21 @@ static void publish(struct sim *s, const struct view *v)
 		check_node(s, n, v, before);
 	}
 	service->view[service->views++ % SIM_SERVICE_VIEWS] = *v;
+	sim_service_copies(s);
+}
+
+void sim_service_copies(struct sim *s)
+{
+	const struct view *v = sim_service_latest(s);
+
+	for (uint8_t n = 0; v && n < s->plan.nodes; n++)
+		if (has(v->members, n) && !s->node[n].blank)
+			return;
+	if (!v || s->phase == PHASE_DONE)
+		return;
+	sim_trace(s, "the last member's disk is gone: nothing more to see here");
+	s->abandoned = true;
+	s->phase = PHASE_DONE;
 }
 
 /* same_view: in which life, since when: of those who take part. */

@@ -372,6 +372,14 @@ static void on_read(struct sim *s, uint8_t node, const struct request *q,
 			      node, q->key);
 }
 
+/* is_read_only: its view has too few members, and had when its round began (M-MIN-SIZE). */
+static bool is_read_only(const struct sim *s, uint8_t node)
+{
+	const struct view *v = sim_view_of(s, s->service.node[node].epoch);
+
+	return v && v->read_only;
+}
+
 /* on_update_answer: S-CACHE: one request, one answer; OK is the same wherever it is asked for. */
 static void on_update_answer(struct sim *s, uint8_t node, struct request *q,
 			     const struct wire_message *m)
@@ -401,8 +409,7 @@ static void on_update_answer(struct sim *s, uint8_t node, struct request *q,
 	q->status[node] = m->status;
 	if (m->status != STATUS_OK || q->ok)
 		return;
-	if (replica_view(sim_node_replica(s, node, q->shard))->read_only &&
-	    !sim_ledger_committed(s, q->key, m->ts))
+	if (is_read_only(s, node) && !sim_ledger_committed(s, q->key, m->ts))
 		sim_violation(s, "M-MIN-SIZE: node %u acknowledges an update of key %u while there "
 				 "are too few members", node, q->key);
 	q->ok = true;
