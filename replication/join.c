@@ -5,6 +5,7 @@
  * then the session tables. Pulling needs no state at the donor, and a lost message costs one chunk.
  * What it held before is void when it missed a view: the donor knows, it does not.
  */
+#include "replication/group.h"
 #include "replication/replica_priv.h"
 
 #define JOIN_ASKS_MAX 8u /* asked in vain so often: try another donor */
@@ -206,6 +207,8 @@ bool replica_joined(const struct replica *r)
 {
 	const struct join *j = &r->join;
 
+	if (r->group)
+		return group_joined(r);
 	if (mutant(27))
 		return r->write_set != 0;
 	return j->done && (j->persist_seq <= r->durable_seq || mutant(90));

@@ -3,6 +3,7 @@
  * What became of clients' updates, as far as this node can tell (S-ONCE, H22): written down when an
  * update becomes a key's newest, settled when it is overtaken, asked when a client comes again.
  */
+#include "replication/group.h"
 #include "replication/number.h"
 #include "replication/replica_priv.h"
 
@@ -125,6 +126,10 @@ struct origin origin_of(const struct replica *r, const struct entry *e)
 
 void replica_recover_reset(struct replica *r)
 {
+	if (r->group) {
+		group_recover_reset(r);
+		return;
+	}
 	r->floor = 0;
 	session_table_clear(&r->sessions, false);
 }

@@ -6,6 +6,8 @@
  */
 #include "replication/replica.h"
 
+#include "replication/group.h"
+#include "replication/membership.h"
 #include "replication/replica_priv.h"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -38,12 +40,14 @@ static void *carve(uint8_t *base, uint64_t *offset, uint64_t bytes)
 static uint64_t layout(const struct replica_config *c, uint8_t *base, struct replica **ret_r,
 		       void **ret_sessions)
 {
+	bool hermes = c->engine == ENGINE_HERMES;
+	uint64_t ops_max = hermes ? c->ops_max : 0, held_max = hermes ? c->held_max : 0;
 	uint64_t offset = 0;
 	struct replica *r = carve(base, &offset, sizeof(*r));
-	struct op *ops = carve(base, &offset, (uint64_t)c->ops_max * sizeof(struct op));
-	uint8_t *values = carve(base, &offset, (uint64_t)c->ops_max * VALUE_BYTES_MAX);
-	struct held *held = carve(base, &offset, (uint64_t)c->held_max * sizeof(struct held));
-	uint32_t *ready = carve(base, &offset, (uint64_t)c->ops_max * sizeof(uint32_t));
+	struct op *ops = carve(base, &offset, ops_max * sizeof(struct op));
+	uint8_t *values = carve(base, &offset, ops_max * VALUE_BYTES_MAX);
+	struct held *held = carve(base, &offset, held_max * sizeof(struct held));
+	uint32_t *ready = carve(base, &offset, ops_max * sizeof(uint32_t));
 
 	*ret_sessions = carve(base, &offset,
 			      session_table_size(c->sessions_max, c->session_window));
@@ -64,21 +68,39 @@ uint64_t replica_size(const struct replica_config *config)
 	void *sessions;
 
 	check_config(config);
-	return layout(config, NULL, &r, &sessions);
+	return layout(config, NULL, &r, &sessions) +
+	       (config->engine == ENGINE_RAFT ? group_size(config) : 0);
+}
+
+/*
+ * begin_group: the other engine. Its ready ring is never empty, a wheel never still: so the places
+ * that must look for it are off the path of this one.
+ */
+static void begin_group(struct replica *r, void *mem)
+{
+	r->dismiss_next = r->config.ops_max;
+	r->ready_tail = 1;
+	r->armed = 1;
+	group_init(mem, r);
 }
 
 struct replica *replica_init(void *mem, const struct replica_config *config)
 {
 	struct replica *r;
 	void *sessions;
+	uint64_t bytes;
 
 	check_config(config);
-	layout(config, mem, &r, &sessions);
+	bytes = layout(config, mem, &r, &sessions);
 	r->config = *config;
 	r->silent_ns = config->hello_ns * SILENT_HELLOS;
 	r->tick_ns = config->retransmit_ns / TICKS_PER_RETRANSMIT;
 	session_table_init(&r->sessions, sessions, config->sessions_max, config->session_window,
 			   config->seed);
+	if (config->engine == ENGINE_RAFT) {
+		begin_group(r, (uint8_t *)mem + bytes);
+		return r;
+	}
 	for (uint32_t i = 0; i < WHEEL_SLOTS; i++)
 		r->wheel[i] = OP_NONE;
 	for (uint32_t i = 0; i < config->ops_max; i++) {
@@ -413,9 +435,12 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	enum step_next next = STEP_DONE;
 	bool released;
 
+	if (r->ready_head != r->ready_tail) {
+		if (r->group)
+			return group_step(r, event, actions);
+		must(event->kind == EVENT_PEER || event->kind == EVENT_TICK);
+	}
 	must(event->now_ns >= r->now_ns);
-	must(r->ready_head == r->ready_tail || event->kind == EVENT_PEER ||
-	     event->kind == EVENT_TICK);
 	actions->count = 0;
 	r->now_ns = event->now_ns;
 	r->persist_next = event->persist_seq_next;
@@ -458,6 +483,8 @@ uint64_t replica_deadline_ns(const struct replica *r)
 {
 	uint64_t deadline = join_deadline_ns(r);
 
+	if (r->armed != 0 && r->group)
+		return group_deadline_ns(r);
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		if (n != r->config.node)
 			deadline = min_u64(deadline, r->peers[n].hello_ns);
@@ -468,27 +495,26 @@ uint64_t replica_deadline_ns(const struct replica *r)
 
 const struct wire_message *replica_apply_message(const struct replica *r)
 {
-	must(r == NULL);
-	return NULL;
+	return group_apply_message(r);
 }
 
 bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above)
 {
-	must(r != NULL);
+	if (r->group)
+		return group_walk(r, fetch, ret_above);
 	*ret_above = 0;
 	return fetch->ts.version == 0 && (uint32_t)fetch->id != WALK_END;
 }
 
 const struct raft *replica_raft(const struct replica *r)
 {
-	must(r != NULL);
-	return NULL;
+	return r->group ? group_raft(r) : NULL;
 }
 
 enum step_next replica_recover_raft(struct replica *r, const struct raft_record *record)
 {
-	must(r != NULL && record != NULL);
-	return STEP_DONE;
+	must(r->group != NULL);
+	return group_recover_raft(r, record);
 }
 
 void replica_set_space(struct replica *r, enum space space)
@@ -525,7 +551,7 @@ const struct replica_counters *replica_counters(const struct replica *r)
 
 uint32_t replica_ops(const struct replica *r)
 {
-	return r->ops_open;
+	return r->group ? group_ops(r) : r->ops_open;
 }
 
 void replica_check(const struct replica *r)
@@ -533,6 +559,10 @@ void replica_check(const struct replica *r)
 	uint32_t open = 0;
 	uint32_t armed = 0;
 
+	if (r->group) {
+		group_check(r);
+		return;
+	}
 	must(r->held_tail - r->held_head <= r->config.held_max);
 	must(r->ready_tail - r->ready_head <= r->config.ops_max);
 	for (uint32_t i = 0; i < r->config.ops_max; i++) {

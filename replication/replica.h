@@ -37,14 +37,14 @@ struct replica_config {
 	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
-	uint8_t engine;		/* enum membership_engine; what follows is of engine raft (group.h) */
+	uint8_t engine;		/* enum membership_engine; what follows is of raft (group.h) */
 	/*
-	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that came
-	 * later. witnesses: of them. Without views: 0 means all nodes. witness: this one is.
+	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that
+	 * came later. witnesses: of them. Without views: 0 means all nodes. witness: this one is.
 	 */
 	uint8_t founders, witnesses;
 	bool witness;
-	struct raft_config raft; /* times, drift_ppm, entries_max, bytes_max; the rest is filled in */
+	struct raft_config raft; /* times, drift_ppm, entries_max, bytes_max; no more */
 };
 
 /* What happened, one writer, read by the worker. Names are the counter names users see. */
@@ -102,7 +102,7 @@ const struct wire_message *replica_apply_message(const struct replica *r);
  */
 bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
 
-/* replica_raft: the shard's Raft group, NULL with engine Hermes. For tests and the status screen. */
+/* replica_raft: the shard's Raft group, NULL with engine Hermes. For tests and status. */
 const struct raft *replica_raft(const struct replica *r);
 
 /* replica_can_hold: false when the next INV could not be acknowledged for want of room; drop it. */

@@ -105,6 +105,7 @@ struct replica {
 	struct replica_config config;
 	struct replica_counters counters;
 	struct session_table sessions;
+	struct group *group; /* engine raft: what it has beside this; the rest of ops stays empty */
 	struct peer peers[PEER_NOBODY + 1];
 	struct view view;    /* static: epoch is the checksum of all incarnations */
 	uint32_t view_count; /* views installed, modulo ENTRY_VIEW_MASK + 1 */

@@ -89,7 +89,7 @@ struct action {
 		const struct raft_message *raft;  /* RAFT_SEND */
 		const struct raft_record *record; /* RAFT_PERSIST */
 	};
-	uint64_t persist_seq;	 /* (RAFT_)PERSIST, RESET, NOTE: the sequence the log must give it */
+	uint64_t persist_seq;	 /* PERSIST, RESET, NOTE: the sequence the log must give it */
 	struct origin origin;	 /* PERSIST, NOTE: goes into the record */
 	struct wire_message message; /* SEND, REPLY; NOTE: key, ts, flags (ENTRY_*) */
 	uint64_t session;	 /* REPLY: goes into the frame header */

@@ -4,6 +4,7 @@
  * incarnations; leases; and whose frames count.
  */
 #include "replication/crc.h"
+#include "replication/group.h"
 #include "replication/replica_priv.h"
 
 /* ---- a new epoch ----------------------------------------------------------------------------- */
@@ -351,6 +352,8 @@ uint32_t replica_peer_incarnation(const struct replica *r, uint8_t node)
 
 bool replica_can_collect(const struct replica *r, const struct entry *e)
 {
+	if (r->group)
+		return group_can_collect(r, e);
 	if (!(e->flags & ENTRY_TOMBSTONE) || e->state != HERMES_VALID || e->op != OP_NONE ||
 	    e->wait != OP_NONE || e->persist_seq > r->durable_seq || !r->member)
 		return false;
@@ -364,7 +367,8 @@ void replica_collect(struct replica *r, const struct entry *e)
 {
 	must(replica_can_collect(r, e));
 	r->counters.collected++;
-	origin_settle(r, e, true, entry_ts(e)); /* as if something had been made from it */
+	if (!r->group)
+		origin_settle(r, e, true, entry_ts(e)); /* as if something had been made from it */
 	if (!mutant(29))
 		r->floor = max_u64(r->floor, e->version);
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * group.h: the `raft` engine: one Raft group (raft.h) per shard behind the door replica.h, over the
+ * same store, log and clients as Hermes. Any node takes requests: updates go to the leader and are
+ * answered by the node that was asked, once it has applied them itself; reads are served at the
+ * leader by its lease, elsewhere at a read index. What became of clients' requests is part of the
+ * replicated state, the same at every node (S-ONCE). docs/raft.md tells the rest.
+ *
+ * Only replica.c includes this; it is not on the path of the other engine.
+ */
+#ifndef CAIRN_REPLICATION_GROUP_H
+#define CAIRN_REPLICATION_GROUP_H
+
+#include "replication/replica.h"
+
+struct group;
+
+/* group_size: bytes, beside those of struct replica and its sessions. group_init: in mem. */
+uint64_t group_size(const struct replica_config *config);
+struct group *group_init(void *mem, struct replica *r);
+
+/* These are what replica.h says of the functions named alike. */
+enum step_next group_step(struct replica *r, const struct event *ev, struct actions *a);
+uint64_t group_deadline_ns(const struct replica *r);
+const struct wire_message *group_apply_message(const struct replica *r);
+bool group_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
+const struct raft *group_raft(const struct replica *r);
+enum step_next group_recover_raft(struct replica *r, const struct raft_record *record);
+void group_recover_reset(struct replica *r);
+bool group_can_collect(const struct replica *r, const struct entry *e);
+bool group_joined(const struct replica *r);
+uint32_t group_ops(const struct replica *r);
+void group_check(const struct replica *r);
+
+/* group_applied: the index up to which this node has applied the log. For tests. */
+uint64_t group_applied(const struct replica *r);
+
+#endif
