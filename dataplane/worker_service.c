@@ -252,7 +252,7 @@ static bool confirmed(const struct worker *w)
 
 	if (s->done != s->version)
 		return false;
-	for (uint16_t i = 1; i < w->config.worker_count; i++) {
+	for (uint16_t i = 1; i < w->config.worker_count && !mutant(193); i++) {
 		struct view_board_health h;
 
 		if (!view_board_health(w->config.board, i, &h) || h.version != s->version)
@@ -270,11 +270,12 @@ static void add_worker(struct worker *w, uint16_t index, struct membership_healt
 
 	(void)view_board_health(w->config.board, index, h);
 	s->silent[index] = h->rounds != rounds ? 0 : (uint8_t)min_u64(s->silent[index] + 1u, 255);
-	sum->epoch = (uint32_t)min_u64(sum->epoch, h->epoch);
+	if (!mutant(192))
+		sum->epoch = (uint32_t)min_u64(sum->epoch, h->epoch);
 	sum->joined &= h->joined;
 	sum->spent |= h->spent;
 	sum->failed |= h->failed;
-	sum->progress &= s->silent[index] < SILENT_ROUNDS;
+	sum->progress &= s->silent[index] < SILENT_ROUNDS || mutant(194);
 	sum->heard &= h->heard;
 	sum->stuck |= h->stuck;
 	sum->disk_ns = max_u64(sum->disk_ns, h->disk_ns);

@@ -156,6 +156,16 @@
 	MUTANT(102, overtaken_took, replay, \
 	       "an overtaken blind write counts as having taken effect (S-ONCE)") \
 	MUTANT(103, answers_mixed, replay, \
-	       "a joiner puts parts of two answers together (H-LAG-JOIN)")
+	       "a joiner puts parts of two answers together (H-LAG-JOIN)") \
+	MUTANT(190, read_only_ignored, view, \
+	       "a view with too few members takes updates (M-MIN-SIZE)") \
+	MUTANT(191, stale_promise, service, \
+	       "a promise counts from before its request came in (CC-26, M-LEASE-GAP)") \
+	MUTANT(192, first_worker_only, service, \
+	       "a node says its epoch before all its workers have installed the view") \
+	MUTANT(193, unconfirmed_order, service, \
+	       "a lease is said to be given up before all workers have (M-LEASE-GAP)") \
+	MUTANT(194, worker_hangs_unseen, service, \
+	       "a worker that does not go round any more shows in nothing (M-DATA-ALIVE)")
 
 #endif

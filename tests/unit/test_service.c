@@ -596,6 +596,48 @@ static void an_operator_drains_a_node(void **state)
 	end_rig();
 }
 
+/*
+ * A node is where its slowest worker is: worker 0 has installed a view and given a lease up long
+ * before the other has, and may say neither.
+ */
+static void a_node_is_where_its_slowest_worker_is(void **state)
+{
+	struct membership_command drain = { .verb = VERB_DRAIN };
+	struct node *node = &rig.node[0];
+	struct control_status status;
+	uint32_t epoch;
+
+	(void)state;
+	make_rig(3, 0, 2, false);
+	start_all(3);
+	await(0x7);
+	drain.node = 2;
+	epoch = worker_epoch(node->worker[0]);
+	assert_int_equal(worker_epoch(node->worker[1]), epoch);
+	node->frozen[1] = true;
+	(void)control_command(&rig.node[1].control, &drain);
+	while (worker_epoch(node->worker[0]) == epoch) {
+		turn(TURN_NS);
+		assert_true(rig.now_ns < 1000 * MS);
+	}
+	turn(3 * MS);
+	assert_true(control_status(&node->control, &status));
+	assert_true(status.installed.epoch > epoch);
+	assert_int_equal(status.health.epoch, epoch);
+	assert_false(status.health.unleased);
+	turn(10 * MS);
+	assert_true(control_status(&node->control, &status));
+	assert_false(status.health.progress); /* M-DATA-ALIVE */
+	assert_false(status.health.unleased);
+	node->frozen[1] = false;
+	turn(3 * MS);
+	assert_true(control_status(&node->control, &status));
+	assert_true(status.health.progress);
+	assert_int_equal(status.health.epoch, worker_epoch(node->worker[0]));
+	assert_int_equal(worker_epoch(node->worker[1]), worker_epoch(node->worker[0]));
+	end_rig();
+}
+
 /* A node that knows nobody is added, is told who the others are, copies, and becomes a member. */
 static void a_node_joins(void **state)
 {
@@ -673,6 +715,7 @@ int main(void)
 		cmocka_unit_test(a_node_cut_off_comes_back_as_another_life),
 		cmocka_unit_test(a_whole_cluster_starts_again),
 		cmocka_unit_test(an_operator_drains_a_node),
+		cmocka_unit_test(a_node_is_where_its_slowest_worker_is),
 		cmocka_unit_test(a_node_joins),
 		cmocka_unit_test(a_witness_votes_and_holds_nothing),
 		cmocka_unit_test(promises_count_from_after_the_frames),
