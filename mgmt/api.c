@@ -339,7 +339,8 @@ static json_t *status_leaders(const struct stats_region *r)
 		for (uint16_t i = 0; i < workers_of(r); i++)
 			if (r->worker[i].leader[s] < NODES_MAX)
 				leader = r->worker[i].leader[s];
-		json_array_append_new(list, leader < NODES_MAX ? json_integer(leader) : json_null());
+		json_array_append_new(list, leader < NODES_MAX ? json_integer(leader)
+							       : json_null());
 	}
 	return list;
 }

@@ -5,8 +5,8 @@
  * handed up, and printed or put into JSON once, at the top.
  *
  * CAIRN-00xx: configuration. CAIRN-01xx: a warning about a running node. CAIRN-02xx: a node or
- * daemon that could not start. CAIRN-03xx: a request that the daemon, or the cluster, refused. Ids are never reused;
- * docs/operating.md lists them all (a unit test compares).
+ * daemon that could not start. CAIRN-03xx: a request that the daemon, or the cluster, refused. Ids
+ * are never reused; docs/operating.md lists them all (a unit test compares).
  */
 #ifndef CAIRN_MGMT_PROBLEM_H
 #define CAIRN_MGMT_PROBLEM_H
@@ -29,7 +29,7 @@
 	X(CONFIG_NOT_AVAILABLE, 9, "use the value named in the message")                           \
 	X(NO_HUGEPAGES, 101, "reserve some: sysctl vm.nr_hugepages=N; or accept slower memory"     \
 			     " with [memory] hugepages = \"never\"")                               \
-	X(PEERS_NOT_LINKED, 102, "start it; check its address and the link; if it is lost:"         \
+	X(PEERS_NOT_LINKED, 102, "start it; check its address and the link; if it is lost:"        \
 				 " cairnctl member replace")                                       \
 	X(STORE_LOW, 103, "delete keys, or restart with larger [memory] keys_max, value_bytes")    \
 	X(LOG_LOW, 104, "the log only grows at this stage: export the data, format with larger"    \
@@ -43,7 +43,7 @@
 				  " core pinning; POST /v1/dataplane/restart")                     \
 	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"       \
 			     " container), and put the data on a file system with O_DIRECT")       \
-	X(NODE_OUT, 111, "it comes back by itself when its hold-down is over; look at its disk"     \
+	X(NODE_OUT, 111, "it comes back by itself when its hold-down is over; look at its disk"    \
 			 " and link: cairnctl events")                                             \
 	X(NODE_JOINING, 112, "wait; cairnctl status shows how far it is")                          \
 	X(NODE_DRAINED, 113, "cairnctl member undrain NODE, when its maintenance is done")         \
@@ -87,7 +87,7 @@
 				" came of it")                                                     \
 	X(COMMAND_NO_SUCH_NODE, 314, "cairnctl member list shows the nodes")                       \
 	X(COMMAND_EXISTS, 315, "choose another number, name or address: cairnctl member list")     \
-	X(COMMAND_LAST_MEMBER, 316, "add and wait for another member first: no copy would be left") \
+	X(COMMAND_LAST_MEMBER, 316, "add a member and wait for it first: no copy would be left") \
 	X(COMMAND_TOO_FEW, 317, "add a member first; or accept that updates stop, with --force")   \
 	X(COMMAND_QUORUM, 318, "start the silent voters first: those left would be no majority")   \
 	X(COMMAND_NOT_READY, 319, "wait until it has caught up: cairnctl status")                  \

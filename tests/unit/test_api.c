@@ -222,6 +222,50 @@ static void warnings_have_their_reasons(void **state)
 	json_decref(h);
 }
 
+/* The situations of words_of_the_cluster, made of a healthy one. */
+static void make_situation(size_t i)
+{
+	struct membership_state *s = &service.state;
+
+	if (i == 1 || i == 2 || i == 8 || i == 9)
+		service.peer[2].age_ns = 3000000000;
+	if ((i >= 2 && i <= 7) || i == 9)
+		s->members = 3;
+	if (i == 3 || i == 7)
+		s->shadows = 4;
+	s->node[2].flags = i == 4   ? MEMBER_EVICTED
+			   : i == 5 ? MEMBER_DRAINED
+			   : i == 7 ? MEMBER_LEARNER
+				    : 0;
+	if (i == 6)
+		s->node[2].want = WANT_WITNESS;
+	if (i == 8 || i == 9)
+		service.peer[0].age_ns = 3000000000;
+	if (i == 8) {
+		service.lease_ns = 0;
+		service.leader = RAFT_NODE_NONE;
+	}
+	if (i == 9) {
+		/* A witness keeps the quorum; one member is left. */
+		s->members = 2;
+		s->node[3] = (struct membership_node) { .want = WANT_WITNESS };
+		service.peer[3].age_ns = 0;
+		service.conf.voters = 0x0a;
+	}
+	if (i == 10)
+		s->members = 5;
+	if (i == 11) {
+		s->members = 0;
+		s->shadows = 7;
+	}
+	if (i == 12) {
+		s->members = 5;
+		s->node[1].want = WANT_NONE;
+	}
+	if (i == 13)
+		s->revision = 0;
+}
+
 /* One word for the cluster, one for each node, in every situation. */
 static void words_of_the_cluster(void **state)
 {
@@ -239,8 +283,8 @@ static void words_of_the_cluster(void **state)
 		{ "2 drained", "DEGRADED", "SERVING", "DRAINED", "CAIRN-0113", true },
 		{ "2 a witness", "HEALTHY", "SERVING", "VOTING", "", true },
 		{ "2 a learner", "HEALTHY", "SERVING", "LEARNER", "CAIRN-0112", true },
-		{ "cut off", "NO_QUORUM", "WAITING", "SILENT",
-		  "CAIRN-0114 CAIRN-0102 CAIRN-0102", false },
+		{ "cut off", "NO_QUORUM", "WAITING", "SILENT", "CAIRN-0114 CAIRN-0102 CAIRN-0102",
+		  false },
 		{ "copies_min", "READ_ONLY", "SERVING", "DEAD", "CAIRN-0115 CAIRN-0102 CAIRN-0102",
 		  false },
 		{ "self left out", "DEGRADED", "OUT", "SERVING", "CAIRN-0111", false },
@@ -251,47 +295,10 @@ static void words_of_the_cluster(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct membership_state *s = &service.state;
 		json_t *status;
 
 		make_node(state);
-		if (i == 1 || i == 2 || i == 8 || i == 9)
-			service.peer[2].age_ns = 3000000000;
-		if ((i >= 2 && i <= 7) || i == 9)
-			s->members = 3;
-		if (i == 3 || i == 7)
-			s->shadows = 4;
-		s->node[2].flags = i == 4   ? MEMBER_EVICTED
-				   : i == 5 ? MEMBER_DRAINED
-				   : i == 7 ? MEMBER_LEARNER
-					    : 0;
-		if (i == 6)
-			s->node[2].want = WANT_WITNESS;
-		if (i == 8 || i == 9)
-			service.peer[0].age_ns = 3000000000;
-		if (i == 8) {
-			service.lease_ns = 0;
-			service.leader = RAFT_NODE_NONE;
-		}
-		if (i == 9) {
-			/* A witness keeps the quorum; one member is left. */
-			s->members = 2;
-			s->node[3] = (struct membership_node) { .want = WANT_WITNESS };
-			service.peer[3].age_ns = 0;
-			service.conf.voters = 0x0a;
-		}
-		if (i == 10)
-			s->members = 5;
-		if (i == 11) {
-			s->members = 0;
-			s->shadows = 7;
-		}
-		if (i == 12) {
-			s->members = 5;
-			s->node[1].want = WANT_NONE;
-		}
-		if (i == 13)
-			s->revision = 0;
+		make_situation(i);
 		status = api_status(&view);
 		print_message("%s\n", cases[i].what);
 		expect_text(status, "cluster.state", cases[i].cluster);
