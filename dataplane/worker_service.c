@@ -101,6 +101,17 @@ static bool execute(struct worker *w)
 	return ordered;
 }
 
+/* post: a new order for all workers of the node. */
+static void post(struct worker *w)
+{
+	struct worker_service *s = &w->service;
+
+	if (w->config.board)
+		s->version = view_board_post(w->config.board, &s->order);
+	else
+		s->version += 2;
+}
+
 /* room: whatever a step appends will fit. A log at its very end is as good as a failed one. */
 static bool room(struct worker *w)
 {
@@ -127,10 +138,8 @@ static bool step(struct worker *w, struct membership_event *ev)
 		ev->kind = MEMBERSHIP_EVENT_TICK;
 	} while (more && room(w));
 	s->more = more;
-	if (ordered && w->config.board)
-		s->version = view_board_post(w->config.board, &s->order);
-	else if (ordered)
-		s->version += 2;
+	if (ordered)
+		post(w);
 	return true;
 }
 
@@ -144,10 +153,7 @@ static void learn(struct worker *w, const struct wire_header *h, const struct fr
 	if (w->config.ip[h->from] == source->ip)
 		return;
 	s->order.ip[h->from] = source->ip;
-	if (w->config.board)
-		s->version = view_board_post(w->config.board, &s->order);
-	else
-		s->version += 2;
+	post(w);
 	worker_set_peers(w, s->order.ip);
 }
 
@@ -503,6 +509,9 @@ void worker_service_start(struct worker *w)
 	w->now_ns = max_u64(w->now_ns, w->config.clock_ns(w->config.clock_context));
 	membership_start(w->service.membership, founds ? &w->service.first : NULL, w->now_ns);
 	w->service.more = true; /* its first event is a TICK */
+	/* Where the nodes were when this one stopped: one that joined once was never told else. */
+	order_peers(w);
+	post(w);
 }
 
 uint32_t worker_ident(const struct superblock *sb)

@@ -659,6 +659,14 @@ static void a_node_joins(void **state)
 	await(0x7);
 	start(3, 0);
 	await(0xf);
+	for (uint8_t n = 0; n < 4; n++)
+		stop(n);
+	start(3, 0); /* it finds the others from what its log says */
+	turn(5 * MS);
+	for (uint8_t n = 0; n < 3; n++)
+		start(n, 0);
+	await(0xf);
+	expect_all(3, "x");
 	end_rig();
 }
 
