@@ -582,6 +582,9 @@ static uint64_t apply_first(const struct group *g, const struct raft_record *rec
 {
 	uint64_t to = raft_recover_apply(g->raft);
 
+	if (record->kind == RAFT_RECORD_USER) /* a copy begins, on top of what was applied */
+		return record->entry.term == GROUP_RECORD_BEGIN ?
+			       min_u64(record->entry.index, raft_last(g->raft)) : 0;
 	if (record->kind == RAFT_RECORD_SNAPSHOT &&
 	    record->entry.index <= raft_last(g->raft))
 		to = max_u64(to, record->entry.index);
@@ -597,13 +600,10 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 	struct group *g = r->group;
 	struct raft_event ev = { .kind = RAFT_EVENT_COMPACT };
 
-	if (record && record->kind == RAFT_RECORD_USER) {
-		g->recovered = true;
-		group_copy_recover(r, record);
-		return STEP_DONE;
-	}
 	if (record) {
 		g->recovered = true;
+		if (record->kind == RAFT_RECORD_SNAPSHOT && record->entry.index == 1)
+			g->applied = max_u64(g->applied, 1); /* where all began: with nothing */
 		g->pending = *record;
 		g->recover_to = apply_first(g, record);
 		g->recovering = true;
@@ -613,6 +613,10 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 	g->recovering = false;
 	if (r->failed)
 		return STEP_DONE;
+	if (g->pending.kind == RAFT_RECORD_USER) {
+		group_copy_recover(r, &g->pending);
+		return STEP_DONE;
+	}
 	ev.index = raft_recover_apply(g->raft);
 	if (ev.index != 0) {
 		must(raft_step(g->raft, &ev, &g->out) == false && g->out.count == 0);

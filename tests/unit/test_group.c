@@ -37,11 +37,121 @@ static void counts_without_faults(void **state)
 	gr_end();
 }
 
+/* finish: faults end, clients finish; everybody holds the same, every update took effect once. */
+static void finish(void)
+{
+	gr_heal();
+	for (uint8_t n = 0; n < gr.nodes; n++)
+		if (!gr.node[n].r)
+			gr_start(n, (uint8_t)gr.node[n].founders);
+	gr.quiet = true;
+	gr_settle(10000);
+	gr_check_same();
+	gr_check_counts();
+}
+
+static void leader_dies(void **state)
+{
+	int leader;
+
+	(void)state;
+	gr_begin(3, 3, 0);
+	gr.clients = 8;
+	gr_run(500);
+	leader = gr_leader();
+	assert_true(leader >= 0);
+	gr_crash((uint8_t)leader);
+	gr.asked &= (uint8_t)~(1u << leader);
+	gr_run(1000);
+	assert_true(gr_leader() >= 0);
+	gr_start((uint8_t)leader, 0);
+	gr_run(500);
+	finish();
+	gr_end();
+}
+
+/* The log in memory is 256 entries: who was away for longer copies. */
+static void copies_what_the_log_lacks(void **state)
+{
+	uint8_t away;
+
+	(void)state;
+	gr_begin(3, 4, 0);
+	gr.clients = 12;
+	gr_run(500);
+	away = (uint8_t)((gr_leader() + 1) % 3);
+	gr_crash(away);
+	gr.asked &= (uint8_t)~(1u << away);
+	gr_run(4000);
+	gr_start(away, 0);
+	gr_run(1000);
+	assert_true(replica_counters(gr.node[away].r)->joins > 0);
+	assert_int_equal(gr.node[away].resets, 0);
+	finish();
+	gr_end();
+}
+
+static void one_seed(uint64_t seed)
+{
+	gr_begin(3, seed, 0);
+	gr.clients = 4 + (uint32_t)gr_rand(20);
+	gr.disk_us = 100 + (uint32_t)gr_rand(3000);
+	gr_run(200);
+	for (uint32_t i = 0; i < 12; i++) {
+		uint8_t n = (uint8_t)gr_rand(3), m = (uint8_t)gr_rand(3);
+
+		gr.loss_permille = gr_rand(3) == 0 ? (uint32_t)gr_rand(200) : 0;
+		gr.delay_max_us = 1 + (uint32_t)gr_rand(gr_rand(4) == 0 ? 20000 : 300);
+		switch (gr_rand(6)) {
+		case 0:
+		case 1:
+			if (gr.node[n].r)
+				gr_crash(n);
+			break;
+		case 2:
+			if (gr.node[n].r)
+				gr_pause(n, gr_rand(400));
+			break;
+		case 3:
+			gr_cut(n, m, n != m);
+			break;
+		case 4:
+			gr.cut[n] |= (uint8_t)(1u << m & ~(1u << n));
+			break;
+		default:
+			memset(gr.cut, 0, sizeof(gr.cut));
+			break;
+		}
+		gr_run(gr_rand(600));
+		if (!gr.node[m].r)
+			gr_start(m, (uint8_t)gr.node[m].founders);
+	}
+	finish();
+	gr_end();
+}
+
+static void seeds(void **state)
+{
+	const char *from = getenv("GROUP_SEED"), *count = getenv("GROUP_SEEDS");
+	uint64_t first = from ? strtoull(from, NULL, 10) : 1;
+	uint64_t end = first + (count ? strtoull(count, NULL, 10) : 10);
+
+	(void)state;
+	for (uint64_t seed = first; seed < end; seed++) {
+		if (count)
+			print_message("seed %llu\n", (unsigned long long)seed);
+		one_seed(seed);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(elects_and_serves),
 		cmocka_unit_test(counts_without_faults),
+		cmocka_unit_test(leader_dies),
+		cmocka_unit_test(copies_what_the_log_lacks),
+		cmocka_unit_test(seeds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
