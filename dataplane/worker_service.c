@@ -39,11 +39,12 @@ static void result(struct worker *w, const struct membership_action *a)
 
 static void order_peers(struct worker *w)
 {
-	const struct membership_state *state = membership_state(w->service.membership);
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		uint32_t ip = membership_ip(w->service.membership, n);
 
-	for (uint8_t n = 0; n < NODES_MAX; n++)
-		if (state->node[n].ip != 0)
-			w->service.order.ip[n] = state->node[n].ip;
+		if (ip != 0)
+			w->service.order.ip[n] = ip;
+	}
 }
 
 static void restart(struct worker_service *s, uint32_t above)
@@ -122,6 +123,19 @@ static bool room(struct worker *w)
 	return w->failed;
 }
 
+static bool step(struct worker *w, struct membership_event *ev);
+
+/* tell_failed: before anything else: it must not promise what no log will keep. */
+static void tell_failed(struct worker *w)
+{
+	struct membership_event ev = { .kind = MEMBERSHIP_EVENT_FAIL };
+
+	if (!w->failed || w->service.failed)
+		return;
+	w->service.failed = true;
+	(void)step(w, &ev);
+}
+
 /* step: one event, then whatever else there is to say. false: no room in the log for now. */
 static bool step(struct worker *w, struct membership_event *ev)
 {
@@ -130,13 +144,14 @@ static bool step(struct worker *w, struct membership_event *ev)
 
 	if (!room(w))
 		return false;
+	tell_failed(w);
 	do {
 		ev->now_ns = w->now_ns;
 		ev->persist_seq_next = wal_seq_next(w->wal);
 		more = membership_step(s->membership, ev, &s->actions);
 		ordered |= execute(w);
 		ev->kind = MEMBERSHIP_EVENT_TICK;
-	} while (more && room(w));
+	} while (more && room(w) && w->failed == s->failed);
 	s->more = more;
 	if (ordered)
 		post(w);
@@ -343,13 +358,11 @@ static void take_command(struct worker *w)
 static void give_events(struct worker *w)
 {
 	struct worker_service *s = &w->service;
-	struct membership_event failed = { .kind = MEMBERSHIP_EVENT_FAIL };
 	struct membership_event durable = { .kind = MEMBERSHIP_EVENT_DURABLE,
 					    .durable_seq = w->durable };
 	struct membership_event tick = { .kind = MEMBERSHIP_EVENT_TICK };
 
-	if (w->failed && !s->failed)
-		s->failed = step(w, &failed);
+	tell_failed(w);
 	if (s->durable != w->durable && step(w, &durable))
 		s->durable = w->durable;
 	take_command(w);
