@@ -78,7 +78,7 @@ bool membership_entry_state(const struct raft_entry *e, const struct membership_
 	if (!membership_state_decode(e->data, e->bytes, &s))
 		return false;
 	/* Made from a state that something else has followed since. */
-	if (s.revision != before->revision && !mutant(148))
+	if (s.revision != before->revision)
 		return false;
 	s.revision = e->index;
 	must(e->index < UINT32_MAX);
@@ -110,12 +110,21 @@ static bool same_peers(const struct membership_state *a, const struct membership
 	return true;
 }
 
+/*
+ * is_this: the node of that number is this one, on this disk: a log tells of earlier owners of the
+ * number, too, and their incarnations mean nothing here (R19).
+ */
+static bool is_this(const struct membership *m)
+{
+	return m->agreed.node[m->config.node].ident == m->config.ident || mutant(152);
+}
+
 /* spent: this incarnation has been in a view and is not any more (CC-12). */
 static bool spent(const struct membership *m)
 {
 	const struct membership_state *s = &m->agreed;
 
-	return s->engine == ENGINE_HERMES && s->node[m->config.node].incarnation ==
+	return is_this(m) && s->engine == ENGINE_HERMES && s->node[m->config.node].incarnation ==
 	       m->config.incarnation &&
 	       !membership_has(membership_write_set(s), m->config.node);
 }
@@ -125,7 +134,7 @@ static void install(struct membership *m, struct membership_actions *a)
 	struct view v;
 
 	membership_view(&m->agreed, &v);
-	if (v.epoch <= m->view.epoch)
+	if (v.epoch <= m->view.epoch || !is_this(m))
 		return;
 	m->view = v;
 	m->lease_ns = 0;
@@ -136,19 +145,36 @@ static void install(struct membership *m, struct membership_actions *a)
 	membership_act(a, MEMBERSHIP_ACTION_INSTALL);
 }
 
+/* forget_owner: what was heard of a number counts no more when another disk gets it. */
+static void forget_owner(struct membership *m, const struct membership_state *next)
+{
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		const struct membership_node *now = &m->agreed.node[n];
+		bool known = now->ident != 0 && now->ident == next->node[n].ident;
+		bool named = now->want != WANT_NONE && now->ident == 0 &&
+			     next->node[n].ident == m->peer_ident[n];
+
+		if (known || named || (now->want == next->node[n].want && now->ident == 0 &&
+				       next->node[n].ident == 0))
+			continue;
+		memset(&m->peer[n], 0, sizeof(m->peer[n]));
+		memset(&m->last[n], 0, sizeof(m->last[n]));
+		memset(&m->watch[n], 0, sizeof(m->watch[n]));
+		m->peer_seq[n] = 0;
+		m->peer_ident[n] = 0;
+	}
+}
+
 void membership_adopt(struct membership *m, const struct membership_state *s,
 		      struct membership_actions *a)
 {
-	bool peers = !same_peers(&m->agreed, s);
-
 	must(s->revision > m->agreed.revision);
+	m->peers_changed |= !same_peers(&m->agreed, s);
+	forget_owner(m, s);
 	m->agreed = *s;
+	m->reach = reach_of(m);
 	if (m->latest.revision < s->revision)
 		m->latest = *s;
-	if (peers) {
-		m->reach = reach_of(m);
-		membership_act(a, MEMBERSHIP_ACTION_PEERS);
-	}
 	install(m, a);
 	lease_update(m, a);
 	if (spent(m) && m->started)
@@ -244,6 +270,7 @@ static void take_actions(struct membership *m, struct membership_actions *a)
 /* give: one event for the Raft core, and all that follows from it. Returns what was proposed. */
 static uint64_t give(struct membership *m, struct raft_event *ev, struct membership_actions *a)
 {
+	struct membership_state before;
 	uint64_t proposed;
 
 	ev->now_ns = m->now_ns;
@@ -254,7 +281,9 @@ static uint64_t give(struct membership *m, struct raft_event *ev, struct members
 	look_at_role(m);
 	while (m->applied < raft_commit(m->raft) && a->count + 6 < MEMBERSHIP_ACTIONS_MAX)
 		apply(m, m->applied + 1, a);
+	before = m->latest;
 	lease_look_at_log(m);
+	m->peers_changed |= !same_peers(&before, &m->latest);
 	return proposed;
 }
 
@@ -439,6 +468,9 @@ bool membership_step(struct membership *m, const struct membership_event *event,
 		give(m, &ev, actions);
 		break;
 	}
+	if (m->peers_changed)
+		membership_act(actions, MEMBERSHIP_ACTION_PEERS);
+	m->peers_changed = false;
 	tell_notes(m, actions);
 	return has_pending(m);
 }
@@ -548,7 +580,7 @@ void membership_start(struct membership *m, const struct membership_state *first
 	m->latest = m->agreed;
 	m->reach = reach_of(m);
 	raft_start(m->raft, now_ns);
-	m->started = true;
+	m->started = m->peers_changed = true;
 	lease_start(m);
 	lease_look_at_log(m);
 	m->hold = ~m->hold_wanted; /* to be told before anything is heard */
@@ -566,6 +598,14 @@ const struct view *membership_installed(const struct membership *m)
 	return &m->view;
 }
 
+/* node_of: as agreed on; of a newcomer, whose votes that may take, as the log has it. */
+static const struct membership_node *node_of(const struct membership *m, uint8_t node)
+{
+	if (m->agreed.node[node].want != WANT_NONE)
+		return &m->agreed.node[node];
+	return &m->latest.node[node];
+}
+
 bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident,
 			uint32_t incarnation)
 {
@@ -574,10 +614,14 @@ bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident
 		return false;
 	if (m->agreed.revision == 0)
 		return true; /* formatted to join: it knows nobody, and is told */
-	if (m->agreed.node[from].want == WANT_NONE)
+	if (node_of(m, from)->want == WANT_NONE)
 		return false;
-	return m->agreed.node[from].ident == 0 || m->agreed.node[from].ident == ident ||
-	       mutant(149);
+	return node_of(m, from)->ident == 0 || node_of(m, from)->ident == ident || mutant(149);
+}
+
+uint32_t membership_ip(const struct membership *m, uint8_t node)
+{
+	return node_of(m, node)->want != WANT_NONE ? node_of(m, node)->ip : 0;
 }
 
 const struct raft *membership_raft(const struct membership *m)

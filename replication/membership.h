@@ -197,7 +197,7 @@ enum membership_action_kind {
 	MEMBERSHIP_ACTION_LEASE,   /* lease for `epoch` until lease_ns (0: given up), all workers */
 	MEMBERSHIP_ACTION_RESULT,  /* of the command `id`: code, index */
 	MEMBERSHIP_ACTION_NOTE,	   /* note, node, value: for the event log */
-	MEMBERSHIP_ACTION_PEERS,   /* addresses have changed: membership_state()->node[].ip */
+	MEMBERSHIP_ACTION_PEERS,   /* addresses may have changed: membership_ip() */
 	MEMBERSHIP_ACTION_RESTART, /* this process must end, and start with an incarnation
 				    * above `value` */
 };
@@ -246,6 +246,9 @@ const struct view *membership_installed(const struct membership *m);
 /* membership_accepts: whose frames count: the ident is that of the node, or it has none yet. */
 bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident,
 			uint32_t incarnation);
+
+/* membership_ip: its address, host byte order; 0: none. Also of nodes whose entry is on its way. */
+uint32_t membership_ip(const struct membership *m, uint8_t node);
 
 const struct raft *membership_raft(const struct membership *m);
 

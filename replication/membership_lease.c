@@ -71,8 +71,8 @@ void lease_start(struct membership *m)
 /* ---- what the log says ----------------------------------------------------------------------- */
 
 /*
- * excludes: the state leaves out somebody who may be serving on this voter's word: of this life, or,
- * for a while, of the last one. before: the state it was made from.
+ * excludes: the state leaves out somebody who may be serving on this voter's word: of this life,
+ * or, for a while, of the last one. before: the state it was made from.
  */
 static bool excludes(const struct membership *m, const struct membership_state *before,
 		     const struct membership_state *s)
@@ -139,7 +139,8 @@ void lease_look_at_log(struct membership *m)
 /* may_ask: reads may rest on a lease as far as this node itself is concerned (M-DATA-ALIVE). */
 static bool may_ask(const struct membership *m)
 {
-	return is_member(&m->agreed, m->config.node, m->config.incarnation) &&
+	return m->agreed.node[m->config.node].ident == m->config.ident &&
+	       is_member(&m->agreed, m->config.node, m->config.incarnation) &&
 	       is_member(&m->latest, m->config.node, m->config.incarnation) && !m->failed &&
 	       !m->health.failed && !m->health.spent && m->health.progress;
 }
@@ -320,7 +321,7 @@ void lease_on_grant(struct membership *m, const struct membership_event *ev,
 	}
 	if ((g.flags & GRANT_STATE) && g.state.revision > m->agreed.revision)
 		membership_adopt(m, &g.state, a);
-	if ((g.flags & GRANT_GIVEN) && (g.seq > m->gave_up_seq || mutant(146)) && !m->giving_up)
+	if ((g.flags & GRANT_GIVEN) && g.seq > m->gave_up_seq && !m->giving_up)
 		m->granted_ns[ev->from] = max_u64(m->granted_ns[ev->from], g.sent_ns);
 	lease_update(m, a);
 }

@@ -33,10 +33,10 @@ static uint32_t newest_incarnation(const struct membership *m, uint8_t node)
 	return node == m->config.node ? m->config.incarnation : m->peer[node].incarnation;
 }
 
-/* new_life: it runs, in an incarnation that was never in a view. */
+/* new_life: it runs, on the disk agreed on, in an incarnation that was never in a view. */
 static bool new_life(const struct membership *m, uint8_t node)
 {
-	return watch_alive(m, node) &&
+	return watch_alive(m, node) && m->agreed.node[node].ident != 0 &&
 	       newest_incarnation(m, node) > m->agreed.node[node].incarnation;
 }
 
@@ -87,9 +87,10 @@ static uint8_t evictees(struct membership *m, uint8_t leaving)
 
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		bool slow = membership_has(left, n) && watch_is_slow(m, n) && !mutant(151);
+		bool hung = membership_has(left, n) && watch_is_hung(m, n);
 		bool spare = !membership_has(members, n) || raft_bits(members) > least;
 
-		if (!spare || (!slow && !membership_has(wrong, n)))
+		if (!spare || (!slow && !hung && !membership_has(wrong, n)))
 			continue;
 		set |= membership_bit(n);
 		members &= (uint8_t)~membership_bit(n);
@@ -249,8 +250,7 @@ static bool has_joined(const struct membership *m, uint8_t node)
 	const struct membership_peer *p = &m->peer[node];
 
 	return membership_has(m->agreed.shadows, node) && watch_alive(m, node) &&
-	       newest_incarnation(m, node) == s->incarnation && p->joined &&
-	       (p->epoch >= s->since || mutant(152));
+	       newest_incarnation(m, node) == s->incarnation && p->joined && p->epoch >= s->since;
 }
 
 static bool promote(struct membership *m)
@@ -364,7 +364,7 @@ static bool set_voters(struct membership *m)
 		return false;
 	for (uint8_t n = 0; n < NODES_MAX; n++)
 		alive |= watch_alive(m, n) ? membership_bit(n) : 0;
-	if (!raft_is_majority(alive, conf.voters) && !mutant(153))
+	if (!raft_is_majority(alive, conf.voters))
 		return false;
 	if (!membership_has(conf.voters, m->config.node) && hand_over(m))
 		return true;
@@ -382,14 +382,15 @@ static bool clear_slots(struct membership *m)
 
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		uint32_t incarnation = m->agreed.node[n].incarnation;
+		uint32_t since = m->agreed.node[n].since;
 
 		if (!(m->agreed.node[n].flags & MEMBER_LEAVING) || membership_has(known, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) ||
 		    raft_configuring(m->raft))
 			continue;
 		s = s ? s : plan_edit(m);
-		memset(&s->node[n], 0, sizeof(s->node[n]));
-		s->node[n].incarnation = incarnation;
+		/* What replicas see of it does not change. */
+		s->node[n] = (struct membership_node){ .incarnation = incarnation, .since = since };
 	}
 	return s != NULL;
 }
@@ -399,6 +400,8 @@ void plan_next(struct membership *m)
 	bool anew = m->agreed.members == 0;
 
 	if (m->now_ns < m->hand_over_ns && m->hand_overs < HAND_OVERS_MAX)
+		return;
+	if (identify(m))
 		return;
 	if (m->agreed.engine == ENGINE_HERMES ? exclude(m) : !anew && follow(m))
 		return;
@@ -412,8 +415,7 @@ void plan_next(struct membership *m)
 		if (!gone)
 			m->all_gone_ns = 0;
 	}
-	if (command_plan(m) || identify(m) || promote(m) || bring_back(m) || set_voters(m) ||
-	    clear_slots(m))
+	if (command_plan(m) || promote(m) || bring_back(m) || set_voters(m) || clear_slots(m))
 		return;
 	m->hand_overs = 0;
 }

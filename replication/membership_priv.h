@@ -82,6 +82,7 @@ struct membership_watch {
 	uint64_t apart_ns[NODES_MAX]; /* one of the two does not hear the other */
 	uint64_t stuck_ns[NODES_MAX]; /* its updates wait for that one */
 	uint64_t slow_ns;
+	uint64_t hung_ns; /* its workers do not go round */
 	uint64_t well_ns;    /* out of the view, and nothing speaks against its return, since */
 	uint64_t evicted_ns; /* left out while alive */
 	bool told_dead;	     /* NOTE_DEAD was said */
@@ -129,7 +130,7 @@ struct membership {
 	uint64_t report_ns; /* the next one is due */
 	uint64_t report_seq;
 	uint64_t persist_next;
-	bool started, failed, restart_told;
+	bool started, failed, restart_told, peers_changed;
 	bool raft_again; /* the core has more to say */
 	bool lead; /* NOTE_LEADER was said */
 	uint32_t lead_term;
@@ -230,6 +231,7 @@ void watch_look(struct membership *m);
 /* watch_victims: nodes of `set` that cannot stay in a view with the others. */
 uint8_t watch_victims(struct membership *m, uint8_t set);
 bool watch_is_slow(const struct membership *m, uint8_t node);
+bool watch_is_hung(const struct membership *m, uint8_t node);
 bool watch_may_return(struct membership *m, uint8_t node);
 
 /* membership_plan.c. plan_edit: the state the leader proposes next, to be changed. */

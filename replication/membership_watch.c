@@ -107,6 +107,11 @@ bool watch_is_slow(const struct membership *m, uint8_t node)
 	return lasts(m, m->watch[node].slow_ns, m->config.slow_ns);
 }
 
+bool watch_is_hung(const struct membership *m, uint8_t node)
+{
+	return lasts(m, m->watch[node].hung_ns, m->config.detect_ns);
+}
+
 /* ---- who cannot reach whom ------------------------------------------------------------------- */
 
 /* apart: by its own words, `a` does not hear `b`; both are alive as far as the leader can tell. */
@@ -219,6 +224,7 @@ static void look_at(struct membership *m, uint8_t node)
 		since(m, &w->stuck_ns[n], both && stuck);
 	}
 	since(m, &w->slow_ns, looks_slow(m, node));
+	since(m, &w->hung_ns, watch_alive(m, node) && !m->peer[node].progress);
 	since(m, &w->well_ns, is_well(m, node));
 	m->peer[node].slow = w->slow_ns != 0;
 	m->peer[node].holddown_ns = 0;

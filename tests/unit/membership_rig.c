@@ -40,6 +40,19 @@ static void check_leases(const struct rig *r)
 	}
 }
 
+/* M-INCARN: a life that is over is never taken for the newest one. */
+static void check_incarnations(struct rig *r, uint8_t node)
+{
+	struct rig_node *n = &r->node[node];
+
+	for (uint8_t i = 0; i < RIG_NODES; i++) {
+		uint32_t incarnation = membership_peer(n->service, i)->incarnation;
+
+		must(incarnation >= n->heard[i] || incarnation == 0); /* 0: another disk */
+		n->heard[i] = incarnation;
+	}
+}
+
 static void check_view(struct rig *r, const struct view *v)
 {
 	struct view *known = &r->view[v->epoch % RIG_VIEWS];
@@ -69,6 +82,21 @@ static void rig_send(struct rig *r, uint8_t from, uint8_t to, const struct raft_
 		p->bytes = raft_message_bytes(m);
 		must(p->bytes <= sizeof(p->data));
 		raft_message_encode(p->data, m);
+		if (!r->replay)
+			r->old[r->olds++ % RIG_OLD] = *p;
+	}
+}
+
+/* replay: something that was sent long ago arrives once more. */
+static void replay(struct rig *r)
+{
+	uint64_t kept = min_u64(r->olds, RIG_OLD);
+	const struct rig_packet *p = &r->old[rig_random(r) % kept];
+
+	r->replay_ns = r->now_ns + RIG_MS / 10;
+	if (r->packets < RIG_PACKETS && !r->cut[p->from][p->to]) {
+		r->packet[r->packets] = *p;
+		r->packet[r->packets++].due_ns = r->now_ns + r->delay_ns;
 	}
 }
 
@@ -159,6 +187,7 @@ static void step(struct rig *r, uint8_t node, struct membership_event *ev)
 	r->steps++;
 	membership_check(n->service);
 	check_leases(r);
+	check_incarnations(r, node);
 }
 
 /* ---- life and death -------------------------------------------------------------------------- */
@@ -190,6 +219,7 @@ void rig_start(struct rig *r, uint8_t node)
 	n->joined_ns = UINT64_MAX;
 	n->health_ns = 0;
 	memset(&n->view, 0, sizeof(n->view));
+	memset(n->heard, 0, sizeof(n->heard));
 	n->lease_ns = 0;
 	n->unleased = false;
 }
@@ -335,6 +365,8 @@ static bool next(struct rig *r, uint64_t end_ns)
 	if (best_ns > end_ns)
 		return false;
 	r->now_ns = max_u64(r->now_ns, best_ns);
+	if (r->replay && r->replay_ns <= r->now_ns)
+		replay(r);
 	if (packet != UINT32_MAX)
 		deliver(r, packet);
 	else
@@ -378,13 +410,14 @@ uint8_t rig_command(struct rig *r, uint8_t node, struct membership_command c)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-struct rig *rig_create(uint32_t data, uint32_t witnesses, enum membership_engine engine)
+struct rig *rig_prepare(uint32_t data, uint32_t witnesses, enum membership_engine engine)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 
 	must(r != NULL && data + witnesses <= RIG_NODES);
 	r->packet = calloc(RIG_PACKETS, sizeof(*r->packet));
-	must(r->packet != NULL);
+	r->old = calloc(RIG_OLD, sizeof(*r->old));
+	must(r->packet != NULL && r->old != NULL);
 	r->random = 88172645463325252ull;
 	r->delay_ns = 20000;
 	r->now_ns = RIG_MS;
@@ -408,8 +441,21 @@ struct rig *rig_create(uint32_t data, uint32_t witnesses, enum membership_engine
 		r->node[n].record = calloc(RIG_RECORDS, sizeof(*r->node[n].record));
 		must(r->node[n].record != NULL);
 	}
-	for (uint8_t n = 0; n < data + witnesses; n++)
-		rig_start(r, n);
+	return r;
+}
+
+void rig_found(struct rig *r)
+{
+	for (uint8_t n = 0; n < RIG_NODES; n++)
+		if (r->first.node[n].want != WANT_NONE)
+			rig_start(r, n);
+}
+
+struct rig *rig_create(uint32_t data, uint32_t witnesses, enum membership_engine engine)
+{
+	struct rig *r = rig_prepare(data, witnesses, engine);
+
+	rig_found(r);
 	return r;
 }
 
@@ -420,6 +466,7 @@ void rig_destroy(struct rig *r)
 		free(r->node[n].record);
 	}
 	free(r->packet);
+	free(r->old);
 	free(r);
 }
 

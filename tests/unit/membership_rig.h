@@ -14,6 +14,7 @@
 #define RIG_RECORDS 4096u
 #define RIG_PACKETS 4096u
 #define RIG_VIEWS 1024u
+#define RIG_OLD 1024u
 #define RIG_MS 1000000ull
 
 struct rig_record {
@@ -49,6 +50,7 @@ struct rig_node {
 	uint64_t result_id;
 	uint8_t result_code;
 	uint32_t notes[NOTE_COUNT];
+	uint32_t heard[RIG_NODES]; /* incarnations, as it knows them: they never fall (M-INCARN) */
 };
 
 struct rig {
@@ -64,15 +66,24 @@ struct rig {
 	struct view view[RIG_VIEWS]; /* by epoch */
 	uint64_t random;
 	uint32_t loss_permille, double_permille;
+	bool replay; /* what was sent before comes again and again, also of lives that are over */
+	uint64_t replay_ns;
+	struct rig_packet *old; /* a ring of RIG_OLD */
+	uint64_t olds;
 	uint64_t steps;
 	uint64_t command_id;
 };
 
-/* rig_create: nodes 0..data-1 hold data, the next `witnesses` do not; all founded and started. */
+/*
+ * rig_prepare: nodes 0..data-1 hold data, the next `witnesses` do not; config may be changed until
+ * rig_found starts them all. rig_create does both.
+ */
+struct rig *rig_prepare(uint32_t data, uint32_t witnesses, enum membership_engine engine);
+void rig_found(struct rig *r);
 struct rig *rig_create(uint32_t data, uint32_t witnesses, enum membership_engine engine);
 void rig_destroy(struct rig *r);
 
-/* rig_run: time passes. rig_until: until the condition holds, at most so long; false: it does not. */
+/* rig_run: time passes. rig_until: until the condition holds, at most so long; false: never. */
 void rig_run(struct rig *r, uint64_t ns);
 bool rig_until(struct rig *r, bool (*condition)(struct rig *r, uint32_t argument),
 	       uint32_t argument, uint64_t ns);

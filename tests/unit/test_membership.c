@@ -479,6 +479,87 @@ static void test_transfer(void **state)
 	rig_destroy(r);
 }
 
+/* Packets of the dead do not keep them alive, those of an earlier life do not hide the next. */
+static void test_replayed(void **state)
+{
+	(void)state;
+	for (uint8_t node = 0; node < 3; node++) {
+		struct rig *r = founded(3, 0);
+
+		rig_run(r, 100 * RIG_MS);
+		r->replay = true;
+		rig_run(r, 300 * RIG_MS);
+		assert_true(rig_members(r, 7));
+		rig_kill(r, node);
+		assert_true(rig_until(r, rig_members, 7u & ~(1u << node), SECOND));
+		rig_start(r, node);
+		assert_true(rig_until(r, rig_members, 7, SECOND));
+		rig_run(r, SECOND);
+		assert_true(rig_members(r, 7));
+		rig_destroy(r);
+	}
+}
+
+/* M-FLAP: evicted once, out for the hold-down; evicted again, twice as long. */
+static void test_hold_down(void **state)
+{
+	struct rig *r = founded(3, 0);
+
+	(void)state;
+	rig_run(r, SECOND);
+	for (uint64_t times = 1; times <= 2; times++) {
+		uint64_t out_ns;
+
+		r->node[2].disk_ns = 8 * RIG_MS;
+		assert_true(rig_until(r, rig_members, 3, SECOND));
+		out_ns = r->now_ns;
+		r->node[2].disk_ns = 50000;
+		assert_true(rig_until(r, rig_members, 7, 10 * SECOND));
+		assert_true(r->now_ns - out_ns >= times * 2 * SECOND);
+		assert_true(r->now_ns - out_ns < times * 2 * SECOND + SECOND);
+	}
+	rig_destroy(r);
+}
+
+/*
+ * New voters know of no promise. Node 0 has a lease of nodes 0 and 1 alone when the voters grow
+ * from three to five: 2, 3 and 4 could exclude it, were it not that 1 acknowledges the change only when
+ * its promise has run out. The rig checks the lease.
+ */
+static void test_joint_waits(void **state)
+{
+	(void)state;
+	for (uint32_t offset = 0; offset < 24; offset++) {
+		struct rig *r = rig_prepare(3, 0, ENGINE_HERMES);
+		struct membership_command drain = { .verb = VERB_DRAIN, .node = 0 };
+		struct membership_command lead = { .verb = VERB_TRANSFER, .node = 2 };
+
+		r->config.detect_ns = 200 * RIG_MS;
+		rig_found(r);
+		assert_true(rig_until(r, rig_leased, 7, 2 * SECOND));
+		rig_command(r, 1, lead);
+		assert_true(rig_until(r, led_by, 2, SECOND));
+		for (uint8_t n = 3; n < 5; n++) {
+			struct membership_command c = add(n);
+
+			c.member_flags = MEMBER_LEARNER;
+			rig_new_disk(r, n);
+			assert_int_equal(rig_command(r, 2, c), COMMAND_DONE);
+		}
+		rig_run(r, 100 * RIG_MS);
+		rig_cut(r, 0, 2, true);
+		rig_run(r, 62 * RIG_MS); /* its promise has run out; nobody is evicted yet */
+		rig_start(r, 3);
+		rig_start(r, 4);
+		rig_run(r, offset * RIG_MS / 4);
+		rig_isolate(r, 0, true);
+		rig_command(r, 2, drain);
+		rig_run(r, 200 * RIG_MS);
+		assert_false(rig_newest(r)->members & 1);
+		rig_destroy(r);
+	}
+}
+
 /* Loss and copies of old packets, nodes stopped and killed at random: the rig's own checks hold. */
 static void test_weather(void **state)
 {
@@ -541,6 +622,9 @@ int main(void)
 		cmocka_unit_test(test_other_disk),
 		cmocka_unit_test(test_remove_refused),
 		cmocka_unit_test(test_transfer),
+		cmocka_unit_test(test_replayed),
+		cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_joint_waits),
 		cmocka_unit_test(test_weather),
 	};
 
