@@ -104,7 +104,7 @@ struct group *group_init(void *mem, struct replica *r)
 	group_ask_init(r);
 	if (!c->views) {
 		r->view = (struct view){ .epoch = EPOCH_STATIC };
-		r->view.members = r->write_set = (uint8_t)((1u << c->node_count) - 1);
+		r->view.members = (uint8_t)((1u << c->node_count) - 1);
 		r->member = true;
 	}
 	return g;
@@ -292,7 +292,6 @@ static void on_view(struct replica *r, const struct view *v)
 	r->counters.views_installed++;
 	r->view_count++;
 	r->view = *v;
-	r->write_set = view_write_set(v);
 	r->member = (v->members & self) != 0;
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		r->peers[n].incarnation =

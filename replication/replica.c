@@ -73,7 +73,7 @@ uint64_t replica_size(const struct replica_config *config)
 }
 
 /*
- * begin_group: the other engine. Its ready ring is never empty, a wheel never still: so the places
+ * begin_group: the other engine. Its ready ring is never empty, its wheel never still: so the places
  * that must look for it are off the path of this one.
  */
 static void begin_group(struct replica *r, void *mem)
@@ -440,7 +440,7 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 			return group_step(r, event, actions);
 		must(event->kind == EVENT_PEER || event->kind == EVENT_TICK);
 	}
-	must(event->now_ns >= r->now_ns);
+	must_dbg(event->now_ns >= r->now_ns);
 	actions->count = 0;
 	r->now_ns = event->now_ns;
 	r->persist_next = event->persist_seq_next;
