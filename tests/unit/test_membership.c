@@ -523,8 +523,8 @@ static void test_hold_down(void **state)
 
 /*
  * New voters know of no promise. Node 0 has a lease of nodes 0 and 1 alone when the voters grow
- * from three to five: 2, 3 and 4 could exclude it, were it not that 1 acknowledges the change only when
- * its promise has run out. The rig checks the lease.
+ * from three to five: 2, 3 and 4 could exclude it, were it not that 1 acknowledges the change only
+ * when its promise has run out. The rig checks the lease.
  */
 static void test_joint_waits(void **state)
 {
