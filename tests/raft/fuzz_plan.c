@@ -74,9 +74,9 @@ static void draw_weather(struct fuzz_plan *p, struct rng *r)
 	p->entry_bytes = rng_below(r, 8) == 0 ? RAFT_ENTRY_BYTES_MAX : (uint32_t)power(r, 3, 6);
 	p->fifo = rng_below(r, 3) == 0;
 	p->gaps = rng_below(r, 2) == 0;
-	p->conf_weight = some(r, 1, 20);
-	p->transfer_weight = some(r, 1, 10);
-	p->hold_weight = some(r, 1, 10);
+	p->conf_weight = some(r, 5, 100);
+	p->transfer_weight = some(r, 1, 20);
+	p->hold_weight = some(r, 1, 20);
 	p->read_weight = some(r, 5, 40);
 	p->compact_weight = some(r, 2, 20);
 }

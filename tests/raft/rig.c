@@ -35,6 +35,7 @@ struct rig *rig_create(const struct rig_driver *driver, void *of)
 		n->arena = memory(RIG_ARENA_BYTES, 1);
 		n->mirror.log = memory(RIG_INDEX_MAX, sizeof(n->mirror.log[0]));
 		n->votes = memory(RIG_TERM_MAX, 1);
+		n->lost_votes = memory(RIG_TERM_MAX, 1);
 	}
 	return rig;
 }
@@ -49,6 +50,7 @@ void rig_destroy(struct rig *rig)
 		free(n->arena);
 		free(n->mirror.log);
 		free(n->votes);
+		free(n->lost_votes);
 	}
 	free(rig->committed);
 	free(rig->pairs);
@@ -79,6 +81,7 @@ static void node_begin(struct rig *rig, struct rig_node *n, const struct raft_co
 				 .records = old.records,
 				 .arena = old.arena,
 				 .votes = old.votes,
+				 .lost_votes = old.lost_votes,
 				 .mem = old.mem,
 				 .mirror.log = old.mirror.log };
 	n->config = *config;
@@ -90,6 +93,7 @@ static void node_begin(struct rig *rig, struct rig_node *n, const struct raft_co
 	n->leader = RAFT_NODE_NONE;
 	n->read_next = 1;
 	memset(n->votes, 0, RIG_TERM_MAX);
+	memset(n->lost_votes, 0, RIG_TERM_MAX);
 	free(n->mem);
 	size = raft_size(&n->config);
 	n->mem = memory(1, size + 16);
@@ -284,6 +288,7 @@ void rig_wipe(struct rig *rig, uint8_t node)
 	n->first = false;
 	n->wipes++;
 	n->promised_term = 0;
+	memcpy(n->lost_votes, n->votes, RIG_TERM_MAX);
 	memset(n->votes, 0, RIG_TERM_MAX);
 	rig_log_begin(rig, n);
 	rig->wipes++;
@@ -386,16 +391,18 @@ void rig_durable(struct rig *rig, uint8_t node, uint32_t count, bool told)
 {
 	struct rig_node *n = &rig->node[node];
 	struct raft_event event = { .kind = RAFT_EVENT_DURABLE };
+	uint64_t seq;
 
 	must(count >= n->durable_count && count <= n->record_count);
 	n->durable_count = count;
 	if (!told || count == 0 || n->failed)
 		return;
 	n->told_count = count;
-	n->told_seq = n->records[count - 1].seq;
 	/* What others wrote into the same log behind it is durable as well, sometimes. */
-	if (n->told_seq & 1)
-		n->told_seq = (count < n->record_count ? n->records[count].seq : n->seq_next) - 1;
+	seq = n->records[count - 1].seq;
+	if (seq & 1)
+		seq = (count < n->record_count ? n->records[count].seq : n->seq_next) - 1;
+	n->told_seq = max_u64(n->told_seq, seq);
 	event.durable_seq = n->told_seq;
 	rig_step(rig, node, &event);
 }

@@ -239,6 +239,31 @@ static void watch_leader_message(struct rig *rig, struct rig_node *n,
 			 rig_letter(n->node));
 }
 
+/* watch_prevoted: nobody raises its term before a majority said that it might win (9.6, R11). */
+static void watch_prevoted(struct rig *rig, struct rig_node *n, const struct raft_message *m)
+{
+	uint8_t yes = n->pre_voted_term == m->term ? n->pre_voted : 0;
+
+	if ((m->flags & RAFT_TRANSFER) == 0 &&
+	    !raft_conf_quorum(raft_conf(n->raft), yes | (uint8_t)(1u << n->node)))
+		rig_fail(rig, "R-PREVOTE-PURE: %c stands in term %u, no majority said it might win",
+			 rig_letter(n->node), m->term);
+}
+
+static void watch_pre_granted(struct rig *rig, struct rig_node *n, const struct raft_action *action)
+{
+	for (uint32_t i = 0; i < rig->nodes; i++) {
+		struct rig_node *to = &rig->node[i];
+
+		if ((action->to >> i & 1) == 0 || action->message.term < to->pre_voted_term)
+			continue;
+		if (to->pre_voted_term != action->message.term)
+			to->pre_voted = 0;
+		to->pre_voted_term = action->message.term;
+		to->pre_voted |= (uint8_t)(1u << n->node);
+	}
+}
+
 static void watch_vote(struct rig *rig, struct rig_node *n, const struct raft_action *action)
 {
 	const struct raft_message *m = &action->message;
@@ -246,10 +271,14 @@ static void watch_vote(struct rig *rig, struct rig_node *n, const struct raft_ac
 
 	if (m->type == RAFT_PRE_VOTE || m->type == RAFT_VOTE) {
 		advertise(rig, n, m);
-		if (m->type == RAFT_VOTE)
+		if (m->type == RAFT_VOTE) {
+			watch_prevoted(rig, n, m);
 			promise_vote(rig, n, m->term, n->node);
+		}
 	} else if (granted) {
 		watch_granted(rig, n);
+		if (m->type == RAFT_PRE_VOTE_ACK)
+			watch_pre_granted(rig, n, action);
 		if (m->type == RAFT_VOTE_ACK)
 			promise_vote(rig, n, m->term, (uint8_t)__builtin_ctz(action->to | 256u));
 	}
@@ -334,6 +363,7 @@ static void watch_leader(struct rig *rig, struct rig_node *n)
 {
 	uint32_t term = raft_term(n->raft);
 	uint64_t index = rig->commit_max;
+	uint8_t voted = (uint8_t)(1u << n->node);
 
 	if (term >= RIG_TERM_MAX) {
 		rig_fail(rig, "R-TERM-CALM: term %u", term);
@@ -347,9 +377,15 @@ static void watch_leader(struct rig *rig, struct rig_node *n)
 		return;
 	rig->leaders[term] = (uint8_t)(n->node + 1);
 	rig->leader_lives[term] = n->life;
-	rig->leader_lives[term] = n->life;
 	rig->leader_term_max = term > rig->leader_term_max ? term : rig->leader_term_max;
 	rig->leader_count++;
+	for (uint8_t i = 0; i < rig->nodes; i++)
+		voted |= (uint8_t)((rig->node[i].votes[term] == n->node + 1 ||
+				    rig->node[i].lost_votes[term] == n->node + 1)
+				   << i);
+	if (!raft_conf_quorum(raft_conf(n->raft), voted))
+		rig_fail(rig, "R-ONE-LEADER: %c leads term %u, no majority has voted for it",
+			 rig_letter(n->node), term);
 	while (index > 1 && rig->committed[index].by_term >= term)
 		index--;
 	if (!holds(rig, n, index))
@@ -459,6 +495,16 @@ static void watch_disk(struct rig *rig, const struct rig_node *n)
 			 rig_letter(n->node), LL(rig->now_ns - oldest->at_ns));
 }
 
+/* watch_member: who is not in a conf that is committed leads it no more (4.2.2). */
+static void watch_member(struct rig *rig, const struct rig_node *n)
+{
+	const struct rig_entry *last = &n->mirror.log[n->mirror.last];
+
+	if (((last->conf.voters | last->conf.voters_old) >> n->node & 1) == 0 &&
+	    last->conf_index <= raft_commit(n->raft))
+		rig_fail(rig, "R-CONF-ONE: %c leads a group that it has left", rig_letter(n->node));
+}
+
 static void watch_memory(struct rig *rig, const struct rig_node *n)
 {
 	const struct rig_mirror *m = &n->mirror;
@@ -510,8 +556,10 @@ void rig_watch_step(struct rig *rig, struct rig_node *n, const struct raft_event
 			 rig_letter(n->node));
 	watch_memory(rig, n);
 	watch_pure(rig, n, event, persisted_hard);
-	if (role == RAFT_LEADER)
+	if (role == RAFT_LEADER) {
 		watch_leader(rig, n);
+		watch_member(rig, n);
+	}
 	if (commit != n->commit && !rig->failed)
 		watch_commit(rig, n, commit);
 	if (role == RAFT_LEADER && event->kind == RAFT_EVENT_TICK)
