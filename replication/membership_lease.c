@@ -255,8 +255,10 @@ static void answer_report(struct membership *m, const struct membership_event *e
 
 	if (m->agreed.revision == 0)
 		return;
-	if (!current && ev->incarnation <= node->incarnation)
+	if (!current && ev->incarnation <= node->incarnation) {
+		m->watch[ev->from].ghost |= ev->incarnation == node->incarnation;
 		g.flags |= GRANT_LOW;
+	}
 	if ((r->flags & REPORT_ASK) && may_promise(m, ev->from, ev->incarnation)) {
 		promise(m, ev->from, ev->incarnation);
 		g.flags |= GRANT_GIVEN;

@@ -173,6 +173,28 @@ static bool exclude(struct membership *m)
 	return true;
 }
 
+/*
+ * blame: who was left out as dead and then spoke again, in the same life, was cut off, or stopped: it
+ * is held down like one evicted, or a flapping link would make a view of every flap (M-FLAP).
+ */
+static bool blame(struct membership *m)
+{
+	uint8_t set = 0;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		bool ghost = m->watch[n].ghost;
+
+		m->watch[n].ghost = false;
+		if (ghost && !unwanted(&m->agreed.node[n]) &&
+		    !(m->agreed.node[n].flags & MEMBER_EVICTED) && m->agreed.members != 0 &&
+		    !membership_has(membership_write_set(&m->agreed), n))
+			set |= membership_bit(n);
+	}
+	if (set != 0)
+		mark_evicted(m, plan_edit(m), set);
+	return set != 0;
+}
+
 /* ---- the whole cluster from its disks -------------------------------------------------------- */
 
 /*
@@ -415,7 +437,7 @@ void plan_next(struct membership *m)
 		if (!gone)
 			m->all_gone_ns = 0;
 	}
-	if (command_plan(m) || promote(m) || bring_back(m) || set_voters(m) || clear_slots(m))
+	if (command_plan(m) || blame(m) || promote(m) || bring_back(m) || set_voters(m) || clear_slots(m))
 		return;
 	m->hand_overs = 0;
 }

@@ -85,6 +85,7 @@ struct membership_watch {
 	uint64_t hung_ns; /* its workers do not go round */
 	uint64_t well_ns;    /* out of the view, and nothing speaks against its return, since */
 	uint64_t evicted_ns; /* left out while alive */
+	bool ghost;	     /* left out as dead, it spoke again, in the same life */
 	bool told_dead;	     /* NOTE_DEAD was said */
 };
 

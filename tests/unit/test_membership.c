@@ -521,6 +521,26 @@ static void test_hold_down(void **state)
 	rig_destroy(r);
 }
 
+/* A member whose links come and go is left out once per hold-down, not once per flap. */
+static void test_flapping(void **state)
+{
+	struct rig *r = founded(3, 0);
+	uint32_t epoch;
+
+	(void)state;
+	rig_run(r, SECOND);
+	epoch = r->node[0].notes[NOTE_VIEW];
+	for (uint32_t flap = 0; flap < 100; flap++) {
+		rig_isolate(r, 2, flap % 2 == 0);
+		rig_run(r, 50 * RIG_MS);
+	}
+	/* Two views for each time it came and went: at 0 s, after 2 s. */
+	assert_true(r->node[0].notes[NOTE_VIEW] - epoch <= 6);
+	rig_isolate(r, 2, false);
+	assert_true(rig_until(r, rig_members, 7, 20 * SECOND));
+	rig_destroy(r);
+}
+
 /*
  * New voters know of no promise. Node 0 has a lease of nodes 0 and 1 alone when the voters grow
  * from three to five: 2, 3 and 4 could exclude it, were it not that 1 acknowledges the change only
@@ -624,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_transfer),
 		cmocka_unit_test(test_replayed),
 		cmocka_unit_test(test_hold_down),
+		cmocka_unit_test(test_flapping),
 		cmocka_unit_test(test_joint_waits),
 		cmocka_unit_test(test_weather),
 	};
