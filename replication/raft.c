@@ -82,7 +82,7 @@ static void raft_recover_entry(struct raft *r, const struct raft_entry *e)
 	/* Whoever made it had committed all but open_max before; only a new leader need not wait.
 	 */
 	if (e->kind != RAFT_ENTRY_NOOP && e->index > r->config.open_max)
-		r->commit = max_u64(r->commit, e->index - r->config.open_max);
+		r->commit = max_u64(r->commit, e->index - (mutant(137) ? 0 : r->config.open_max));
 }
 
 void raft_recover(struct raft *r, const struct raft_record *record)
@@ -237,7 +237,7 @@ uint64_t raft_kth(const struct raft *r, const uint64_t value[NODES_MAX])
 {
 	uint64_t kth = raft_kth_of(r->conf.voters, value);
 
-	if (r->conf.voters_old == 0)
+	if (r->conf.voters_old == 0 || mutant(120))
 		return kth;
 	return min_u64(kth, raft_kth_of(r->conf.voters_old, value));
 }
@@ -402,7 +402,7 @@ static bool raft_has_quorum(const struct raft *r)
 		if (r->now_ns - r->peers[i].acked_ns < r->config.election_ns)
 			heard |= raft_bit(i);
 	}
-	return raft_conf_quorum(&r->conf, heard);
+	return raft_conf_quorum(&r->conf, heard) || mutant(138);
 }
 
 static void raft_tick(struct raft *r)

@@ -52,7 +52,6 @@ void raft_append_lead(struct raft *r)
 	r->noop_due = true;
 	r->noop_index = 0;
 	r->ready = false;
-	r->leaving = 0;
 }
 
 void raft_append_follow(struct raft *r)
@@ -64,7 +63,7 @@ void raft_append_follow(struct raft *r)
 
 void raft_append_learn(struct raft *r, uint64_t commit)
 {
-	r->commit = max_u64(r->commit, min_u64(commit, r->matched));
+	r->commit = max_u64(r->commit, min_u64(commit, mutant(129) ? r->last : r->matched));
 }
 
 static bool raft_append_entry_ok(const struct raft_message *m)
@@ -99,9 +98,9 @@ static void raft_append_reject(struct raft *r, uint64_t index, uint32_t term)
 static bool raft_append_take(struct raft *r, const struct raft_entry *e, struct raft_actions *a)
 {
 	if (e->index <= r->last) {
-		if (raft_log_term(r, e->index) == e->term)
+		if (raft_log_term(r, e->index) == e->term && !mutant(127))
 			return true;
-		if (e->index <= max_u64(r->commit, r->matched))
+		if (e->index <= (mutant(127) ? r->commit : max_u64(r->commit, r->matched)))
 			return false;		    /* no leader of ours contradicts that */
 		raft_log_truncate(r, e->index - 1); /* 5.3: a conflict, and all that follow it */
 	}
@@ -176,7 +175,7 @@ void raft_append_matched(struct raft *r, uint8_t from, const struct raft_message
 
 	if (m->index > r->last)
 		return;
-	p->match = max_u64(p->match, m->index);
+	p->match = max_u64(p->match, mutant(125) ? received : m->index);
 	p->next = max_u64(p->next, p->match + 1);
 	received = max_u64(received, p->match);
 	if ((p->state == RAFT_PROBE && received >= p->next - 1) ||

@@ -36,7 +36,20 @@ void raft_conf_set(struct raft *r, const struct raft_conf *conf, uint64_t index)
 			raft_append_fresh(r, i);
 	}
 	r->leaving = (uint8_t)((r->leaving | before) & ~now & ~raft_bit(r->config.node));
-	r->leaving_ns = r->now_ns + r->config.election_ns;
+	r->leaving_ns = r->now_ns + 2 * r->config.election_ns;
+}
+
+void raft_conf_lead(struct raft *r)
+{
+	struct raft_conf before;
+
+	r->leaving = 0;
+	if (r->conf_index <= r->base)
+		return;
+	raft_log_conf_at(r, r->conf_index - 1, &before);
+	r->leaving = (uint8_t)(raft_conf_all(&before) & ~raft_conf_all(&r->conf) &
+			       ~raft_bit(r->config.node));
+	r->leaving_ns = r->now_ns + 2 * r->config.election_ns;
 }
 
 bool raft_configuring(const struct raft *r)
@@ -63,9 +76,9 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 	if ((!r->ready || raft_configuring(r)) && !mutant(117))
 		return;
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
-		bool new = conf->voters & ~r->conf.voters &raft_bit(i);
+		bool added = conf->voters & ~r->conf.voters & raft_bit(i);
 
-		if (new &&i != r->config.node && r->peers[i].match == 0)
+		if (added && i != r->config.node && r->peers[i].match == 0 && !mutant(124))
 			return; /* blank: it would have a say in what it knows nothing of (R19) */
 	}
 	if (conf->voters != r->conf.voters) { /* 4.3: both majorities, until this is committed */
@@ -156,9 +169,9 @@ void raft_conf_settle(struct raft *r, struct raft_actions *a)
 	if (r->conf.voters_old != 0) {
 		last.voters_old = 0;
 		last.witnesses &= last.voters | last.learners;
-		if (r->ready && raft_open(r, RAFT_CONF_BYTES))
+		if (r->ready && raft_open(r, RAFT_CONF_BYTES) && !mutant(134))
 			raft_conf_add(r, &last, a);
-	} else if (!(r->conf.voters & raft_bit(r->config.node))) {
+	} else if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(133)) {
 		raft_election_farewell(r); /* 4.2.2: it led a group that it is not in */
 	}
 }

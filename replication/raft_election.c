@@ -171,6 +171,8 @@ void raft_election_tick(struct raft *r)
 	raft_election_rearm(r, r->config.election_ns);
 	if (raft_election_can_stand(r))
 		raft_election_stand(r);
+	if (mutant(128) && r->role == RAFT_PRE_CANDIDATE)
+		raft_election_campaign(r, false, 0);
 }
 
 /* raft_election_current: the candidate's log is not behind ours (5.4.1). */
@@ -178,7 +180,7 @@ static bool raft_election_current(const struct raft *r, const struct raft_messag
 {
 	uint32_t term = raft_log_term(r, r->last);
 
-	return m->log_term > term || (m->log_term == term && m->index >= r->last);
+	return m->log_term > term || (m->log_term == term && m->index >= r->last) || mutant(122);
 }
 
 /* raft_election_promised: this node promised a leader to vote for nobody else yet (9.6). */
@@ -193,7 +195,7 @@ static bool raft_election_promised(const struct raft *r)
  * its disk is a blank one, and others remember a vote of the last (R19). */
 static bool raft_election_mute(const struct raft *r)
 {
-	return r->now_ns < r->silent_ns || r->conf.voters == 0;
+	return r->now_ns < r->silent_ns || (r->conf.voters == 0 && !mutant(123));
 }
 
 /* PreVote (9.6): a question. It changes nothing here but what is owed (R-PREVOTE-PURE). */
@@ -234,7 +236,7 @@ void raft_election_on_vote(struct raft *r, uint8_t from, const struct raft_messa
 	}
 	if (r->vote == RAFT_NODE_NONE) {
 		r->vote = from;
-		r->hard_dirty = true;
+		r->hard_dirty = !mutant(132);
 		r->counters.votes_granted++;
 	}
 	r->peers[from].vote = RAFT_OWED_YES;
@@ -276,6 +278,7 @@ static void raft_election_lead(struct raft *r)
 	r->leader = r->config.node;
 	r->counters.leaderships++;
 	raft_append_lead(r);
+	raft_conf_lead(r);
 	raft_read_lead(r);
 }
 
@@ -285,7 +288,8 @@ void raft_election_settle(struct raft *r)
 		raft_election_campaign(r, false, 0);
 	if (r->role == RAFT_CANDIDATE && (raft_hard_durable(r) || mutant(108))) {
 		r->votes |= raft_bit(r->config.node);
-		if (raft_conf_quorum(&r->conf, r->votes))
+		if (raft_conf_quorum(&r->conf, r->votes) ||
+		    (mutant(121) && raft_is_majority(r->votes, r->conf.voters)))
 			raft_election_lead(r);
 	}
 }

@@ -156,6 +156,8 @@ void raft_log_compact(struct raft *r, uint64_t index)
 		r->base_term = s->term;
 		r->data_head = s->offset + s->bytes;
 	}
+	if (mutant(131))
+		r->base_conf = r->conf;
 	r->base = index;
 	if (r->base == r->last)
 		r->data_head = r->data_tail;

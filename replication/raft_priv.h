@@ -301,6 +301,8 @@ bool raft_read_pump(struct raft *r, struct raft_actions *a);
 bool raft_conf_valid(const struct raft_conf *conf);
 /* raft_conf_set: in force from now on; index: of its entry. */
 void raft_conf_set(struct raft *r, const struct raft_conf *conf, uint64_t index);
+/* raft_conf_lead: a new leader: who has left shall still hear that it may. */
+void raft_conf_lead(struct raft *r);
 void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct raft_actions *a);
 void raft_conf_on_transfer(struct raft *r, uint8_t node);
 /* raft_conf_best: who could lead best instead; RAFT_NODE_NONE: nobody. */

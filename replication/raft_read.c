@@ -19,7 +19,8 @@ static struct raft_read *raft_read_slot(const struct raft *r, uint64_t position)
 /* raft_read_id: of a forwarded read; no other question of any life of this node has it (R09). */
 static uint64_t raft_read_id(const struct raft *r, uint64_t position)
 {
-	return (uint64_t)r->config.incarnation << 40 | (position & READ_ID_MASK);
+	return (uint64_t)(mutant(136) ? 0 : r->config.incarnation) << 40 |
+	       (position & READ_ID_MASK);
 }
 
 /* raft_read_round: begins one. Not while a transfer is under way: see raft_election.c. */
@@ -78,7 +79,7 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 	p->acked_ns = r->now_ns;
 	p->round = mutant(113) ? r->round : max_u64(p->round, m->id);
 	raft_append_matched(r, from, m);
-	if (m->id != r->round || p->state != RAFT_REPLICATE || received + 1 >= sent)
+	if (m->id != r->round || p->state != RAFT_REPLICATE || received + 1 >= sent || mutant(139))
 		return;
 	/* Sent before this round, and not there: lost. Below match: it forgot what was not proven.
 	 */
@@ -95,6 +96,8 @@ static void raft_read_lease(struct raft *r)
 	uint64_t drift_ns = r->config.election_ns / PPM * r->config.drift_ppm +
 			    r->config.election_ns % PPM * r->config.drift_ppm / PPM + 1;
 
+	if (mutant(130))
+		drift_ns = 0;
 	if (r->round - r->quorum_round >= RAFT_ROUNDS || r->config.election_ns <= drift_ns)
 		return;
 	if (r->quorum_round <= r->transfer_round && !mutant(114))
@@ -121,7 +124,7 @@ static void raft_read_add(struct raft *r, enum raft_read_state what, uint64_t id
 	*s = (struct raft_read) { .what = what,
 				  .id = id,
 				  .from = from,
-				  .round = r->round + 1,
+				  .round = r->round + (mutant(135) ? 0 : 1),
 				  .until_ns = r->now_ns + PATIENCE * r->config.election_ns };
 	r->counters.reads++;
 }

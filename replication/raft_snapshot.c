@@ -121,7 +121,7 @@ void raft_snapshot_on_restored(struct raft *r, uint64_t index, struct raft_actio
 		return; /* overtaken by the log itself */
 	raft_snapshot_begin(r, index, r->restoring_term, r->restore, r->restore_bytes);
 	raft_snapshot_record(r, raft_persist(r, a, RAFT_RECORD_SNAPSHOT));
-	r->base_seq = r->persist_next - 1;
+	r->base_seq = mutant(126) ? 0 : r->persist_next - 1;
 	r->matched = max_u64(r->matched, index);
 	r->ack_due = true;
 	r->counters.snapshots_restored++;
