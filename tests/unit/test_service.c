@@ -56,6 +56,7 @@ struct node {
 static struct rig {
 	struct node node[NODES];
 	uint8_t count, workers;
+	uint8_t engine;
 	uint64_t now_ns;
 	uint64_t ahead_ns; /* what the clock shows beyond now_ns: a thread that was stopped */
 	struct membership_state first;
@@ -65,6 +66,7 @@ static struct rig {
 	char value[64];
 } rig;
 
+static uint8_t engine_of_rigs; /* enum membership_engine; of rigs made from here on */
 static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
 
 static const struct frame_addr client_addr = { { 2, 0, 0, 0, 0, 0xff }, 9, CLIENT_IP };
@@ -203,6 +205,8 @@ static struct worker_config config_of(uint8_t n)
 				.lease_ns = 30 * MS, .detect_ns = 15 * MS, .recover_ns = 50 * MS,
 				.holddown_ns = 100 * MS, .slow_ns = 1000 * MS,
 				.slow_floor_ns = 50 * MS, .drift_ppm = 100 },
+		.raft = { .heartbeat_ns = 1 * MS, .election_ns = 10 * MS, .disk_ns = 100 * MS,
+			  .entries_max = 256, .bytes_max = 1 << 18, .drift_ppm = 100 },
 		.clock_ns = clock_ns,
 		.clock_context = &rig.now_ns,
 		.port_base = PORT,
@@ -230,6 +234,7 @@ static void make_node(uint8_t n, uint8_t flags)
 					 .stream_count = rig.workers,
 					 .node = n,
 					 .node_count = NODES_MAX,
+					 .engine = rig.engine,
 					 .flags = flags };
 
 		memcpy(node->net[w].mac, node_addr(n, 0).mac, 6);
@@ -245,6 +250,8 @@ static void make_rig(uint8_t founders, uint8_t witnesses, uint8_t workers, bool 
 	rig.workers = workers;
 	rig.now_ns = MS;
 	rig.first.revision = 1;
+	rig.first.engine = engine_of_rigs;
+	rig.engine = engine_of_rigs;
 	rig.first.copies_min = 1;
 	for (uint8_t n = 0; n < founders; n++) {
 		bool witness = (witnesses & 1u << n) != 0;
@@ -361,8 +368,11 @@ static bool settled(uint8_t members)
 		for (uint8_t w = 0; w < rig.workers; w++) {
 			const struct view *v = replica_view(worker_replica(node->worker[w], w));
 
-			if (v->members != members || v->shadows != 0 ||
-			    replica_lease_ns(worker_replica(node->worker[w], w)) <= rig.now_ns)
+			bool leased = rig.engine == ENGINE_RAFT ||
+				      replica_lease_ns(worker_replica(node->worker[w], w)) >
+					      rig.now_ns;
+
+			if (v->members != members || v->shadows != 0 || !leased)
 				return false;
 		}
 	}
@@ -555,6 +565,22 @@ static void a_whole_cluster_starts_again(void **state)
 	end_rig();
 }
 
+/* M-DATA-ALIVE: worker 0 alone does not keep a node alive whose other worker hangs. */
+static void a_worker_that_hangs_costs_the_node_its_place(void **state)
+{
+	uint8_t hung;
+
+	(void)state;
+	make_rig(3, 0, 2, false);
+	start_all(3);
+	await(0x7);
+	hung = (uint8_t)((leader() + 1) % 3);
+	rig.node[hung].frozen[1] = true;
+	await((uint8_t)(0x7 & ~(1u << hung)));
+	fill((uint8_t)((hung + 1) % 3), "without");
+	end_rig();
+}
+
 /* What cairnd sees and says: status, events, a command and its answer. */
 static void an_operator_drains_a_node(void **state)
 {
@@ -690,6 +716,40 @@ static void a_witness_votes_and_holds_nothing(void **state)
 	end_rig();
 }
 
+/* A shard's group survives the death of any node without a new view; all of them serve. */
+static void engine_raft_serves_through_deaths(void **state)
+{
+	(void)state;
+	engine_of_rigs = ENGINE_RAFT;
+	make_rig(3, 0, 2, false);
+	engine_of_rigs = ENGINE_HERMES;
+	start_all(3);
+	await(0x7);
+	turn(50 * MS);
+	for (uint8_t n = 0; n < 3; n++) {
+		fill(n, "all");
+		expect_all((uint8_t)((n + 1) % 3), "all");
+	}
+	for (uint8_t n = 0; n < 3; n++) {
+		uint8_t other = (uint8_t)((n + 1) % 3);
+
+		assert_int_not_equal(rig.node[other].stats[0].leader[0], RAFT_NODE_NONE);
+		stop(n);
+		turn(60 * MS);
+		fill(other, n == 0 ? "without 0" : n == 1 ? "without 1" : "without 2");
+		start(n, 0);
+		turn(60 * MS);
+		expect_all(n, n == 0 ? "without 0" : n == 1 ? "without 1" : "without 2");
+	}
+	for (uint8_t n = 0; n < 3; n++)
+		stop(n);
+	start_all(3);
+	await(0x7);
+	turn(60 * MS);
+	expect_all(1, "without 2");
+	end_rig();
+}
+
 /*
  * CC-26, M-LEASE-GAP: a round that began before a pause reads what came in during it: what it
  * promises counts from after the frames came in.
@@ -722,10 +782,12 @@ int main(void)
 		cmocka_unit_test(a_dead_node_is_replaced_by_its_next_life),
 		cmocka_unit_test(a_node_cut_off_comes_back_as_another_life),
 		cmocka_unit_test(a_whole_cluster_starts_again),
+		cmocka_unit_test(a_worker_that_hangs_costs_the_node_its_place),
 		cmocka_unit_test(an_operator_drains_a_node),
 		cmocka_unit_test(a_node_is_where_its_slowest_worker_is),
 		cmocka_unit_test(a_node_joins),
 		cmocka_unit_test(a_witness_votes_and_holds_nothing),
+		cmocka_unit_test(engine_raft_serves_through_deaths),
 		cmocka_unit_test(promises_count_from_after_the_frames),
 	};
 
