@@ -290,6 +290,7 @@ static void draw_service(struct plan *p, struct rng *r, uint64_t length_ns, bool
 	v->on = true;
 	v->engine = raft ? ENGINE_RAFT : ENGINE_HERMES;
 	draw_times(p, r);
+	v->entries_max = (uint32_t)PICK(r, 64, 256, 1024);
 	v->role_ppm = (uint32_t)PICK(r, 0, 500000, 800000);
 	v->command = some(r, 500000, length_ns, PICK(r, 4, 10, 20));
 	v->flap = some(r, 250000, length_ns, PICK(r, 2, 4));
@@ -340,7 +341,8 @@ static void production(struct plan *p, uint64_t seed, uint32_t nodes, bool raft)
 			     .copies_min = 1, .heartbeat_ns = 2 * MS, .election_ns = 20 * MS,
 			     .lease_ns = 60 * MS, .detect_ns = 30 * MS, .recover_ns = 1000 * MS,
 			     .holddown_ns = 2000 * MS, .slow_ns = 250 * MS,
-			     .slow_floor_ns = 5 * MS, .spawn_ns = 100 * MS, .slow_factor = 20 },
+			     .slow_floor_ns = 500 * US, .spawn_ns = 100 * MS, .slow_factor = 20,
+			     .entries_max = 4096 },
 		.worker = { .seed = rng_mix(seed), .retransmit_ns = 10 * MS, .replay_ns = 20 * MS,
 			    .hello_ns = 50 * MS, .housekeeping_ns = 2 * MS, .views = true,
 			    .store = { .keys_max = 64, .blob_bytes = 256 << 10,
@@ -425,6 +427,7 @@ static const struct field fields[] = {
 	FIELD(service.lease_ns), FIELD(service.detect_ns), FIELD(service.recover_ns),
 	FIELD(service.holddown_ns), FIELD(service.slow_ns), FIELD(service.slow_floor_ns),
 	FIELD(service.spawn_ns), FIELD(service.slow_factor), FIELD(service.role_ppm),
+	FIELD(service.entries_max),
 	FAULT(service.command), FAULT(service.flap), FAULT(service.slow_node),
 	FIELD(worker.seed), FIELD(worker.retransmit_ns), FIELD(worker.replay_ns),
 	FIELD(worker.hello_ns), FIELD(worker.housekeeping_ns), FIELD(worker.store.keys_max),

@@ -246,13 +246,16 @@ static void look_quiet(struct sim *s)
 
 static void stuck(struct sim *s)
 {
+	char why[512] = "";
 	uint32_t busy = 0;
 
 	for (uint8_t n = 0; n < s->plan.nodes; n++)
 		busy += sim_node_ops(s, n);
+	if (s->plan.service.on && s->phase == PHASE_DRAIN)
+		sim_service_explain(s, why, sizeof(why));
 	sim_violation(s, "stuck in phase %u: %u client operations open, %u of %u final ones done, "
-			 "%u operations at nodes", s->phase, s->ops_open, s->final_done,
-		      s->final_count, busy);
+			 "%u operations at nodes%s", s->phase, s->ops_open, s->final_done,
+		      s->final_count, busy, why);
 }
 
 static void run(struct sim *s)

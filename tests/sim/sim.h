@@ -305,6 +305,7 @@ void sim_verify_start(struct sim *s);
 void sim_verify_step(struct sim *s);	      /* invariants that hold at any moment */
 void sim_verify_recovered(struct sim *s, uint8_t node);
 void sim_verify_view(struct sim *s, uint8_t node);    /* it has just got one, or a lease */
+void sim_verify_resets(struct sim *s, uint8_t node); /* shards that began anew are noticed */
 void sim_verify_quiet(struct sim *s);	      /* all nodes equal, to the byte */
 void sim_verify_history(struct sim *s);
 

@@ -210,6 +210,26 @@ static uint32_t data_node(const struct sim *s, uint32_t node)
 	return sim_view_holds(s, (uint8_t)node) ? node : (node + 1) % s->plan.nodes;
 }
 
+/*
+ * keep_apart: for figures: a client has one server; half of its slots read what nobody updates, the
+ * other half updates, so that neither waits for the other.
+ */
+static void keep_apart(const struct sim *s, struct script_event *e)
+{
+	uint32_t updated = s->plan.keys - s->plan.read_keys;
+	bool writes = e->other % 2 != 0 || s->now_ns < WARM_NS;
+
+	e->length_ns = (e->length_ns & ~0xffull) | e->node % s->plan.nodes;
+	if (writes && s->now_ns >= WARM_NS)
+		e->n %= updated;
+	else if (!writes)
+		e->n = updated + e->n % s->plan.read_keys;
+	e->more = !writes			? CHECK_GET :
+		  e->n < s->plan.counters	? CHECK_INCR :
+						  CHECK_PUT;
+	e->arg = 1;
+}
+
 static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 {
 	struct rng *r = &s->load_rng;
@@ -235,6 +255,8 @@ static void submit_drawn(struct sim *s, uint32_t client, uint32_t slot)
 		e.length_ns |= OP_ANY;
 	if (rng_chance(r, s->plan.hasty_ppm))
 		e.length_ns |= (1 + rng_exponential(r, s->plan.hasty_ns)) << OP_TIMEOUT;
+	if (s->failover)
+		keep_apart(s, &e);
 	if (s->record)
 		script_add(s->record, &e);
 	submit_event(s, &e);

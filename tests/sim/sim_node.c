@@ -68,6 +68,14 @@ static void service_config(const struct sim *s, uint8_t node, struct worker_conf
 	for (uint8_t i = 0; i < s->plan.nodes; i++)
 		if (i != node && (n->joining || i >= p->founders))
 			c->ip[i] = 0;
+	c->raft = (struct raft_config){
+		.heartbeat_ns = p->heartbeat_ns,
+		.election_ns = p->election_ns,
+		.disk_ns = p->election_ns * 4,
+		.entries_max = p->entries_max,
+		.bytes_max = p->entries_max / 2 * RAFT_ENTRY_BYTES_MAX,
+		.drift_ppm = (uint16_t)s->plan.drift_ppm,
+	};
 	c->membership = (struct membership_config){
 		.seed = rng_mix(c->seed + 2),
 		.heartbeat_ns = p->heartbeat_ns,
@@ -366,6 +374,8 @@ void sim_node_crash(struct sim *s, uint8_t node)
 	struct sim_node *n = &s->node[node];
 
 	must(n->up);
+	if (s->plan.service.on)
+		sim_verify_resets(s, node);
 	n->up = false;
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		sim_disk_advance(n->worker[i].disk, s->now_ns);

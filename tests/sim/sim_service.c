@@ -332,6 +332,7 @@ void sim_service_look(struct sim *s, uint8_t node)
 
 	must(m != NULL);
 	sim_raft_look(s, node, SIM_GROUP_VIEW, membership_raft(m));
+	sim_verify_resets(s, node);
 	see_state(s, node, m);
 	if (!s->violated && sim_node_holds(s, node))
 		see_installed(s, node);
@@ -364,4 +365,22 @@ uint32_t sim_service_role(const struct sim *s, enum sim_role role, uint64_t word
 			return node;
 	}
 	return SIM_NONE;
+}
+
+void sim_service_explain(const struct sim *s, char *out, size_t bytes)
+{
+	const struct view *v = sim_service_latest(s);
+	uint32_t leader = sim_service_role(s, SIM_ROLE_LEADER, 0);
+	int at = snprintf(out, bytes, "; view %u: members %02x shadows %02x, leader %d",
+			  v ? v->epoch : 0, v ? v->members : 0, v ? v->shadows : 0,
+			  leader == SIM_NONE ? -1 : (int)leader);
+
+	for (uint8_t n = 0; n < s->plan.nodes && at > 0 && (size_t)at < bytes; n++) {
+		const struct membership_node *m = &s->service.newest.node[n];
+
+		at += snprintf(out + at, bytes - (size_t)at, "; %u: want %u flags %x%s%s%s view %u",
+			       n, m->want, m->flags, s->node[n].up ? "" : " down",
+			       s->node[n].blank ? " blank" : "",
+			       own_disk(s, n) ? "" : " other disk", s->service.node[n].epoch);
+	}
 }

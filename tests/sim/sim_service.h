@@ -65,6 +65,9 @@ void sim_service_copies(struct sim *s);
 void sim_service_started(struct sim *s, uint8_t node);
 void sim_service_look(struct sim *s, uint8_t node);
 
+/* sim_service_explain: why the cluster is not whole. */
+void sim_service_explain(const struct sim *s, char *out, size_t bytes);
+
 /* sim_service_role: a node that is this now; SIM_NONE: none. */
 enum sim_role {
 	SIM_ROLE_LEADER,

@@ -204,6 +204,12 @@ void sim_verify_step(struct sim *s)
 		see_members(s);
 }
 
+void sim_verify_resets(struct sim *s, uint8_t node)
+{
+	for (uint16_t shard = 0; sim_node_holds(s, node) && shard < s->plan.shards; shard++)
+		see_resets(s, node, shard);
+}
+
 void sim_verify_view(struct sim *s, uint8_t node)
 {
 	if (!sim_node_holds(s, node))
@@ -284,6 +290,9 @@ void sim_verify_history(struct sim *s)
 {
 	struct check_result result;
 
+	for (uint32_t i = 0; s->abandoned && i < s->op_count; i++)
+		if (s->op[i].end_ns == 0)
+			s->op[i].outcome = STATUS_UNKNOWN;
 	must(check_history(s->op, s->op_count, &result) == 0);
 	if (!result.ok)
 		sim_violation(s, "S-LIN: key %u: %s", (uint32_t)result.key, result.text);
