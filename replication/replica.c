@@ -72,14 +72,10 @@ uint64_t replica_size(const struct replica_config *config)
 	       (config->engine == ENGINE_RAFT ? group_size(config) : 0);
 }
 
-/*
- * begin_group: the other engine. Its ready ring is never empty, its wheel never still: so the places
- * that must look for it are off the path of this one.
- */
+/* begin_group: the other engine. Its wheel never stands still: where deadlines look for it. */
 static void begin_group(struct replica *r, void *mem)
 {
 	r->dismiss_next = r->config.ops_max;
-	r->ready_tail = 1;
 	r->armed = 1;
 	group_init(mem, r);
 }
@@ -435,12 +431,11 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	enum step_next next = STEP_DONE;
 	bool released;
 
-	if (r->ready_head != r->ready_tail) {
-		if (r->group)
-			return group_step(r, event, actions);
-		must(event->kind == EVENT_PEER || event->kind == EVENT_TICK);
-	}
-	must_dbg(event->now_ns >= r->now_ns);
+	if (r->group)
+		return group_step(r, event, actions);
+	must(r->ready_head == r->ready_tail || event->kind == EVENT_PEER ||
+	     event->kind == EVENT_TICK);
+	must(event->now_ns >= r->now_ns);
 	actions->count = 0;
 	r->now_ns = event->now_ns;
 	r->persist_next = event->persist_seq_next;
@@ -468,13 +463,15 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	case EVENT_APPLY:
 		break; /* of the other engine */
 	}
-	if (view_dismissing(r))
+	if (r->upheaval) {
 		view_dismiss(r, actions);
+		r->upheaval = view_dismissing(r) || r->join.reset;
+	}
 	released = release_held(r, actions);
 	if (next == STEP_SAME)
 		return STEP_SAME;
-	if (!released || r->ready_head != r->ready_tail || view_dismissing(r) ||
-	    r->join.reset || (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
+	if (!released || r->ready_head != r->ready_tail || r->upheaval ||
+	    (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
 		return STEP_TICK;
 	return STEP_DONE;
 }

@@ -116,6 +116,7 @@ struct replica {
 	uint8_t space;
 	bool failed;
 	bool linked; /* replica_linked */
+	bool upheaval; /* after a view: ops are being dismissed, or entries must be dropped */
 	uint64_t lease_ns;
 	uint64_t floor; /* keys without entry get versions above it */
 	struct join join;

@@ -107,6 +107,7 @@ void view_install(struct replica *r, const struct view *v)
 	}
 	begin_epoch(r);
 	join_view(r, missed && !mutant(25));
+	r->upheaval = true;
 }
 
 void view_lease(struct replica *r, const struct event *ev)
