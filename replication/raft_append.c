@@ -190,7 +190,7 @@ void raft_append_on_ack(struct raft *r, uint8_t from, const struct raft_message 
 {
 	struct raft_peer *p = &r->peers[from];
 
-	if (r->role != RAFT_LEADER)
+	if (r->role != RAFT_LEADER || !(raft_targets(r) & raft_bit(from)))
 		return;
 	p->acked_ns = r->now_ns;
 	if (m->flags & RAFT_REJECT)

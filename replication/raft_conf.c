@@ -76,9 +76,9 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 	if ((!r->ready || raft_configuring(r)) && !mutant(117))
 		return;
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
-		bool added = conf->voters & ~r->conf.voters & raft_bit(i);
+		bool known = (r->conf.learners & raft_bit(i)) && r->peers[i].match > 0;
 
-		if (added && i != r->config.node && r->peers[i].match == 0 && !mutant(124))
+		if (((conf->voters & ~r->conf.voters) & raft_bit(i)) && !known && !mutant(124))
 			return; /* blank: it would have a say in what it knows nothing of (R19) */
 	}
 	if (conf->voters != r->conf.voters) { /* 4.3: both majorities, until this is committed */

@@ -74,7 +74,8 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 	struct raft_peer *p = &r->peers[from];
 	uint64_t sent = p->beat_next, received = max_u64(m->index, m->commit);
 
-	if (r->role != RAFT_LEADER || m->id > r->round || (m->flags & RAFT_REJECT))
+	if (r->role != RAFT_LEADER || m->id > r->round || (m->flags & RAFT_REJECT) ||
+	    !(raft_targets(r) & raft_bit(from)))
 		return;
 	p->acked_ns = r->now_ns;
 	p->round = mutant(113) ? r->round : max_u64(p->round, m->id);
