@@ -54,6 +54,7 @@ class Cairn(Rig):
             found.append({"system": f"cairn {self.engine}", "victim": victim, "leader": leads[0],
                           "at": self.marks["fault"]})
             time.sleep(WINDOW_S + 0.2)
+            found[-1]["events"] = self.ctl("events").out.splitlines()[-12:]
             self.start_nodes()
             self.healthy()
             self.more_load(100)
@@ -239,7 +240,10 @@ def main():
             if turn == 0:
                 note(f"{system}: timers {timers}")
             for kill in found:
+                events = kill.pop("events", [])
                 note(f"  {json.dumps(kill)}")
+                if kill["gap_ms"] > 1000 and events:
+                    note("    the events:\n    " + "\n    ".join(events))
                 if args.output:
                     with open(args.output, "a") as f:
                         f.write(json.dumps(kill) + "\n")

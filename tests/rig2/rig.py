@@ -8,6 +8,7 @@ import bisect
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -49,10 +50,10 @@ class Rig(Lab):
 
     SLOTS, PINNED, READERS = 6, 2, 2
 
-    def __init__(self, build, nodes=3, engine="hermes", witnesses=0, seed=1, up=()):
+    def __init__(self, build, nodes=3, engine="hermes", witnesses=0, seed=1, up=(), timers=None):
         super().__init__(build)
         self.nodes_count, self.engine, self.witnesses = nodes, engine, witnesses
-        self.seed, self.up_options = seed, list(up)
+        self.seed, self.up_options, self.other_timers = seed, list(up), timers or {}
         self.recorder_path = os.path.join(os.path.abspath(build), "tests", "rig2",
                                           "cairn-recorder")
         self.load_process, self.parts = None, []
@@ -119,6 +120,23 @@ class Rig(Lab):
                 raise Skipped("lab up has no --witnesses")
             args += ["--witnesses", self.witnesses]
         self.up(*args, *self.up_options)
+        if self.other_timers and self.has_views:
+            self.change_timers()
+
+    def change_timers(self):
+        """Into every node's configuration, then a restart of all."""
+        for node in range(self.nodes_count):
+            path = os.path.join(self.dir, f"node{node}", "node.toml")
+            with open(path) as f:
+                text = f.read()
+            for name, value in self.other_timers.items():
+                text, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
+                expect(count == 1, f"{path} has {name}")
+            with open(path, "w") as f:
+                f.write(text)
+        self.kill_nodes(range(self.nodes_count))
+        self.start_nodes()
+        self.marks.clear()
 
     def data_nodes(self):
         return list(range(self.nodes_count - self.witnesses))
@@ -172,7 +190,7 @@ class Rig(Lab):
 
     def timers(self):
         """What the lab's nodes run with, in ms, to be stated with every figure."""
-        return self.description().get("timers", {})
+        return {**self.description().get("timers", {}), **self.other_timers}
 
     def epoch(self):
         return self.info().get("cluster", {}).get("epoch", 0) if self.has_views else 0
