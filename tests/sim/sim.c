@@ -225,6 +225,15 @@ static void next_phase(struct sim *s)
 		s->fault_due_ns = s->now_ns + QUIET_LOOK_NS;
 }
 
+/* caught_up: engine raft: it has applied what everybody has. */
+static bool caught_up(struct sim *s, uint8_t node)
+{
+	for (uint16_t shard = 0; sim_node_holds(s, node) && shard < s->plan.shards; shard++)
+		if (sim_node_applied(s, node, shard) != sim_raft_committed(s->rafts, shard + 1u))
+			return false;
+	return true;
+}
+
 /* look_quiet: in the last phase the fault timer looks whether every node has come to rest. */
 static void look_quiet(struct sim *s)
 {
@@ -236,7 +245,7 @@ static void look_quiet(struct sim *s)
 	if (s->violated || !sim_view_whole(s))
 		return;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
-		if (sim_node_ops(s, n) != 0)
+		if (sim_node_ops(s, n) != 0 || (sim_is_raft(s) && !caught_up(s, n)))
 			return;
 	}
 	sim_verify_quiet(s);

@@ -251,6 +251,7 @@ void sim_node_replace(struct sim *s, uint8_t node); /* stops; a new disk, format
 uint32_t sim_node_ip(uint8_t node);
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
 uint32_t sim_node_ops(struct sim *s, uint8_t node);
+uint64_t sim_node_applied(struct sim *s, uint8_t node, uint16_t shard); /* engine raft */
 struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key); /* NULL: has none */
 
 /*
@@ -292,6 +293,12 @@ const struct view *sim_view_latest(const struct sim *s);
 bool sim_view_whole(const struct sim *s);
 bool sim_view_member(const struct sim *s, uint8_t node); /* up, and in the newest one */
 bool sim_view_holds(const struct sim *s, uint8_t node);	 /* is to hold data: no witness */
+
+/* sim_is_raft: the engine is raft: a majority holds what is committed, and nobody needs a lease. */
+static inline bool sim_is_raft(const struct sim *s)
+{
+	return s->plan.service.engine == ENGINE_RAFT;
+}
 void sim_view_start(struct sim *s);
 void sim_view_stop(struct sim *s); /* faults are over */
 void sim_view_turn(struct sim *s);
@@ -305,6 +312,7 @@ void sim_verify_start(struct sim *s);
 void sim_verify_step(struct sim *s);	      /* invariants that hold at any moment */
 void sim_verify_recovered(struct sim *s, uint8_t node);
 void sim_verify_view(struct sim *s, uint8_t node);    /* it has just got one, or a lease */
+void sim_verify_groups(struct sim *s, uint8_t node);  /* engine raft: after a round */
 void sim_verify_resets(struct sim *s, uint8_t node); /* shards that began anew are noticed */
 void sim_verify_quiet(struct sim *s);	      /* all nodes equal, to the byte */
 void sim_verify_history(struct sim *s);

@@ -406,7 +406,7 @@ static void learn(struct sim *s, const struct check_op *o, const struct sim_op *
 				 "acknowledged before it was asked for", (uint32_t)o->key,
 			      (unsigned long long)done->ts.version,
 			      (unsigned long long)more->floor.version);
-	if (update && done->durability != DURABILITY_ALL)
+	if (update && done->durability != (sim_is_raft(s) ? DURABILITY_QUORUM : DURABILITY_ALL))
 		sim_violation(s, "update acknowledged with durability %u", done->durability);
 	if (update)
 		sim_ledger_commit(s, (uint32_t)o->key, done->ts);

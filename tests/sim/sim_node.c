@@ -5,6 +5,7 @@
 
 #include "dataplane/control.h"
 #include "dataplane/view_board.h"
+#include "replication/group.h"
 #include "tests/sim/sim.h"
 
 #define CLUSTER_ID 0xca12ca12ca12ca12ull
@@ -631,6 +632,11 @@ struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key)
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard)
 {
 	return worker_replica(s->node[node].worker[shard % s->plan.workers].worker, shard);
+}
+
+uint64_t sim_node_applied(struct sim *s, uint8_t node, uint16_t shard)
+{
+	return group_applied(sim_node_replica(s, node, shard));
 }
 
 uint32_t sim_node_ops(struct sim *s, uint8_t node)

@@ -109,6 +109,10 @@ void sim_service_started(struct sim *s, uint8_t node)
 		(struct sim_life){ s->node[node].incarnation, n->ident };
 	sim_raft_started(s, node, SIM_GROUP_VIEW,
 			 membership_raft(worker_membership(host(s, node))));
+	for (uint16_t shard = 0; sim_is_raft(s) && shard < s->plan.shards; shard++)
+		if (sim_node_replica(s, node, shard))
+			sim_raft_started(s, node, shard + 1u,
+					 replica_raft(sim_node_replica(s, node, shard)));
 }
 
 /* ---- views ----------------------------------------------------------------------------------- */
@@ -336,6 +340,8 @@ void sim_service_look(struct sim *s, uint8_t node)
 	see_state(s, node, m);
 	if (!s->violated && sim_node_holds(s, node))
 		see_installed(s, node);
+	if (sim_is_raft(s))
+		sim_verify_groups(s, node);
 	see_answer(s, node);
 	see_wish(s, node);
 }

@@ -3,6 +3,8 @@
  * What must hold in the nodes' stores: every few events, after a restart, when a view is installed,
  * when all is quiet; and in the history. What they say to each other is judged in sim_watch.c.
  */
+#include "replication/crc.h"
+#include "replication/group.h"
 #include "replication/hermes.h"
 #include "tests/sim/sim.h"
 
@@ -22,6 +24,12 @@ static const char *ts_text(char out[48], struct op_ts ts)
 static struct op_ts ts_of(const struct entry *e)
 {
 	return e ? entry_ts(e) : (struct op_ts){ 0, 0 };
+}
+
+/* absent: no entry, or a tombstone; forgetting one is up to each node. */
+static bool absent(const struct entry *e)
+{
+	return !e || (e->flags & ENTRY_TOMBSTONE) || e->version == 0;
 }
 
 static uint64_t floor_of(struct sim *s, uint8_t node, uint32_t key)
@@ -161,6 +169,8 @@ static void verify_key(struct sim *s, uint32_t key)
 		see_resets(s, n, shard);
 		e = sim_node_entry(s, n, key);
 		verify_mono(s, n, key, e);
+		if (sim_is_raft(s))
+			continue;
 		if (must_hold(s, n))
 			verify_held(s, n, key, e);
 		if (!e || e->state != HERMES_VALID || e->version == 0 || !serves(s, n, shard))
@@ -182,7 +192,7 @@ static void verify_replica(struct sim *s)
 
 	if (sim_node_holds(s, n))
 		replica_check(sim_node_replica(s, n, shard));
-	if (s->plan.worker.views)
+	if (s->plan.worker.views && !sim_is_raft(s))
 		verify_lease(s, shard);
 }
 
@@ -216,11 +226,47 @@ void sim_verify_view(struct sim *s, uint8_t node)
 		return;
 	for (uint16_t shard = 0; shard < s->plan.shards; shard++) {
 		see_resets(s, node, shard);
-		verify_lease(s, shard);
+		if (!sim_is_raft(s))
+			verify_lease(s, shard);
 	}
-	for (uint32_t key = 0; key < s->plan.keys; key++)
+	for (uint32_t key = 0; key < s->plan.keys && !sim_is_raft(s); key++)
 		if (must_hold(s, node))
 			verify_held(s, node, key, sim_node_entry(s, node, key));
+}
+
+/* ---- engine raft ------------------------------------------------------------------------------ */
+
+/* digest: of what the shard holds; a tombstone is forgotten when each node likes. */
+static uint32_t digest(struct sim *s, uint8_t node, uint16_t shard)
+{
+	uint64_t sum = 1;
+
+	for (uint32_t key = 0; key < s->plan.keys; key++) {
+		const struct entry *e;
+
+		if (s->key[key].shard != shard)
+			continue;
+		e = sim_node_entry(s, node, key);
+		if (absent(e))
+			continue;
+		sum = rng_mix(sum + key) ^ e->version;
+		sum = rng_mix(sum) ^ crc32c(entry_value(e), e->value_bytes) ^ e->flags;
+	}
+	return (uint32_t)(rng_mix(sum) | 1);
+}
+
+void sim_verify_groups(struct sim *s, uint8_t node)
+{
+	for (uint16_t shard = 0; shard < s->plan.shards && !s->violated; shard++) {
+		const struct replica *r = sim_node_replica(s, node, shard);
+
+		if (!r)
+			continue;
+		sim_raft_look(s, node, shard + 1u, replica_raft(r));
+		if (sim_node_holds(s, node) && replica_joined(r))
+			sim_raft_applied(s, node, shard + 1u, group_applied(r),
+					 digest(s, node, shard));
+	}
 }
 
 /* ---- after a restart ------------------------------------------------------------------------- */
@@ -247,12 +293,6 @@ void sim_verify_recovered(struct sim *s, uint8_t node)
 }
 
 /* ---- when all is quiet ----------------------------------------------------------------------- */
-
-/* absent: no entry, or a tombstone; forgetting one is up to each node. */
-static bool absent(const struct entry *e)
-{
-	return !e || (e->flags & ENTRY_TOMBSTONE) || e->version == 0;
-}
 
 static void verify_equal(struct sim *s, uint32_t key, const struct entry *a, uint8_t node)
 {

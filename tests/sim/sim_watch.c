@@ -133,7 +133,8 @@ static void check_members(struct sim *s, uint8_t node, uint32_t key, struct op_t
 
 static void commit(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts, const char *why)
 {
-	check_members(s, node, key, ts, why);
+	if (!sim_is_raft(s))
+		check_members(s, node, key, ts, why);
 	sim_ledger_commit(s, key, ts);
 }
 
@@ -364,7 +365,7 @@ static void on_read(struct sim *s, uint8_t node, const struct request *q,
 {
 	const struct replica *r = sim_node_replica(s, node, q->shard);
 
-	if (m->status != STATUS_OK && m->status != STATUS_NOT_FOUND)
+	if ((m->status != STATUS_OK && m->status != STATUS_NOT_FOUND) || sim_is_raft(s))
 		return;
 	if (sim_node_clock(s, node) >= replica_lease_ns(r) ||
 	    !(replica_view(r)->members >> node & 1))
