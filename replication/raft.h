@@ -60,14 +60,16 @@ enum raft_type {
 	RAFT_VOTE = 3,		/* RequestVote; index, log_term; TRANSFER: leader asked for it, in
 				 * round id */
 	RAFT_VOTE_ACK = 4,	/* flag REJECT */
-	RAFT_APPEND = 5,	/* AppendEntries: index, log_term: of the one before; commit */
+	RAFT_APPEND = 5,	/* AppendEntries: index, log_term: of the one before; commit;
+				 * id: round (old ones do not show that the leader lives) */
 	RAFT_APPEND_ACK = 6,	/* index: durable and matching up to here; commit: received and
 				 * matching up to here, not a promise;
 				 * flag REJECT: index: the one before that did not match, id: hint,
 				 * highest index that may match, log_term: its term (5.3) */
 	RAFT_HEARTBEAT = 7,	/* commit; id: round, 0: no answer wanted */
 	RAFT_HEARTBEAT_ACK = 8, /* id: of the round; index, commit: as in APPEND_ACK */
-	RAFT_SNAPSHOT = 9,	/* index, log_term: last included; payload: conf, user's state */
+	RAFT_SNAPSHOT = 9,	/* index, log_term: last included; id: round; payload: conf, user's
+				 * state */
 	RAFT_SNAPSHOT_ACK = 10, /* reserved: a snapshot in place is acknowledged as entries are */
 	RAFT_TIMEOUT_NOW = 11,	/* leadership transfer: stand at once (3.10); id: newest round */
 	RAFT_READ = 12,		/* follower asks for a read index; id: its own */

@@ -116,7 +116,7 @@ void raft_append_on_append(struct raft *r, uint8_t from, const struct raft_messa
 {
 	const struct raft_entry *e = &m->entry;
 
-	if (!raft_append_entry_ok(m) || !raft_election_heed(r, from))
+	if (!raft_append_entry_ok(m) || !raft_election_heed(r, from, m->id))
 		return;
 	r->counters.appends_received++;
 	if (r->restoring != 0)
@@ -262,6 +262,7 @@ static void raft_append_send(struct raft *r, uint8_t to, uint64_t next, bool ent
 	m->index = next - 1;
 	m->log_term = raft_log_term(r, next - 1);
 	m->commit = r->commit;
+	m->id = r->round;
 	if (entry)
 		raft_entry(r, next, &m->entry);
 	if (entry && strip) {
@@ -279,6 +280,7 @@ static void raft_append_send_snapshot(struct raft *r, uint8_t node, struct raft_
 	m->index = r->base;
 	m->log_term = r->base_term;
 	m->commit = r->commit;
+	m->id = r->round;
 	m->payload = r->snap;
 	m->payload_bytes = (uint16_t)r->snap_bytes;
 	r->counters.snapshots_sent++;

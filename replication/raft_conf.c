@@ -155,6 +155,8 @@ static void raft_conf_hand_over(struct raft *r)
 		return;
 	r->transfer_sent = r->transfer_due = true;
 	r->transfer_round = r->round;
+	/* No new round until it is over: not for so long that followers miss their leader. */
+	r->transfer_ns = min_u64(r->transfer_ns, r->now_ns + r->config.election_ns / 2);
 }
 
 void raft_conf_settle(struct raft *r, struct raft_actions *a)

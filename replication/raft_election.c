@@ -96,9 +96,13 @@ void raft_election_farewell(struct raft *r)
 	raft_election_rearm(r, 2 * r->config.election_ns);
 }
 
-bool raft_election_heed(struct raft *r, uint8_t from)
+bool raft_election_heed(struct raft *r, uint8_t from, uint64_t round)
 {
+	bool alive = round > r->beat_round || mutant(59);
+
 	if (r->role == RAFT_LEADER || (r->leader != RAFT_NODE_NONE && r->leader != from))
+		return false;
+	if (r->leader == RAFT_NODE_NONE && !alive)
 		return false;
 	if (r->role != RAFT_FOLLOWER)
 		raft_election_move(r, RAFT_FOLLOWER);
@@ -106,8 +110,11 @@ bool raft_election_heed(struct raft *r, uint8_t from)
 		raft_append_follow(r);
 		r->leader = from;
 	}
-	r->protected_ns = r->now_ns + r->config.election_ns;
-	raft_election_rearm(r, r->config.election_ns);
+	if (alive) {
+		r->beat_round = max_u64(r->beat_round, round);
+		r->protected_ns = r->now_ns + r->config.election_ns;
+		raft_election_rearm(r, r->config.election_ns);
+	}
 	return true;
 }
 

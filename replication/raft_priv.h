@@ -253,8 +253,12 @@ void raft_election_adopt(struct raft *r, uint32_t term);
 void raft_election_step_down(struct raft *r);
 /* raft_election_farewell: steps down, and asks the best of the others to stand at once. */
 void raft_election_farewell(struct raft *r);
-/* raft_election_heed: a message of this term's leader; false: it cannot be that. */
-bool raft_election_heed(struct raft *r, uint8_t from);
+/*
+ * raft_election_heed: a message of this term's leader, sent in that round; false: it cannot be
+ * that, or it is late. Only a round that was not heard before says that the leader lives: the
+ * network may bring old messages of a dead one again and again.
+ */
+bool raft_election_heed(struct raft *r, uint8_t from, uint64_t round);
 void raft_election_on_pre_vote(struct raft *r, uint8_t from, const struct raft_message *m);
 void raft_election_on_vote(struct raft *r, uint8_t from, const struct raft_message *m);
 void raft_election_on_vote_ack(struct raft *r, uint8_t from, const struct raft_message *m);

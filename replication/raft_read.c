@@ -60,13 +60,11 @@ void raft_read_refuse_all(struct raft *r)
 /* Heartbeat: an empty AppendEntries (5.2). Round 0 wants no answer. */
 void raft_read_on_heartbeat(struct raft *r, uint8_t from, const struct raft_message *m)
 {
-	if (!raft_election_heed(r, from))
+	if (!raft_election_heed(r, from, m->id))
 		return;
 	raft_append_learn(r, m->commit);
-	if (m->id == 0)
-		return;
-	r->beat_round = max_u64(r->beat_round, m->id);
-	r->beat_ack_due = true;
+	if (m->id != 0)
+		r->beat_ack_due = true;
 }
 
 void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_message *m)

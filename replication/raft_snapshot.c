@@ -96,7 +96,7 @@ void raft_snapshot_on_snapshot(struct raft *r, uint8_t from, const struct raft_m
 	    m->payload_bytes < RAFT_CONF_BYTES || m->payload_bytes > RAFT_PAYLOAD_MAX ||
 	    !raft_conf_decode(m->payload, &conf))
 		return;
-	if (!raft_election_heed(r, from) || (r->restoring != 0 && m->index <= r->restoring))
+	if (!raft_election_heed(r, from, m->id) || (r->restoring != 0 && m->index <= r->restoring))
 		return;
 	if (m->index <= r->commit ||
 	    (m->index <= r->last && raft_log_term(r, m->index) == m->log_term)) {

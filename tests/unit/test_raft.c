@@ -24,13 +24,18 @@ static struct raft *core(uint8_t node)
 	return rig.node[node].raft;
 }
 
+/* Every message of a made-up leader is of a new round. */
+static uint64_t round_next;
+
 /* hear: a message as if `from` had sent it, with no entry. */
 static struct raft_message hear(uint8_t node, uint8_t from, enum raft_type type, uint32_t term,
 				uint64_t index, uint32_t log_term)
 {
-	struct raft_message m = {
-		.type = (uint8_t)type, .term = term, .index = index, .log_term = log_term
-	};
+	struct raft_message m = { .type = (uint8_t)type,
+				  .term = term,
+				  .index = index,
+				  .log_term = log_term,
+				  .id = ++round_next };
 
 	rig_message(node, from, &m);
 	return m;
@@ -40,9 +45,11 @@ static struct raft_message hear(uint8_t node, uint8_t from, enum raft_type type,
 static void entry(uint8_t node, uint8_t from, uint32_t term, uint64_t index, uint32_t log_term,
 		  uint32_t entry_term)
 {
-	struct raft_message m = {
-		.type = RAFT_APPEND, .term = term, .index = index, .log_term = log_term
-	};
+	struct raft_message m = { .type = RAFT_APPEND,
+				  .term = term,
+				  .index = index,
+				  .log_term = log_term,
+				  .id = ++round_next };
 
 	m.entry = (struct raft_entry) { .index = index + 1,
 					.term = entry_term,
@@ -297,6 +304,34 @@ static void newer_term_is_told(void **state)
 	assert_int_equal(raft_leader(core(2)), rig_leader());
 }
 
+/* The network brings old messages of a dead leader again and again: it stays dead. */
+static void old_messages_show_no_life(void **state)
+{
+	struct raft_message beat, append;
+
+	(void)state;
+	start_three();
+	rig_lead(0);
+	rig_run(HEARTBEAT);
+	rig_propose(0, "x");
+	append = *rig_find(0, 1, RAFT_APPEND);
+	append.entry.data = (const uint8_t *)"x";
+	rig_settle();
+	rig_pass(HEARTBEAT);
+	rig_tick(0);
+	beat = *rig_find(0, 1, RAFT_HEARTBEAT);
+	rig_settle();
+	rig_crash(0);
+	for (uint32_t i = 0; i < 20 && rig_leader() == RAFT_NODE_NONE; i++) {
+		rig_run(HEARTBEAT);
+		for (uint8_t to = 1; to < 3; to++) {
+			rig_message(to, 0, &beat);
+			rig_message(to, 0, &append);
+		}
+	}
+	assert_int_not_equal(rig_leader(), RAFT_NODE_NONE);
+}
+
 static void check_quorum(void **state)
 {
 	(void)state;
@@ -388,7 +423,6 @@ static void term_changes_under_a_write(void **state)
 	(void)state;
 	start_three();
 	hear(2, 0, RAFT_HEARTBEAT, 2, 0, 0);
-	rig_settle();
 	rig.node[2].slow_disk = true;
 	entry(2, 0, 2, 1, 1, 2);
 	rig_pass(4 * ELECTION);
@@ -708,6 +742,7 @@ int main(void)
 		cmocka_unit_test_teardown(pre_vote_is_no_vote, done),
 		cmocka_unit_test_teardown(rejoins_quietly, done),
 		cmocka_unit_test_teardown(newer_term_is_told, done),
+		cmocka_unit_test_teardown(old_messages_show_no_life, done),
 		cmocka_unit_test_teardown(check_quorum, done),
 		cmocka_unit_test_teardown(figure_8, done),
 		cmocka_unit_test_teardown(own_write_in_parallel, done),

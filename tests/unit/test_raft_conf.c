@@ -357,7 +357,7 @@ static void transfer_fails(void **state)
 	assert_int_equal(raft_lease_ns(core(0)), 0);
 	late = *rig_find(0, 2, RAFT_TIMEOUT_NOW);
 	rig_drop(2, RAFT_TIMEOUT_NOW);
-	for (uint32_t i = 0; i < 4; i++) {
+	for (uint32_t i = 0; i < 2; i++) {
 		rig_pass(HEARTBEAT);
 		rig_tick(0);
 		rig_drop(2, RAFT_TIMEOUT_NOW);
