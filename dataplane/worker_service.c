@@ -182,7 +182,7 @@ void worker_service_receive(struct worker *w, const struct frame_info *info,
 		w->count.drop_shard++;
 		return;
 	}
-	if (!membership_accepts(s->membership, h->from, h->ident, h->from_incarnation)) {
+	if (!membership_accepts(s->membership, h->from, h->from_incarnation)) {
 		w->count.drop_unknown_peer++;
 		return;
 	}

@@ -378,6 +378,44 @@ static bool has_pending(const struct membership *m)
 
 /* ---- the door -------------------------------------------------------------------------------- */
 
+/* node_of: as agreed on; of a newcomer, whose votes that may take, as the log has it. */
+static const struct membership_node *node_of(const struct membership *m, uint8_t node)
+{
+	if (m->agreed.node[node].want != WANT_NONE)
+		return &m->agreed.node[node];
+	return &m->latest.node[node];
+}
+
+/*
+ * is_known: the sender is the node of that number, on the disk agreed on (R19, R20). A node that is
+ * not itself named by what it knows reads the history of others, and believes everybody.
+ */
+static bool is_known(const struct membership *m, const struct membership_event *ev)
+{
+	const struct membership_node *node = node_of(m, ev->from);
+
+	if (!is_this(m) && m->latest.node[m->config.node].ident != m->config.ident &&
+	    (m->config.joining || m->agreed.revision > 1))
+		return true;
+	return node->want != WANT_NONE && (node->ident == 0 || node->ident == ev->ident ||
+					   mutant(149));
+}
+
+/* introduced: a stranger may say who it is, by an agreed state newer than what is known here. */
+static void introduced(struct membership *m, const struct membership_event *ev,
+		       struct membership_actions *a)
+{
+	struct membership_grant g;
+
+	m->counters.foreign++;
+	if (ev->message->type != MEMBERSHIP_GRANT ||
+	    !membership_grant_decode(ev->message->payload, ev->message->payload_bytes, &g) ||
+	    !(g.flags & GRANT_STATE) || g.state.revision <= m->agreed.revision ||
+	    g.state.node[ev->from].ident != ev->ident)
+		return;
+	membership_adopt(m, &g.state, a);
+}
+
 static void on_message(struct membership *m, const struct membership_event *ev,
 		       struct membership_actions *a)
 {
@@ -387,6 +425,10 @@ static void on_message(struct membership *m, const struct membership_event *ev,
 
 	if (m->hold != m->hold_wanted)
 		return; /* the first TICK has not been: as if lost on the way */
+	if (!is_known(m, ev)) {
+		introduced(m, ev, a);
+		return;
+	}
 	if (ev->message->type < RAFT_TYPE_USER) {
 		/* What a dead life had to say about terms and entries is durable: it holds. */
 		give(m, &raft, a);
@@ -598,25 +640,10 @@ const struct view *membership_installed(const struct membership *m)
 	return &m->view;
 }
 
-/* node_of: as agreed on; of a newcomer, whose votes that may take, as the log has it. */
-static const struct membership_node *node_of(const struct membership *m, uint8_t node)
+bool membership_accepts(const struct membership *m, uint8_t from, uint32_t incarnation)
 {
-	if (m->agreed.node[node].want != WANT_NONE)
-		return &m->agreed.node[node];
-	return &m->latest.node[node];
-}
-
-bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident,
-			uint32_t incarnation)
-{
-	if (from >= NODES_MAX || from == m->config.node || incarnation == 0 ||
-	    incarnation > INCARNATION_MAX)
-		return false;
-	if (m->agreed.revision == 0)
-		return true; /* formatted to join: it knows nobody, and is told */
-	if (node_of(m, from)->want == WANT_NONE)
-		return false;
-	return node_of(m, from)->ident == 0 || node_of(m, from)->ident == ident || mutant(149);
+	return from < NODES_MAX && from != m->config.node && incarnation != 0 &&
+	       incarnation <= INCARNATION_MAX;
 }
 
 uint32_t membership_ip(const struct membership *m, uint8_t node)

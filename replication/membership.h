@@ -243,9 +243,11 @@ uint64_t membership_deadline_ns(const struct membership *m);
 const struct membership_state *membership_state(const struct membership *m);
 const struct view *membership_installed(const struct membership *m);
 
-/* membership_accepts: whose frames count: the ident is that of the node, or it has none yet. */
-bool membership_accepts(const struct membership *m, uint8_t from, uint32_t ident,
-			uint32_t incarnation);
+/*
+ * membership_accepts: the frame's head makes sense; whose it really is, the step itself decides, by
+ * the disk it names.
+ */
+bool membership_accepts(const struct membership *m, uint8_t from, uint32_t incarnation);
 
 /* membership_ip: its address, host byte order; 0: none. Also of nodes whose entry is on its way. */
 uint32_t membership_ip(const struct membership *m, uint8_t node);

@@ -120,6 +120,13 @@ static void installed(struct rig *r, uint8_t node)
 	n->view = *membership_installed(n->service);
 	n->lease_ns = 0;
 	check_view(r, &n->view);
+	/* A life takes part once: on the disk it began on (R19, CC-12). */
+	if ((view_write_set(&n->view) & bit) && n->view.incarnation[node] == n->incarnation) {
+		uint32_t *ident = &r->lived[node][n->incarnation % RIG_LIVES];
+
+		must(*ident == 0 || *ident == n->ident);
+		*ident = n->ident;
+	}
 	if ((n->view.shadows & bit) && n->view.incarnation[node] == n->incarnation &&
 	    n->joined_ns == UINT64_MAX)
 		n->joined_ns = r->now_ns + JOIN_NS;
@@ -326,7 +333,7 @@ static void deliver(struct rig *r, uint32_t index)
 
 	r->packet[index] = r->packet[--r->packets];
 	must(raft_message_decode(p.data, p.bytes, &offset, &m) == WIRE_OK);
-	if (n->up && membership_accepts(n->service, p.from, p.ident, p.from_incarnation))
+	if (n->up && membership_accepts(n->service, p.from, p.from_incarnation))
 		step(r, p.to, &ev);
 }
 
@@ -362,11 +369,14 @@ static bool next(struct rig *r, uint64_t end_ns)
 			packet = i;
 		}
 	}
+	if (r->replay && max_u64(r->replay_ns, r->now_ns) < min_u64(best_ns, end_ns)) {
+		r->now_ns = max_u64(r->replay_ns, r->now_ns);
+		replay(r);
+		return true;
+	}
 	if (best_ns > end_ns)
 		return false;
 	r->now_ns = max_u64(r->now_ns, best_ns);
-	if (r->replay && r->replay_ns <= r->now_ns)
-		replay(r);
 	if (packet != UINT32_MAX)
 		deliver(r, packet);
 	else

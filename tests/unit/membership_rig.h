@@ -15,6 +15,7 @@
 #define RIG_PACKETS 4096u
 #define RIG_VIEWS 1024u
 #define RIG_OLD 1024u
+#define RIG_LIVES 256u
 #define RIG_MS 1000000ull
 
 struct rig_record {
@@ -71,6 +72,7 @@ struct rig {
 	struct rig_packet *old; /* a ring of RIG_OLD */
 	uint64_t olds;
 	uint64_t steps;
+	uint32_t lived[RIG_NODES][RIG_LIVES]; /* ident of the disk, by incarnation */
 	uint64_t command_id;
 };
 
