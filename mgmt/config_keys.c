@@ -143,7 +143,7 @@ const struct config_key config_keys[] = {
 		  "slower than\n"
 		  "slow_floor_us, for so long is left out. At least detect_us." },
 	{ "timers", "slow_floor_us", CONFIG_NUMBER, AT(timers_slow_floor_us), .min = 100,
-	  .max = 60000000, .value = "5000", .help = "What is faster than this is never slow." },
+	  .max = 60000000, .value = "1000", .help = "What is faster than this is never slow." },
 	{ "timers", "slow_factor", CONFIG_NUMBER, AT(timers_slow_factor), .max = 1000000,
 	  .value = "20", .help = "See slow_ms. 0: no member is left out for being slow." },
 

@@ -238,11 +238,10 @@ static int try_once(struct attempt *a, const char *arguments)
 	}
 }
 
-static bool nothing_happened(const struct attempt *a)
+/* The service itself waits for a leader; for another command to be done it does not. */
+static bool busy(const struct attempt *a)
 {
-	const char *id = text_of(a->error, CTL_FIELD_ID, "");
-
-	return strcmp(id, "CAIRN-0311") == 0 || strcmp(id, "CAIRN-0312") == 0;
+	return strcmp(text_of(a->error, CTL_FIELD_ID, ""), "CAIRN-0312") == 0;
 }
 
 int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const char *arguments)
@@ -256,7 +255,7 @@ int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const cha
 	if (rc)
 		return rc;
 	a.end_ms = lab_process_now_ms() + timeout_ns / 1000000;
-	while ((rc = try_once(&a, arguments)) == CTL_EXIT_FAILED && nothing_happened(&a) &&
+	while ((rc = try_once(&a, arguments)) == CTL_EXIT_FAILED && busy(&a) &&
 	       lab_process_now_ms() < a.end_ms)
 		lab_process_sleep_ms(RETRY_MS);
 	id = text_of(a.error, CTL_FIELD_ID, "CAIRN-0313");

@@ -326,7 +326,11 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 	if (rc)
 		return rc;
 	uint64_t node = add->node < NODES_MAX ? add->node : ctl_member_free(answer);
-	if (node == NODES_MAX)
+	if (find(answer, add->name))
+		rc = ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0315",
+				     "choose another name: cairnctl member list",
+				     "the cluster has a node of the name '%s'", add->name);
+	else if (node == NODES_MAX)
 		rc = ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0607", "cairnctl member remove NODE",
 				     "the cluster has %u nodes already", NODES_MAX);
 	if (add->replaces >= 0)

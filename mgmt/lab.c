@@ -101,11 +101,50 @@ static int read_numbers(const struct ctl_call *call, struct lab *lab)
 	return rc;
 }
 
+static uint64_t *timer_of(struct lab_timers *timers, const char *name, size_t bytes)
+{
+#define LAB_TIMER(key, value)                                         \
+	if (strlen(#key) == bytes && strncmp(name, #key, bytes) == 0) \
+		return &timers->key;
+	LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	return NULL;
+}
+
+/* lab, production, and NAME=VALUE pairs that change single ones; what fits is the node's to say. */
+static int read_timers(const char *text, struct lab_timers *timers)
+{
+	*timers = (struct lab_timers) {
+#define LAB_TIMER(key, value) .key = value,
+		LAB_TIMERS(LAB_TIMER)
+#undef LAB_TIMER
+	};
+	for (const char *at = text; at && *at;
+	     at += strcspn(at, ",") + (at[strcspn(at, ",")] != 0)) {
+		size_t bytes = strcspn(at, ","), name = strcspn(at, "=,");
+		uint64_t *timer = timer_of(timers, at, name);
+		char value[24] = "";
+
+		if (bytes > name && bytes - name - 1 < sizeof(value))
+			memcpy(value, at + name + 1, bytes - name - 1);
+		if (bytes == 10 && strncmp(at, "production", 10) == 0)
+			*timers = (struct lab_timers) { 2000, 20000, 40000, 30000, 1000,
+							2000, 250,   1000,  20 };
+		else if ((bytes != 3 || strncmp(at, "lab", 3) != 0) &&
+			 (!timer || !ctl_args_u64(value, timer)))
+			return ctl_output_fail(
+				CTL_EXIT_USAGE, "CAIRN-0706",
+				"write lab, production, or pairs such as lease_us=200000,detect_us="
+				"120000: keys of [timers]",
+				"--timers '%.*s' is wrong", (int)bytes, at);
+	}
+	return CTL_EXIT_OK;
+}
+
 /* Who votes without data, and the times of the view service. */
 static int read_service(const struct ctl_call *call, struct lab *lab)
 {
 	static const char *const engines[] = { "hermes", "raft", NULL };
-	static const char *const paces[] = { "lab", "production", NULL };
 	uint64_t witnesses = ctl_args_option(call, "witness") ? 1 : 0;
 	const char *word;
 	int rc = choose(call, "engine", engines, &word);
@@ -118,20 +157,8 @@ static int read_service(const struct ctl_call *call, struct lab *lab)
 		rc = ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0527", "lower --witnesses",
 				     "%u witnesses among %u nodes: none would hold data",
 				     (unsigned)witnesses, lab->nodes);
-	if (!rc)
-		rc = choose(call, "timers", paces, &word);
-	if (rc)
-		return rc;
 	lab->witnesses = ((1u << witnesses) - 1) << (lab->nodes - witnesses);
-	lab->timers = (struct lab_timers) {
-#define LAB_TIMER(name, value) .name = value,
-		LAB_TIMERS(LAB_TIMER)
-#undef LAB_TIMER
-	};
-	if (strcmp(word, "production") == 0)
-		lab->timers = (struct lab_timers) { 2000, 20000, 40000, 30000, 1000,
-						    2000, 250,	 5000,	20 };
-	return CTL_EXIT_OK;
+	return rc ? rc : read_timers(ctl_args_option(call, "timers"), &lab->timers);
 }
 
 static int read_options(const struct ctl_call *call, struct lab *lab)

@@ -227,6 +227,22 @@ int lab_nodes_start(const struct lab *lab, uint32_t nodes)
 
 enum node_verdict { NODE_NOT_YET, NODE_READY, NODE_FAILED };
 
+/* Formatted to join, it waits until an operator adds it. */
+static bool waits_to_be_added(const json_t *answer)
+{
+	const json_t *warning;
+	const char *id;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, CTL_FIELD_WARNINGS), i, warning)
+	{
+		id = json_string_value(json_object_get(warning, CTL_FIELD_ID));
+		if (id && strcmp(id, "CAIRN-0117") == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool serving,
 				  char state[32])
 {
@@ -244,6 +260,7 @@ static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool ser
 	snprintf(state, 32, "%s", word ? word : "without a state");
 	if (json_is_true(json_object_get(answer, CTL_FIELD_HEALTHY)) ||
 	    strcmp(state, CTL_NODE_DRAINED) == 0 || strcmp(state, CTL_NODE_LEARNER) == 0 ||
+	    waits_to_be_added(answer) ||
 	    (!serving &&
 	     (strcmp(state, CTL_STATE_WAITING) == 0 || strcmp(state, CTL_STATE_SERVING) == 0 ||
 	      strcmp(state, CTL_NODE_JOINING) == 0 || strcmp(state, CTL_NODE_VOTING) == 0 ||

@@ -38,9 +38,9 @@
 
 /* [timers] of the view service at every node. Slower than the defaults: cores are shared. */
 #define LAB_TIMERS(X)                                                                       \
-	X(heartbeat_us, 20000)                                                              \
-	X(election_us, 200000) X(lease_us, 500000) X(detect_us, 250000) X(recover_ms, 1000) \
-		X(holddown_ms, 2000) X(slow_ms, 2000) X(slow_floor_us, 100000) X(slow_factor, 20)
+	X(heartbeat_us, 10000)                                                              \
+	X(election_us, 150000) X(lease_us, 300000) X(detect_us, 200000) X(recover_ms, 1000) \
+		X(holddown_ms, 2000) X(slow_ms, 2000) X(slow_floor_us, 50000) X(slow_factor, 20)
 
 struct lab_timers {
 #define LAB_TIMER(name, value) uint64_t name;

@@ -30,6 +30,8 @@
 #define NODE_BUSY_TRIES		300 /* of 10 ms */
 #define NODE_SPACE_LOW_PERMILLE 50u
 #define NODE_DRIFT_PPM		1000u /* crystals are ten times better, virtual clocks may not be */
+#define NODE_RAFT_ENTRIES	8192u
+#define NODE_RAFT_BYTES		(4u << 20)
 #define NODE_WITNESS_KEYS	1024u
 #define NODE_WITNESS_BYTES	(1ull << 20)
 
@@ -448,6 +450,17 @@ static void membership_settings(const struct config *c, struct membership_config
 	m->drift_ppm = NODE_DRIFT_PPM;
 }
 
+/* Of the groups of the shards, engine raft. Times like those of the view service. */
+static void raft_settings(const struct config *c, struct raft_config *raft)
+{
+	raft->heartbeat_ns = c->timers_heartbeat_us * 1000u;
+	raft->election_ns = c->timers_election_us * 1000u;
+	raft->disk_ns = c->timers_slow_ms * 1000000u;
+	raft->entries_max = NODE_RAFT_ENTRIES;
+	raft->bytes_max = NODE_RAFT_BYTES;
+	raft->drift_ppm = NODE_DRIFT_PPM;
+}
+
 /* How this node takes part: what it was formatted for, and founds. */
 static void service_settings(const struct node_worker *w, struct worker_config *ret)
 {
@@ -457,6 +470,7 @@ static void service_settings(const struct node_worker *w, struct worker_config *
 	ret->views = ret->service = true;
 	ret->clock_ns = clock_ns;
 	membership_settings(node->config, &ret->membership);
+	raft_settings(node->config, &ret->raft);
 	ret->membership.seed = ret->seed;
 	ret->membership.ident = worker_ident(first);
 	ret->first = first->flags & SUPERBLOCK_JOINING ? NULL : &node->first;

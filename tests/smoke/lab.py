@@ -185,10 +185,34 @@ class Lab:
     def nodes(self):
         return self.ctl("status", "-o", "json").json()["nodes"]
 
+    def status(self, *args):
+        return self.ctl("status", "-o", "json", *args).json()
+
+    def word(self, *args):
+        """The one word for the whole cluster; with --socket of one node's view."""
+        return self.ctl("health", "-o", "json", *args).json()["state"]
+
+    def socket(self, node):
+        return "--socket", self.description()["control"][node]
+
+    def members(self):
+        """{node: what the best informed node says of it}"""
+        return {m["node"]: m for m in self.status().get("members") or ()}
+
+    def state(self, node):
+        return self.members().get(node, {}).get("state")
+
+    def await_word(self, *words, seconds=30):
+        until(lambda: self.word() in words, seconds, f"the cluster is {' or '.join(words)}")
+
+    def await_state(self, node, *states, seconds=30):
+        until(lambda: self.state(node) in states, seconds,
+              f"node {node} is {' or '.join(map(str, states))}, not {self.state(node)}")
+
     def serving(self, seconds=30):
-        """Waits until every node is healthy and has heard every other lately."""
+        """Waits until every node does its part and has heard every other lately."""
         def linked():
-            return (self.ctl("health").code in (0, 8) and
+            return (self.ctl("health", "--full").code in (0, 8) and
                     all(n["peers"]["linked"] == n["peers"]["count"] for n in self.nodes()))
 
         until(linked, seconds, "all nodes healthy and linked")

@@ -53,7 +53,7 @@ static void takes_defaults(void **state)
 	assert_true(c.timers_heartbeat_us == 2000 && c.timers_election_us == 20000);
 	assert_true(c.timers_lease_us == 40000 && c.timers_detect_us == 30000);
 	assert_true(c.timers_recover_ms == 1000 && c.timers_holddown_ms == 2000);
-	assert_true(c.timers_slow_ms == 250 && c.timers_slow_floor_us == 5000);
+	assert_true(c.timers_slow_ms == 250 && c.timers_slow_floor_us == 1000);
 	assert_true(c.timers_slow_factor == 20);
 }
 
