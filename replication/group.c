@@ -231,12 +231,33 @@ static bool accept(struct replica *r, const struct wire_header *h)
 
 static void on_hello(struct replica *r, const struct event *ev)
 {
+	struct group *g = r->group;
+
 	if (load_u64(ev->message->value) != r->config.fingerprint) {
 		r->counters.shape_mismatch++;
 		return;
 	}
-	if (accept(r, ev->header))
-		r->peers[ev->header->from].space = ev->message->value[8];
+	if (!accept(r, ev->header))
+		return;
+	r->peers[ev->header->from].space = ev->message->value[8];
+	g->all_have = max_u64(g->all_have, load_u64(ev->message->value + 8) >> 8);
+}
+
+void group_fill_hello(const struct replica *r, uint8_t *value)
+{
+	struct group *g = r->group;
+	const struct raft_conf *c = raft_conf(g->raft);
+	uint8_t all = (c->voters | c->voters_old | c->learners) & (uint8_t)~c->witnesses;
+	uint64_t have = UINT64_MAX;
+
+	if (!group_leads(g))
+		return;
+	for (uint8_t left = all; left; left &= left - 1)
+		have = min_u64(have, raft_match(g->raft, (uint8_t)__builtin_ctz(left)));
+	if (have == UINT64_MAX)
+		return;
+	g->all_have = max_u64(g->all_have, have);
+	store_u64(value + 8, (uint64_t)value[8] | g->all_have << 8);
 }
 
 static void on_peer(struct replica *r, const struct event *ev, struct actions *a)
@@ -331,10 +352,10 @@ static uint64_t compact_to(const struct replica *r)
 	uint64_t base = raft_base(g->raft), last = raft_last(g->raft), to = base;
 	uint64_t most = min_u64(g->applied, raft_commit(g->raft));
 	uint64_t entries = g->entries_max, bytes = r->config.raft.bytes_max;
-	bool tight = last - base > entries / 4 * 3 || live_bytes(g, base) > bytes / 4 * 3;
+	bool tight = last - base > entries / 4 * 3 || raft_bytes(g->raft) > bytes / 4 * 3;
 
 	if (g->is_void || base >= most ||
-	    (last - base <= entries / 2 && live_bytes(g, base) <= bytes / 2))
+	    (last - base <= entries / 2 && raft_bytes(g->raft) <= bytes / 2))
 		return base;
 	if (!tight || mutant(178))
 		most = min_u64(most, group_copy_holds(r));

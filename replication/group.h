@@ -28,6 +28,8 @@ const struct raft *group_raft(const struct replica *r);
 enum step_next group_recover_raft(struct replica *r, const struct raft_record *record);
 void group_recover_reset(struct replica *r);
 bool group_can_collect(const struct replica *r, const struct entry *e);
+/* group_fill_hello: bytes 9..15: everybody has the log up to there, as the leader knows (u56). */
+void group_fill_hello(const struct replica *r, uint8_t *value);
 bool group_joined(const struct replica *r);
 uint32_t group_ops(const struct replica *r);
 void group_check(const struct replica *r);

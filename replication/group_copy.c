@@ -494,8 +494,14 @@ bool group_can_collect(const struct replica *r, const struct entry *e)
 
 	if (!(e->flags & ENTRY_TOMBSTONE) || e->version > g->applied || g->is_void || r->failed)
 		return false;
-	return ((!g->give.active && !g->pull.active) || mutant(177)) &&
-	       e->persist_seq <= r->durable_seq;
+	if ((g->give.active || g->pull.active) && !mutant(177))
+		return false;
+	/*
+	 * Who was away for a while gets by with what is new, as long as all tombstones since are
+	 * there: since what it surely applies by itself when it starts again.
+	 */
+	return e->persist_seq <= r->durable_seq &&
+	       (e->version + g->entries_max <= g->all_have || r->space != SPACE_OK);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */

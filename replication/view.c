@@ -198,6 +198,8 @@ static void send_hello(struct replica *r, uint8_t node, struct actions *a)
 	memset(r->hello, 0, sizeof(r->hello));
 	store_u64(r->hello, r->config.fingerprint);
 	r->hello[8] = r->space;
+	if (r->group)
+		group_fill_hello(r, r->hello);
 	for (uint8_t n = 0; n < NODES_MAX; n++)
 		store_u32(r->hello + 16 + 4 * n, r->peers[n].incarnation);
 	*replica_send(r, a, replica_bit(node), m.type) = m;

@@ -387,10 +387,10 @@ static void client_send(uint32_t c)
 		send_open(c, k->node);
 	if (node->session[c] == 0)
 		return;
-	if (k->type == WIRE_INCR) {
+	if (k->type != WIRE_GET) {
 		store_u64(delta, 1);
 		m.value = delta;
-		m.value_bytes = 8;
+		m.value_bytes = k->type == WIRE_DEL ? 0 : 8;
 		if (k->prior == 0) {
 			k->prior = writer_make(k->node, node->incarnation);
 			k->home = k->node;
@@ -416,7 +416,13 @@ static void client_begin(uint32_t c)
 	if (gr.node[n].r && gr.node[n].session[c] == 0 && gr.now >= gr.node[n].paused_ns)
 		send_open(c, n);
 	k->type = gr_rand(10) < 7 ? WIRE_INCR : WIRE_GET;
-	k->key = (uint8_t)gr_rand(GR_KEYS);
+	k->key = (uint8_t)gr_rand(GR_COUNTERS);
+	if (gr_rand(3) == 0) {
+		static const enum wire_type types[] = { WIRE_PUT, WIRE_DEL, WIRE_DEL, WIRE_CAS };
+
+		k->type = types[gr_rand(4)];
+		k->key = (uint8_t)(GR_COUNTERS + gr_rand(GR_KEYS - GR_COUNTERS));
+	}
 	k->id++;
 	k->begun_ns = gr.now;
 	k->prior = 0;
@@ -454,7 +460,9 @@ static void update_done(struct gr_client *k, uint8_t n, const struct wire_messag
 	bool refused = m->status == STATUS_BUSY || m->status == STATUS_NOT_SERVING ||
 		       m->status == STATUS_NO_SPACE;
 
-	if (m->status == STATUS_OK) {
+	if (k->type != WIRE_INCR && !refused) {
+		k->done++;
+	} else if (m->status == STATUS_OK) {
 		gr.ok[k->key]++;
 		k->done++;
 		assert_int_equal(m->value_bytes, 8);
@@ -620,10 +628,14 @@ static void sweep(uint8_t n)
 		return;
 	if (node->e[key].version == 0) {
 		node->present[key] = false;
-	} else if (replica_can_collect(node->r, &node->e[key])) {
+		return;
+	}
+	replica_set_space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK);
+	if (replica_can_collect(node->r, &node->e[key])) {
 		replica_collect(node->r, &node->e[key]);
 		node->present[key] = false;
 	}
+	replica_set_space(node->r, SPACE_OK);
 }
 
 static void turn(void)
@@ -771,7 +783,7 @@ void gr_check_counts(void)
 	int n = gr_leader();
 
 	assert_true(n >= 0);
-	for (uint8_t k = 0; k < GR_KEYS; k++) {
+	for (uint8_t k = 0; k < GR_COUNTERS; k++) {
 		int64_t value = gr_value((uint8_t)n, k);
 
 		if (value < gr.ok[k] || value > gr.ok[k] + gr.maybe[k])

@@ -18,6 +18,7 @@
 #include "replication/raft_wire.h"
 
 #define GR_KEYS 40u
+#define GR_COUNTERS 20u /* the first keys: INCR alone; the others: PUT, DEL, CAS */
 #define GR_CLIENTS 24u
 #define GR_MS 1000000ull
 #define GR_CLUSTER 77u
@@ -76,6 +77,7 @@ struct gr_world {
 	uint8_t result_value[VALUE_BYTES_MAX];
 	uint32_t results;
 	bool by_hand; /* no client does anything by itself */
+	bool greedy;   /* tombstones are collected as soon as can be */
 	bool quiet;    /* clients begin nothing new */
 	uint8_t asked; /* bitmap: nodes that clients use */
 };

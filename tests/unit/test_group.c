@@ -91,9 +91,16 @@ static void copies_what_the_log_lacks(void **state)
 	gr_end();
 }
 
+static void few_sessions(struct replica_config *c)
+{
+	c->sessions_max = 6;
+}
+
 static void one_seed(uint64_t seed)
 {
+	gr_adjust = seed % 3 == 0 ? few_sessions : NULL;
 	gr_begin(3, seed, 0);
+	gr.greedy = seed % 2 == 0;
 	gr.clients = 4 + (uint32_t)gr_rand(20);
 	gr.disk_us = 100 + (uint32_t)gr_rand(3000);
 	gr_run(200);
@@ -128,6 +135,7 @@ static void one_seed(uint64_t seed)
 	}
 	finish();
 	gr_end();
+	gr_adjust = NULL;
 }
 
 static void seeds(void **state)
