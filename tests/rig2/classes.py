@@ -455,3 +455,68 @@ def drain_during_kill(rig):
     member_command(rig, "member", "drain", str(drained))
     shrunk(rig, [drained, killed])
     member_command(rig, "member", "undrain", str(drained))
+
+
+def roles(rig):
+    return {r["node"]: r["role"] for r in rig.info().get("members", [])}
+
+
+def gone(rig, nodes):
+    """Waits until nothing is known of these nodes any more; their processes end."""
+    until(lambda: all(roles(rig).get(n, "none") in ("none", "removed", "leaving") for n in nodes),
+          60, f"{nodes} are gone")
+    rig.gone_nodes |= set(nodes)
+    rig.kill_nodes(nodes)
+
+
+def add(rig, *args):
+    before = set(roles(rig))
+    member_command(rig, "lab", "add", *args)
+    new = sorted(set(roles(rig)) - before)
+    rig.new_nodes += new
+    return new
+
+
+@fault_class("operator")
+def replace_dead(rig):
+    """A node dies for good; one command replaces it, under load."""
+    needs_views(rig)
+    member = rig.member()
+    rig.kill_node(member)
+    shrunk(rig, [member])
+    rig.gone_nodes.add(member)
+    rig.marks["added"] = add(rig, "--replaces", str(member))
+
+
+@fault_class("operator")
+def replace_leader(rig):
+    """A living leader is replaced by a new node."""
+    needs_views(rig)
+    leader = rig.view_leader()
+    rig.mark([leader])
+    rig.marks["added"] = add(rig, "--replaces", str(leader))
+    gone(rig, [leader])
+
+
+@fault_class("operator")
+def grow_and_shrink(rig):
+    """Three to five and back to three, while serving."""
+    needs_views(rig)
+    rig.mark()
+    new = add(rig) + add(rig)
+    rig.more_load(300)
+    for node in new:
+        member_command(rig, "member", "remove", str(node), "--yes")
+    gone(rig, new)
+
+
+@fault_class("operator")
+def kill_joiner(rig):
+    """A new node dies while it copies, and comes back."""
+    needs_views(rig)
+    rig.mark()
+    rig.more_load(1000)
+    before = set(roles(rig))
+    member_command(rig, "lab", "add", "--no-wait")
+    rig.new_nodes += sorted(set(roles(rig)) - before)
+    rig.kill_node(rig.new_nodes[0])

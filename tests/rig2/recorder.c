@@ -56,6 +56,7 @@ struct settings {
 	const char *endpoints, *history, *progress;
 	uint64_t cluster, seed;
 	double secs, rate, timeout, failover;
+	uint32_t absent; /* bit set of nodes without an endpoint */
 	uint32_t slots, pinned, readers, nodes, hot, counters, cold, value_bytes;
 	bool puts_only, final;
 };
@@ -465,6 +466,7 @@ static int usage(void)
 	      "  --value BYTES      (default 48)\n"
 	      "  --timeout S --failover S        of the library (default 5; its own)\n"
 	      "  --puts             writes only\n"
+	      "  --absent MASK      nodes (bits) that have no endpoint: an empty one in LIST\n"
 	      "  --final            read every key at every node, once\n"
 	      "  --progress FILE    operations ended and OK so far, replaced every 0.1 s\n"
 	      "  --seed N\n",
@@ -524,6 +526,9 @@ static bool parse_option(int option, const char *text, struct settings *set)
 	case 'r':
 		set->readers = (uint32_t)number;
 		return good && number <= SLOTS_MAX;
+	case 'a':
+		set->absent = (uint32_t)number;
+		return good;
 	case 'h':
 		set->hot = (uint32_t)number;
 		return good && number >= 1 && number <= KEYS_MAX;
@@ -550,10 +555,11 @@ static bool parse(int argc, char **argv, struct settings *set)
 		{ "secs", 1, NULL, 's' },      { "rate", 1, NULL, 'R' },
 		{ "timeout", 1, NULL, 'T' },   { "failover", 1, NULL, 'F' },
 		{ "seed", 1, NULL, 'S' },      { "nodes", 1, NULL, 'n' },
-		{ "readers", 1, NULL, 'r' },   { "slots", 1, NULL, 'l' },
-		{ "pinned", 1, NULL, 'p' },    { "hot", 1, NULL, 'h' },
-		{ "counters", 1, NULL, 'k' },  { "cold", 1, NULL, 'c' },
-		{ "value", 1, NULL, 'v' },     { NULL, 0, NULL, 0 },
+		{ "readers", 1, NULL, 'r' },   { "absent", 1, NULL, 'a' },
+		{ "slots", 1, NULL, 'l' },     { "pinned", 1, NULL, 'p' },
+		{ "hot", 1, NULL, 'h' },       { "counters", 1, NULL, 'k' },
+		{ "cold", 1, NULL, 'c' },      { "value", 1, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -571,6 +577,7 @@ static int connect_slots(struct recorder *r, struct pollfd *fds)
 
 	for (uint32_t i = 0; i < r->slot_count; i++) {
 		uint32_t server = slot_server(r, i);
+		bool absent = server != CAIRN_ANY_SERVER && (r->set.absent >> server & 1);
 		struct cairn_options options = {
 			.endpoints = r->set.endpoints,
 			.cluster = r->set.cluster,
@@ -581,12 +588,14 @@ static int connect_slots(struct recorder *r, struct pollfd *fds)
 			.error = error,
 		};
 
+		if (absent)
+			options.preferred_server = 0;
 		if (cairn_connect(&options, &r->slots[i].handle) < 0) {
 			fprintf(stderr, "cairn-recorder: %s\n", error);
 			return -1;
 		}
 		fds[i] = (struct pollfd) { .fd = cairn_fd(r->slots[i].handle), .events = POLLIN };
-		r->slots[i].next_ns = now_ns() + draw(r, 20000000);
+		r->slots[i].next_ns = absent ? UINT64_MAX : now_ns() + draw(r, 20000000);
 	}
 	return 0;
 }

@@ -26,6 +26,7 @@ def options():
     p.add_argument("--lab", action="append", default=[], metavar="OPTION",
                    help="passed on to `lab up`, such as --lab=--shards=2")
     p.add_argument("--output", help="results as JSON, one run a line")
+    p.add_argument("--events", action="store_true", help="show what the cluster noted")
     p.add_argument("--list", action="store_true")
     return p.parse_args()
 
@@ -65,13 +66,15 @@ def one_run(args, which, seed):
         result = {"healthy_after_s": round(time.monotonic() - began, 2)}
         result.update(rig.finish())
         result["timers"] = rig.timers()
+        if rig.has_views:
+            result["events"] = rig.ctl("events").out.splitlines()[-60:]
         return result
 
 
 def show(name, result):
     gaps = " ".join(f"{k}={result[k]}" for k in (
         "write_gap_ms", "read_gap_ms", "healthy_after_s", "epochs", "p99_healthy_ms",
-        "p99_worst_ms", "back_within_2x_ms") if k in result)
+        "p99_worst_ms", "back_within_2x_ms", "p99_after_ms") if k in result)
     note(f"{name}: {result['check']}; {result['acked_writes']} acknowledged writes, none lost; "
          f"{gaps}")
 
@@ -92,6 +95,8 @@ def main():
             operations += result["operations"]
             acked += result["acked_writes"]
             show(which.name, result)
+            if args.events:
+                note("    " + "\n    ".join(result.get("events", [])))
             record.update(result)
         except Skipped as reason:
             skipped.append(which.name)
