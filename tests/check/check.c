@@ -337,7 +337,7 @@ static bool take_install(struct checker *c, struct pass *p, const struct group *
 		return true;
 	}
 	op = &c->ops[g->install];
-	if (is_rmw(op) && !check_built_on(op, g->ts.version, &p->now) &&
+	if (is_rmw(op) && !check_built_on(c, op, g->ts.version, &p->now) &&
 	    !add_demand(c, p, DEMAND_RMW, g))
 		return false;
 	p->uncertain = false;
@@ -536,10 +536,13 @@ static int add_op(struct checker *c, uint32_t index)
 	return 0;
 }
 
-int check_history(const struct check_op *ops, uint64_t count, struct check_result *ret_result)
+static int judge(const struct check_op *ops, uint64_t count, bool sparse,
+		 struct check_result *ret_result)
 {
 	struct check_result result = { .ok = true };
-	struct checker c = { .ops = ops, .count = count, .origin_ns = UINT64_MAX };
+	struct checker c = {
+		.ops = ops, .count = count, .origin_ns = UINT64_MAX, .sparse = sparse,
+	};
 	int rc = 0;
 
 	if (count > INT32_MAX)
@@ -565,4 +568,14 @@ int check_history(const struct check_op *ops, uint64_t count, struct check_resul
 	if (rc == 0)
 		*ret_result = result;
 	return rc;
+}
+
+int check_history(const struct check_op *ops, uint64_t count, struct check_result *ret_result)
+{
+	return judge(ops, count, false, ret_result);
+}
+
+int check_history_log(const struct check_op *ops, uint64_t count, struct check_result *ret_result)
+{
+	return judge(ops, count, true, ret_result);
 }

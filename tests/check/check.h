@@ -108,4 +108,10 @@ void check_expect(struct check_op *op, const void *value, uint32_t value_bytes);
  */
 int check_history(const struct check_op *ops, uint64_t count, struct check_result *ret_result);
 
+/*
+ * check_history_log: the same for the raft engine, whose versions are places in a log that all keys
+ * of a shard share: where the rules say "a number one higher", any higher one will do.
+ */
+int check_history_log(const struct check_op *ops, uint64_t count, struct check_result *ret_result);
+
 #endif

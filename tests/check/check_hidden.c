@@ -79,19 +79,26 @@ struct search {
 
 /* ---- effects ---- */
 
-bool check_built_on(const struct check_op *op, uint64_t number, const struct state *s)
+/* is_next: the number of what is made from this version. */
+static bool is_next(const struct checker *c, uint64_t number, uint64_t version)
+{
+	return c->sparse ? number > version : number == version + 1;
+}
+
+bool check_built_on(const struct checker *c, const struct check_op *op, uint64_t number,
+		    const struct state *s)
 {
 	uint64_t sum;
 
 	if (op->kind == CHECK_CAS && op->base_writer != 0)
-		return check_same_ts(s->ts, check_base_ts(op)) && number == op->base + 1 &&
+		return check_same_ts(s->ts, check_base_ts(op)) && is_next(c, number, op->base) &&
 		       number >= s->low;
 	if (s->content == CONTENT_OPEN)
 		return false;
 	if (s->content == CONTENT_ABSENT)
 		return op->kind != CHECK_CASV && number >= s->low_rmw &&
 		       (op->kind != CHECK_INCR || op->value == op->base);
-	if (number != s->ts.version + 1)
+	if (!is_next(c, number, s->ts.version))
 		return false;
 	if (op->kind == CHECK_CASV)
 		return s->value == op->base;
@@ -246,7 +253,7 @@ static void end_chain(struct search *s, const struct state *last)
 
 	s->steps++;
 	if (d->type == DEMAND_RMW) {
-		if (check_built_on(&s->c->ops[d->op], d->ts.version, last))
+		if (check_built_on(s->c, &s->c->ops[d->op], d->ts.version, last))
 			add_option(s, last);
 		return;
 	}
@@ -472,7 +479,8 @@ static void chains_from(struct search *s, uint64_t number, uint32_t hops)
 	uint32_t del = s->kind_first[CHECK_DEL];
 	bool absent = now->content == CONTENT_ABSENT && number >= now->low_rmw, extra;
 
-	if (cost == 0 && now->content == CONTENT_VALUE && now->ts.version == number)
+	if (cost == 0 && now->content == CONTENT_VALUE &&
+	    (now->ts.version == number || (s->c->sparse && now->ts.version < number)))
 		hop_on(s, now, 0);
 	if (cost == 1 && number >= now->low && !(hops == 0 && any_blind_does(s))) {
 		base_range(s, CHECK_PUT, hops, range);
@@ -493,7 +501,7 @@ static void chains_from(struct search *s, uint64_t number, uint32_t hops)
 		bool zero = op->base_writer == 0;
 
 		if (zero ? (cost == 1 ? absent : extra) :
-			   cost == 1 && check_built_on(op, number, now))
+			   cost == 1 && check_built_on(s->c, op, number, now))
 			base(s, k, number, cost - 1);
 	}
 	for (uint32_t k = s->kind_first[CHECK_INCR]; k < s->kind_end[CHECK_INCR]; k++)
@@ -551,7 +559,7 @@ static void rmw_chains(struct search *s)
 	const struct check_op *op = &s->c->ops[s->demand->op];
 	uint64_t number = s->demand->ts.version;
 
-	if (f->length == 0 && check_built_on(op, number, &f->before))
+	if (f->length == 0 && check_built_on(s->c, op, number, &f->before))
 		add_option(s, &f->before);
 	else if (op->kind == CHECK_CAS && op->base_writer != 0)
 		return;

@@ -105,6 +105,7 @@ struct checker {
 	uint32_t key_unknown_count;
 	uint64_t key;
 	uint64_t origin_ns; /* earliest start, for the explanation */
+	bool sparse; /* versions are places in a log: check_history_log */
 	bool out_of_memory;
 	struct check_result *result;
 };
@@ -141,7 +142,7 @@ int check_effect_compare(const struct check_op *a, const struct check_op *b);
 bool check_allows(const struct checker *c, const struct ref *r, const struct state *s);
 
 /* check_built_on: may op, a read-modify-write with this version number, follow s right away? */
-bool check_built_on(const struct check_op *op, uint64_t number, const struct state *s);
+bool check_built_on(const struct checker *c, const struct check_op *op, uint64_t number, const struct state *s);
 
 /* check_hidden: are there UNKNOWN operations to meet all demands? false: said, or out of memory. */
 bool check_hidden(struct checker *c);

@@ -333,7 +333,8 @@ void sim_verify_history(struct sim *s)
 	for (uint32_t i = 0; s->abandoned && i < s->op_count; i++)
 		if (s->op[i].end_ns == 0)
 			s->op[i].outcome = STATUS_UNKNOWN;
-	must(check_history(s->op, s->op_count, &result) == 0);
+	must((sim_is_raft(s) ? check_history_log : check_history)(s->op, s->op_count, &result) ==
+	     0);
 	if (!result.ok)
 		sim_violation(s, "S-LIN: key %u: %s", (uint32_t)result.key, result.text);
 }
