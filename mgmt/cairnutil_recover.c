@@ -21,7 +21,9 @@
 #include "storage/blockdev_file.h"
 #include "storage/wal.h"
 
-#define BATCH_BYTES (256u << 10)
+#define BATCH_BYTES   (256u << 10)
+#define BUSY_TRIES    300
+#define BUSY_PAUSE_US 10000
 
 /* One Raft group as its log tells it. */
 struct recover_group {
@@ -104,6 +106,11 @@ static int read_stream(struct recovery *r, uint16_t i)
 
 	config_stream_path(&r->config, i, path);
 	int rc = blockdev_file_open(path, NULL, &s->dev);
+	/* A killed process's disk queue keeps the lock for some ms. */
+	for (int tries = 0; rc == -EBUSY && tries < BUSY_TRIES; tries++) {
+		usleep(BUSY_PAUSE_US);
+		rc = blockdev_file_open(path, NULL, &s->dev);
+	}
 	if (rc == 0)
 		rc = superblock_read(s->dev, scratch, &s->sb);
 	if (rc == 0 && (s->sb.cluster != r->config.cluster_id || s->sb.node != r->config.node_id ||

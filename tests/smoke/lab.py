@@ -207,7 +207,7 @@ class Lab:
 
     def await_state(self, node, *states, seconds=30):
         until(lambda: self.state(node) in states, seconds,
-              f"node {node} is {' or '.join(map(str, states))}, not {self.state(node)}")
+              f"node {node} is {' or '.join(map(str, states))}")
 
     def serving(self, seconds=30):
         """Waits until every node does its part and has heard every other lately."""
