@@ -102,8 +102,12 @@ void view_install(struct replica *r, const struct view *v)
 	r->lease_ns = 0;
 	for (uint8_t n = 0; n < r->config.node_count; n++) {
 		bool takes_part = (view_write_set(v) & replica_bit(n)) != 0;
+		uint32_t incarnation = takes_part ? v->incarnation[n] : 0;
 
-		r->peers[n].incarnation = takes_part ? v->incarnation[n] : 0;
+		/* Who comes in counts as heard: its HELLO may have been here before the view. */
+		if (incarnation != r->peers[n].incarnation)
+			r->peers[n].heard_ns = r->now_ns;
+		r->peers[n].incarnation = incarnation;
 	}
 	begin_epoch(r);
 	join_view(r, missed && !mutant(25));

@@ -386,6 +386,29 @@ static void missing_acks_show(void **state)
 	assert_int_equal(replica_stuck(r, older_ns), 0);
 }
 
+/* Its HELLO of the new view came before the view did: nobody waits for the next one. */
+static void who_comes_in_counts_as_heard(void **state)
+{
+	struct view v = next_view(0x3, 0);
+
+	(void)state;
+	rig_install(&v);
+	rig_tick(0, 60000);
+	rig_tick(1, 60000);
+	rig_settle();
+	come_back(2, 2);
+	v = next_view(0x3, 0x4);
+	rig_view(2, &v);
+	rig_drop_all();
+	rig_view(0, &v);
+	rig_view(1, &v);
+	rig_lease(0, v.epoch, UINT64_MAX);
+	rig_put(0, KEY, 1, "x");
+	assert_int_equal(rig_answers[1], 0); /* begun, not refused */
+	rig_run(300);
+	rig_answered(1, STATUS_OK, 2);
+}
+
 /* ---- leaving --------------------------------------------------------------------------------- */
 
 static void who_leaves_says_what_it_knows(void **state)
@@ -938,6 +961,7 @@ int main(void)
 		CASE(one_member_of_a_read_only_view_commits_nothing),
 		CASE(silent_peers_are_not_heard),
 		CASE(missing_acks_show),
+		CASE(who_comes_in_counts_as_heard),
 		CASE(who_leaves_says_what_it_knows),
 		CASE(leaving_with_many_ops_takes_several_steps),
 		CASE(a_member_made_a_shadow_keeps_everything),
