@@ -353,7 +353,10 @@ static uint64_t compact_to(const struct replica *r)
 	uint64_t most = min_u64(g->applied, raft_commit(g->raft));
 	uint64_t entries = g->entries_max, bytes = r->config.raft.bytes_max;
 	bool tight = last - base > entries / 4 * 3 || raft_bytes(g->raft) > bytes / 4 * 3;
+	uint64_t wanted = raft_wants_compact(g->raft);
 
+	if (!g->is_void && wanted > base && wanted <= min_u64(most, group_copy_holds(r)))
+		return wanted; /* by a newcomer */
 	if (g->is_void || base >= most ||
 	    (last - base <= entries / 2 && raft_bytes(g->raft) <= bytes / 2))
 		return base;
@@ -603,7 +606,7 @@ static uint64_t apply_first(const struct group *g, const struct raft_record *rec
 	uint64_t to = raft_recover_apply(g->raft);
 
 	if (record->kind == RAFT_RECORD_USER) /* a copy begins, on top of what was applied */
-		return record->entry.term == GROUP_RECORD_BEGIN ?
+		return record->entry.term == GROUP_RECORD_BEGIN && !mutant(179) ?
 			       min_u64(record->entry.index, raft_last(g->raft)) : 0;
 	if (record->kind == RAFT_RECORD_SNAPSHOT &&
 	    record->entry.index <= raft_last(g->raft))
@@ -650,7 +653,7 @@ void group_recover_reset(struct replica *r)
 	struct group *g = r->group;
 
 	g->recovered = true;
-	g->is_void = true;
+	g->is_void = !mutant(180);
 	g->applied = 0;
 	g->dropped = 0;
 	r->floor = 0;

@@ -462,7 +462,9 @@ static void look_around(struct membership *m, struct membership_actions *a)
 	lease_look_at_log(m);
 	lease_update(m, a);
 	command_tick(m, a);
-	m->pending.compact = m->applied - raft_base(m->raft) > MEMBERSHIP_COMPACT;
+	m->pending.compact = m->applied - raft_base(m->raft) > MEMBERSHIP_COMPACT ||
+			     (raft_wants_compact(m->raft) != 0 &&
+			      raft_wants_compact(m->raft) <= m->applied);
 	watch_look(m);
 	if (membership_leads(m) && m->proposed == 0 && !m->pending.propose)
 		plan_next(m);

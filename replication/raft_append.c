@@ -179,7 +179,7 @@ void raft_append_matched(struct raft *r, uint8_t from, const struct raft_message
 	p->next = max_u64(p->next, p->match + 1);
 	received = max_u64(received, p->match);
 	if ((p->state == RAFT_PROBE && received >= p->next - 1) ||
-	    (p->state == RAFT_SNAPSHOTS && received >= r->base)) {
+	    (p->state == RAFT_SNAPSHOTS && received >= max_u64(r->base, p->since))) {
 		p->next = received + 1;
 		raft_append_move(r, p, RAFT_REPLICATE);
 	}
@@ -355,10 +355,12 @@ bool raft_append_pump_leader(struct raft *r, struct raft_actions *a)
 
 		if (!(targets & raft_bit(i)))
 			continue;
-		if (p->next <= r->base && p->state != RAFT_SNAPSHOTS)
+		if (p->next <= max_u64(r->base, p->since) && p->state != RAFT_SNAPSHOTS)
 			raft_append_move(r, p, RAFT_SNAPSHOTS);
 		if (p->state == RAFT_REPLICATE || r->now_ns < p->retry_ns)
 			continue;
+		if (p->state == RAFT_SNAPSHOTS && r->base < p->since)
+			continue; /* see raft_wants_compact */
 		if (!raft_room(a))
 			return true;
 		raft_append_slow(r, i, a);
@@ -371,8 +373,12 @@ uint64_t raft_append_deadline_ns(const struct raft *r)
 	uint64_t ns = UINT64_MAX;
 
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
-		if ((raft_targets(r) & raft_bit(i)) && r->peers[i].state != RAFT_REPLICATE)
-			ns = min_u64(ns, r->peers[i].retry_ns);
+		const struct raft_peer *p = &r->peers[i];
+
+		if (!(raft_targets(r) & raft_bit(i)) || p->state == RAFT_REPLICATE)
+			continue;
+		if (p->state == RAFT_PROBE || r->base >= p->since)
+			ns = min_u64(ns, p->retry_ns);
 	}
 	return ns;
 }

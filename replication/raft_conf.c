@@ -32,17 +32,56 @@ void raft_conf_set(struct raft *r, const struct raft_conf *conf, uint64_t index)
 	if (r->role != RAFT_LEADER)
 		return;
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
-		if ((now & ~before) & raft_bit(i))
+		if ((now & ~before) & raft_bit(i)) {
 			raft_append_fresh(r, i);
+			r->peers[i].since = index;
+		}
 	}
 	r->leaving = (uint8_t)((r->leaving | before) & ~now & ~raft_bit(r->config.node));
 	r->leaving_ns = r->now_ns + 2 * r->config.election_ns;
+}
+
+/* raft_conf_since: which confs of the log took whom in. */
+static void raft_conf_since(struct raft *r)
+{
+	uint8_t all = raft_conf_all(&r->base_conf);
+
+	for (uint8_t i = 0; i < NODES_MAX; i++)
+		r->peers[i].since = 0;
+	for (uint64_t index = r->base + 1; index <= r->conf_index; index++) {
+		struct raft_conf conf;
+
+		if (raft_log_slot(r, index)->kind != RAFT_ENTRY_CONF)
+			continue;
+		raft_log_conf_at(r, index, &conf);
+		for (uint8_t i = 0; i < NODES_MAX; i++) {
+			if ((raft_conf_all(&conf) & ~all) & raft_bit(i))
+				r->peers[i].since = index;
+		}
+		all = raft_conf_all(&conf);
+	}
+}
+
+uint64_t raft_wants_compact(const struct raft *r)
+{
+	uint64_t since = 0;
+
+	if (r->role != RAFT_LEADER)
+		return 0;
+	for (uint8_t i = 0; i < NODES_MAX; i++) {
+		const struct raft_peer *p = &r->peers[i];
+
+		if ((raft_targets(r) & raft_bit(i)) && p->state == RAFT_SNAPSHOTS)
+			since = max_u64(since, p->since);
+	}
+	return since > r->base && since <= r->commit ? since : 0;
 }
 
 void raft_conf_lead(struct raft *r)
 {
 	struct raft_conf before;
 
+	raft_conf_since(r);
 	r->leaving = 0;
 	if (r->conf_index <= r->base)
 		return;

@@ -49,8 +49,9 @@ enum raft_progress {
 enum raft_owed { RAFT_OWED_NOTHING, RAFT_OWED_YES, RAFT_OWED_NO };
 
 struct raft_peer {
-	uint64_t match;		     /* durable and matching there */
-	uint64_t next;		     /* index of the next entry to send */
+	uint64_t match; /* durable and matching there */
+	uint64_t next;	/* index of the next entry to send */
+	uint64_t since; /* index of the conf that took it in; 0: it is older than the log here */
 	uint64_t heard_ns, acked_ns; /* last word; last acknowledgement of what this leader sent */
 	uint64_t round;		     /* newest heartbeat round it answered */
 	uint64_t beat_next;	     /* `next` when the newest round began */

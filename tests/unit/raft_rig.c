@@ -230,6 +230,8 @@ void rig_event(uint8_t node, struct raft_event *ev)
 		n->restore = 0;
 		rig_event(node, &done);
 	}
+	if (raft_wants_compact(n->raft) != 0)
+		rig_compact(node, raft_wants_compact(n->raft), "wanted");
 	if (!n->slow_disk && n->seq_durable + 1 < n->seq_next)
 		rig_disk(node);
 }

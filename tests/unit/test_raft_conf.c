@@ -253,6 +253,35 @@ static void blank_node_votes_not(void **state)
 	assert_true(is_conf(2, three)); /* by snapshot */
 }
 
+/* R19: who comes under a number that was another's hears nothing of the other's time. */
+static void newcomer_sees_no_history(void **state)
+{
+	struct raft_conf learner = { .voters = 0x01, .learners = 0x02 };
+
+	(void)state;
+	led(2, (struct raft_conf){ .voters = 0x01 }); /* in this conf node 0 decides alone */
+	assert_int_not_equal(rig_configure(0, learner), 0);
+	rig_run(2 * ELECTION);
+	assert_int_not_equal(rig_configure(0, (struct raft_conf){ .voters = 0x03 }), 0);
+	rig_run(2 * ELECTION);
+	assert_int_not_equal(rig_configure(0, (struct raft_conf){ .voters = 0x02 }), 0);
+	rig_run(4 * ELECTION);
+	assert_int_equal(raft_role(core(1)), RAFT_LEADER);
+	rig_crash(0);
+	rig.node[0].records_count = 0; /* another machine */
+	rig_boot(0, false);
+	assert_int_not_equal(
+		rig_configure(1, (struct raft_conf){ .voters = 0x02, .learners = 0x01 }), 0);
+	for (uint32_t i = 0; i < 500; i++) {
+		rig_run(MS / 10);
+		assert_false(raft_conf(core(0))->voters & 0x01);
+		if (rig_count(RAFT_APPEND) > 0 && i % 3 == 0)
+			rig_drop(0, RAFT_APPEND);
+	}
+	assert_int_equal(raft_conf(core(0))->learners, 0x01);
+	assert_int_equal(raft_match(core(1), 0), raft_last(core(1)));
+}
+
 /* Two with data and a witness: it votes, never leads, and holds no data. */
 static void witness(void **state)
 {
@@ -775,6 +804,7 @@ int main(void)
 		cmocka_unit_test_teardown(joint_is_left_by_the_next, done),
 		cmocka_unit_test_teardown(learners_do_not_count, done),
 		cmocka_unit_test_teardown(blank_node_votes_not, done),
+		cmocka_unit_test_teardown(newcomer_sees_no_history, done),
 		cmocka_unit_test_teardown(witness, done),
 		cmocka_unit_test_teardown(transfer, done),
 		cmocka_unit_test_teardown(transfer_waits, done),
