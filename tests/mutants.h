@@ -3,8 +3,8 @@
  * mutants.h: the deliberate faults behind mutant(n), and the rig that must catch each. A test suite
  * that lets one of these live is not worth its time. tests/mutants/mutants.py reads this table: one
  * MUTANT(number, name, rig, what) after the other, numbers growing; docs/testing.md shows it. Rigs:
- * sim_PROFILE (the simulator), replay (tests/replay), model_SITUATION (tests/model), or the unit
- * test of that name.
+ * sim_PROFILE (the simulator), replay (tests/replay), model_SITUATION (tests/model), raft_fuzz and
+ * raft_script (tests/raft), or the unit test of that name.
  */
 #ifndef CAIRN_TESTS_MUTANTS_H
 #define CAIRN_TESTS_MUTANTS_H
@@ -157,6 +157,86 @@
 	       "an overtaken blind write counts as having taken effect (S-ONCE)") \
 	MUTANT(103, answers_mixed, replay, \
 	       "a joiner puts parts of two answers together (H-LAG-JOIN)") \
+	MUTANT(104, pre_vote_counts, raft_fuzz, "an answer to a pre-vote counts as a vote (R07)") \
+	MUTANT(105, durable_index, raft_fuzz, \
+	       "what was durable at an index counts after the entry there has changed (R13)") \
+	MUTANT(106, conf_kept, raft_fuzz, \
+	       "a conf whose entry was overwritten stays in force (R05)") \
+	MUTANT(107, old_term_commit, raft_fuzz, \
+	       "entries of older terms are committed by counting (R01)") \
+	MUTANT(108, stand_in_memory, raft_fuzz, \
+	       "a candidate speaks of a log and a vote that are not on its disk (R02)") \
+	MUTANT(109, vote_in_memory, raft_fuzz, "votes leave before they are on the disk") \
+	MUTANT(110, append_in_memory, raft_fuzz, \
+	       "entries are acknowledged before they are on the disk (R03)") \
+	MUTANT(111, leader_in_memory, raft_fuzz, \
+	       "a leader counts itself before its own write is done (R15)") \
+	MUTANT(112, read_unready, raft_fuzz, \
+	       "read indexes are given before an entry of the own term is committed (R08)") \
+	MUTANT(113, any_round, raft_fuzz, \
+	       "an old answer to a heartbeat counts for the newest round (R09)") \
+	MUTANT(114, lease_in_transfer, raft_fuzz, \
+	       "the lease is kept while leadership is handed over (R10)") \
+	MUTANT(115, promise_broken, raft_fuzz, \
+	       "votes are given although a leader was heard just now (R10, R11)") \
+	MUTANT(116, slow_disk_leads, raft_fuzz, \
+	       "a leader that cannot write goes on leading (R12)") \
+	MUTANT(117, two_confs, raft_fuzz, \
+	       "a change of conf begins before the one before is committed (R34)") \
+	MUTANT(118, votes_at_start, raft_fuzz, \
+	       "a node that has just started votes, whatever it promised before") \
+	MUTANT(119, hold_ignored, raft_fuzz, "entries on hold are acknowledged") \
+	MUTANT(120, joint_commit, raft_fuzz, \
+	       "a joint conf commits with a majority of the new voters alone") \
+	MUTANT(121, joint_election, raft_fuzz, \
+	       "a joint conf elects with a majority of the new voters alone") \
+	MUTANT(122, any_log_wins, raft_fuzz, \
+	       "votes are given whatever the log of the candidate lacks (5.4.1)") \
+	MUTANT(123, blank_votes, raft_fuzz, "a node with an empty disk votes (R19)") \
+	MUTANT(124, blank_voter, raft_fuzz, "a node that holds nothing yet becomes a voter (R19)") \
+	MUTANT(125, received_counts, raft_fuzz, \
+	       "what a follower has received counts as durable there") \
+	MUTANT(126, restored_in_memory, raft_fuzz, \
+	       "a snapshot is acknowledged before it is on the disk") \
+	MUTANT(127, always_truncates, raft_fuzz, \
+	       "an old AppendEntries cuts off what came after it") \
+	MUTANT(128, no_pre_vote, raft_fuzz, \
+	       "whoever hears no leader begins a new term at once (R11)") \
+	MUTANT(129, commit_unmatched, raft_fuzz, \
+	       "a follower applies entries that its leader has not confirmed") \
+	MUTANT(130, no_drift, raft_script, "the lease ignores that clocks run apart") \
+	MUTANT(131, newest_conf, raft_fuzz, "a snapshot holds a conf that is not committed (R05)") \
+	MUTANT(132, vote_unwritten, raft_fuzz, "a vote is never written down") \
+	MUTANT(133, left_leads, raft_fuzz, "a leader that was removed goes on leading") \
+	MUTANT(134, joint_for_ever, raft_fuzz, "a joint conf is never left (R34)") \
+	MUTANT(135, older_round, raft_fuzz, \
+	       "a heartbeat sent before the read proves leadership for it (R09)") \
+	MUTANT(136, read_ids_again, raft_fuzz, \
+	       "reads of two lives of a node bear the same ids (R09)") \
+	MUTANT(137, recovery_commits, raft_fuzz, "recovery takes all of the log for committed") \
+	MUTANT(138, no_check_quorum, raft_script, "a leader that hears nobody goes on leading") \
+	MUTANT(139, loss_unnoticed, raft_fuzz, \
+	       "what was lost on its way is never sent again (R32)") \
+	MUTANT(140, exclusion_at_once, membership, \
+	       "a voter acknowledges an exclusion while its promise lasts (M-LEASE-GAP)") \
+	MUTANT(141, grant_after_exclusion, membership, \
+	       "a voter grants a lease to whom an entry in its log excludes (M-LEASE-GAP)") \
+	MUTANT(142, promises_forgotten, membership, \
+	       "a voter that restarts takes its promises for void (CC-10)") \
+	MUTANT(143, joint_at_once, membership, \
+	       "voters change while promises to members last") \
+	MUTANT(144, old_life_reports, membership, \
+	       "reports of a life that is over are taken (M-INCARN)") \
+	MUTANT(145, late_report, membership, \
+	       "late copies of old reports are taken (R09, M-DATA-ALIVE)") \
+	MUTANT(147, lease_by_one, membership, "one voter's grant makes a lease") \
+	MUTANT(149, any_disk, membership, "another disk votes with a number's rights (R19, R20)") \
+	MUTANT(150, no_hold_down, membership, "who was evicted comes back at once (M-FLAP)") \
+	MUTANT(151, slow_stays, membership, "nobody is evicted for being slow (CC-15)") \
+	MUTANT(152, history_is_mine, membership, \
+	       "a new disk takes its number's earlier owner for itself (R19, CC-12)") \
+	MUTANT(154, copies_ignored, membership, \
+	       "a drain may leave fewer members than copies_min (M-MIN-SIZE)") \
 	MUTANT(190, read_only_ignored, view, \
 	       "a view with too few members takes updates (M-MIN-SIZE)") \
 	MUTANT(191, stale_promise, service, \
