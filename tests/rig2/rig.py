@@ -247,6 +247,7 @@ class Rig(Lab):
         expect(self.load_process.poll() is None, "the recorder goes on")
 
     def stop_load(self):
+        self.marks["end"] = time.monotonic_ns()
         self.load_process.send_signal(signal.SIGTERM)
         out, err = self.load_process.communicate(timeout=120)
         expect(self.load_process.returncode == 0, f"the recorder: {err[-1500:]}")
@@ -336,7 +337,7 @@ class Rig(Lab):
     def figures(self, operations):
         """Gaps in ms while the fault was there (marks fault..end)."""
         start = self.marks.get("fault", 0)
-        stop = max(o.end for o in operations)
+        stop = self.marks["end"]
         nodes = len(self.data_nodes())
         quiet = range(self.SLOTS + self.PINNED * nodes, self.SLOTS + (self.PINNED + 1) * nodes)
         writes = [o.end for o in operations if o.op in WRITES and o.outcome == "OK"]
