@@ -149,6 +149,12 @@ void fuzz_after(struct fuzz *f, uint8_t node)
 		f->compactions++;
 		rig_compact(f->rig, node, n->applied);
 	}
+	/* A newcomer waits for a snapshot that is new enough. */
+	if (raft_wants_compact(n->raft) != 0 && n->applied >= raft_wants_compact(n->raft) &&
+	    (f->calm || rng_below(&f->load_rng, 8) == 0))
+		rig_compact(f->rig, node, n->applied);
+	if (f->rig->failed)
+		return;
 	if (n->record_count > RIG_RECORDS / 2 || n->arena_used > RIG_ARENA_BYTES / 2)
 		fuzz_checkpoint(f, node);
 	if (f->rig->failed)

@@ -99,7 +99,7 @@ struct rig_node {
 	uint32_t promised_term;
 	uint32_t pre_voted_term; /* and who said that it might win that one */
 	uint8_t pre_voted;
-	uint8_t *votes; /* RIG_TERM_MAX: granted in that term to node + 1 */
+	uint8_t *votes;	     /* RIG_TERM_MAX: granted in that term to node + 1 */
 	uint8_t *lost_votes; /* likewise, on a disk that is gone */
 };
 
@@ -125,12 +125,12 @@ struct rig_driver {
 	void (*read)(struct rig *rig, uint8_t node, uint64_t id, uint64_t index);
 };
 
-#define RIG_COUNTS(X)                                                                             \
-	X(steps)                                                                                  \
-	X(committed_count)                                                                        \
-	X(proposed)                                                                               \
-	X(leader_count) X(confs) X(snapshots) X(reads) X(lease_reads) X(reads_refused) X(crashes) \
-		X(wipes)
+#define RIG_COUNTS(X)      \
+	X(steps)           \
+	X(committed_count) \
+	X(proposed)        \
+	X(leader_count)    \
+	X(confs) X(snapshots) X(reads) X(lease_reads) X(reads_refused) X(crashes) X(wipes)
 
 struct rig {
 	const struct rig_driver *driver;

@@ -14,9 +14,13 @@
  * Messages, in order on each link, TYPE in lower case (vote_ack): deliver|drop X->Y [TYPE] [all],
  *   again X->Y TYPE: the newest that was delivered or dropped comes once more; oldest X->Y TYPE
  * Time: tick NODES MS: passes for all, only these look at the clock; nothing arrives by itself
- *   run NODES MS: and whatever they send to one another arrives, disks are done at once
+ *   run NODES MS [alone=NODES]: and whatever they send to one another arrives, disks are done at
+ *   once; alone: these look at the clock, too
  *   flow NODES: the same, but no time passes
- *   elect X NODES: X alone looks at the clock until it leads, with the help of NODES
+ *   elect X NODES: X alone looks at the clock until it leads, with the help of NODES; what it
+ *   then sends waits
+ *   stall NODES, unstall NODES: flow leaves these disks, and their snapshots, alone
+ *   clock X PPM: its clock goes faster (or, -PPM, slower) by that much from now on
  * Users: propose X TEXT [refused], conf X voters=.. [learners=..] [witnesses=..] [refused],
  *   transfer X Y|best, read X, hold X INDEX, compact X INDEX
  * Looking: expect X [role=..] [term=..] [leader=x|-] [commit=..] [last=..] [base=..] [ready=y|n]
@@ -59,6 +63,7 @@ struct story {
 	uint64_t last_read[NODES_MAX], read_answer[NODES_MAX]; /* UINT64_MAX: open */
 	char *word[WORDS_MAX];
 	uint32_t words;
+	uint8_t stalled, until; /* bitmaps: disks; flow ends when one of these leads */
 };
 
 static const char *const type_names[] = { "-",		"pre_vote",	"pre_vote_ack",
@@ -131,7 +136,7 @@ static void on_read(struct rig *rig, uint8_t node, uint64_t id, uint64_t index)
 
 static const struct rig_driver driver = { on_send, on_restore, on_read };
 
-/* after: what follows a step: the user applies what is committed. */
+/* after: what follows a step: the user applies what is committed, and compacts when asked to. */
 static void after(struct story *s, uint8_t node)
 {
 	const struct rig_node *n = &s->rig->node[node];
@@ -140,8 +145,12 @@ static void after(struct story *s, uint8_t node)
 	if (n->up)
 		rig_apply(s->rig, node, UINT64_MAX);
 	check(s);
+	if (n->up && raft_wants_compact(n->raft) != 0)
+		rig_compact(s->rig, node, n->applied);
+	check(s);
 	if (s->verbose && n->up)
-		printf("    %c %s term %u commit %llu last %llu durable %u/%u\n", 'a' + node,
+		printf("    %llu us: %c %s term %u commit %llu last %llu durable %u/%u\n",
+		       (unsigned long long)(s->rig->now_ns / 1000), 'a' + node,
 		       raft_role_name(n->role), n->term, (unsigned long long)n->commit,
 		       (unsigned long long)n->mirror.last, n->told_count, n->record_count);
 }
@@ -338,6 +347,28 @@ static void do_again(struct story *s, bool newest)
 }
 
 /* flow_once: one message to each, and all disks; false: nothing was left. */
+/* reached: whoever shall lead does. */
+static bool reached(const struct story *s)
+{
+	for (uint8_t i = 0; i < s->rig->nodes; i++) {
+		if ((s->until >> i & 1) != 0 && raft_role(s->rig->node[i].raft) == RAFT_LEADER)
+			return true;
+	}
+	return false;
+}
+
+/* next_of: what goes next on a link; while somebody is elected the others only answer. */
+static uint32_t next_of(const struct story *s, uint8_t from, const struct queue *q)
+{
+	uint32_t which = 0;
+
+	while (s->until != 0 && (s->until >> from & 1) == 0 && which < q->count &&
+	       q->packets[which]->data[0] != RAFT_PRE_VOTE_ACK &&
+	       q->packets[which]->data[0] != RAFT_VOTE_ACK)
+		which++;
+	return which;
+}
+
 static bool flow_once(struct story *s, uint8_t nodes)
 {
 	bool moved = false;
@@ -347,12 +378,14 @@ static bool flow_once(struct story *s, uint8_t nodes)
 
 		if ((nodes >> i & 1) == 0 || !n->up)
 			continue;
-		if (n->restoring) {
+		if (reached(s))
+			return false;
+		if (n->restoring && (s->stalled >> i & 1) == 0) {
 			rig_restored(s->rig, i);
 			after(s, i);
 			moved = true;
 		}
-		if (n->told_count < n->record_count && !n->failed) {
+		if (n->told_count < n->record_count && !n->failed && (s->stalled >> i & 1) == 0) {
 			rig_durable(s->rig, i, n->record_count, true);
 			after(s, i);
 			moved = true;
@@ -360,10 +393,11 @@ static bool flow_once(struct story *s, uint8_t nodes)
 		for (uint8_t from = 0; from < s->rig->nodes; from++) {
 			struct queue *q = &s->link[from][i];
 			struct packet *p;
+			uint32_t which = next_of(s, from, q);
 
-			if ((nodes >> from & 1) == 0 || q->count == 0)
+			if ((nodes >> from & 1) == 0 || which >= q->count || reached(s))
 				continue;
-			p = take(q, 0);
+			p = take(q, which);
 			arrive(s, from, i, p);
 			keep_past(s, from, i, p);
 			moved = true;
@@ -399,9 +433,10 @@ static void pass(struct story *s, uint8_t nodes)
 static void do_time(struct story *s, bool flows)
 {
 	uint8_t nodes = some_nodes(s, word(s, 1));
+	uint8_t alone = option(s, "alone") ? some_nodes(s, option(s, "alone")) : 0;
 
 	for (uint64_t ms = number(s, word(s, 2)); ms > 0; ms--) {
-		pass(s, nodes);
+		pass(s, nodes | alone);
 		if (flows)
 			flow(s, nodes);
 	}
@@ -412,13 +447,14 @@ static void do_elect(struct story *s)
 	uint8_t node = a_node(s, word(s, 1));
 	uint8_t nodes = some_nodes(s, word(s, 2)) | (uint8_t)(1u << node);
 
-	for (uint32_t ms = 0; ms < 2000; ms++) {
-		pass(s, (uint8_t)(1u << node));
+	s->until = (uint8_t)(1u << node);
+	for (uint32_t ms = 0; ms < 3000 && !reached(s); ms++) {
+		pass(s, s->until);
 		flow(s, nodes);
-		if (raft_role(s->rig->node[node].raft) == RAFT_LEADER)
-			return;
 	}
-	fail(s, "it never leads", s->word[1]);
+	if (!reached(s))
+		fail(s, "it never leads", s->word[1]);
+	s->until = 0;
 }
 
 /* for_nodes: commands that do one thing to each node named. */
@@ -447,6 +483,9 @@ static bool for_nodes(struct story *s, const char *command, uint8_t node)
 		if (option(s, "records"))
 			all = n->durable_count + (uint32_t)number(s, option(s, "records"));
 		rig_durable(s->rig, node, all, true);
+	} else if (strcmp(command, "stall") == 0 || strcmp(command, "unstall") == 0) {
+		s->stalled &= (uint8_t) ~(1u << node);
+		s->stalled |= (uint8_t)((command[0] == 's') << node);
 	} else if (strcmp(command, "written") == 0) {
 		rig_durable(s->rig, node, all, false);
 	} else {
@@ -454,6 +493,18 @@ static bool for_nodes(struct story *s, const char *command, uint8_t node)
 	}
 	after(s, node);
 	return true;
+}
+
+static void do_clock(struct story *s)
+{
+	uint8_t node = a_node(s, word(s, 1));
+	struct rig_node *n = &s->rig->node[node];
+	bool slower = word(s, 2)[0] == '-';
+	int64_t ppm = (int64_t)number(s, s->word[2] + slower);
+
+	n->clock_local = rig_clock(s->rig, node);
+	n->clock_real = s->rig->now_ns;
+	n->rate_ppb = 1000 * (slower ? -ppm : ppm);
 }
 
 static void refused(const struct story *s, uint64_t index)
@@ -624,6 +675,8 @@ static void command(struct story *s)
 		do_elect(s);
 	} else if (strcmp(c, "expect") == 0) {
 		do_expect(s);
+	} else if (strcmp(c, "clock") == 0) {
+		do_clock(s);
 	} else if (strcmp(c, "sent") == 0 || strcmp(c, "none") == 0) {
 		do_sent(s, c[0] == 's');
 	} else if (!do_user(s, c)) {
