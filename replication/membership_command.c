@@ -75,10 +75,20 @@ static bool known(const struct membership_state *s, const struct membership_comm
 	return c->node < NODES_MAX && s->node[c->node].want != WANT_NONE;
 }
 
-/* leaves_enough: what becomes of the copies when this node takes no part any more. */
-static uint8_t leaves_enough(const struct membership_state *s, const struct membership_command *c)
+static uint8_t living(const struct membership *m)
 {
-	uint8_t left = s->members & (uint8_t)~membership_bit(c->node);
+	uint8_t alive = 0;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		alive |= watch_alive(m, n) ? membership_bit(n) : 0;
+	return alive;
+}
+
+/* leaves_enough: what becomes of the copies when this node takes no part any more. */
+static uint8_t leaves_enough(const struct membership *m, const struct membership_state *s,
+			     const struct membership_command *c)
+{
+	uint8_t left = s->members & living(m) & (uint8_t)~membership_bit(c->node);
 
 	if (!membership_has(s->members, c->node))
 		return COMMAND_DONE;
@@ -128,9 +138,10 @@ static uint8_t do_promote(const struct membership *m, struct membership_state *s
 	return COMMAND_DONE;
 }
 
-static uint8_t do_drain(struct membership_state *s, const struct membership_command *c)
+static uint8_t do_drain(const struct membership *m, struct membership_state *s,
+			const struct membership_command *c)
 {
-	uint8_t code = leaves_enough(s, c);
+	uint8_t code = leaves_enough(m, s, c);
 
 	if (s->node[c->node].want != WANT_DATA)
 		return COMMAND_BAD;
@@ -143,14 +154,11 @@ static uint8_t do_remove(const struct membership *m, struct membership_state *s,
 			 const struct membership_command *c)
 {
 	uint8_t voters = raft_conf(m->raft)->voters & (uint8_t)~membership_bit(c->node);
-	uint8_t code = leaves_enough(s, c);
-	uint8_t alive = 0;
+	uint8_t code = leaves_enough(m, s, c);
 
-	for (uint8_t n = 0; n < NODES_MAX; n++)
-		alive |= watch_alive(m, n) ? membership_bit(n) : 0;
 	if (code != COMMAND_DONE)
 		return code;
-	if (!raft_is_majority(alive, voters))
+	if (!raft_is_majority(living(m), voters))
 		return COMMAND_QUORUM;
 	s->node[c->node].flags |= MEMBER_LEAVING;
 	for (uint8_t n = 0; n < NODES_MAX; n++)
@@ -204,7 +212,7 @@ static uint8_t carry_out(struct membership *m, struct membership_state *s,
 	case VERB_PROMOTE:
 		return do_promote(m, s, c);
 	case VERB_DRAIN:
-		return do_drain(s, c);
+		return do_drain(m, s, c);
 	case VERB_UNDRAIN:
 		s->node[c->node].flags &= (uint8_t)~MEMBER_DRAINED;
 		return COMMAND_DONE;

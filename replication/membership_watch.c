@@ -165,13 +165,13 @@ uint8_t watch_victims(struct membership *m, uint8_t set)
 
 /* ---- coming back ----------------------------------------------------------------------------- */
 
-/* connected: it and all members hear each other. */
+/* connected: it and all members that live hear each other. */
 static bool connected(const struct membership *m, uint8_t node)
 {
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
-		if (n == node || !membership_has(m->agreed.members, n))
+		if (n == node || !membership_has(m->agreed.members, n) || !watch_alive(m, n))
 			continue;
-		if (!watch_alive(m, n) || !membership_has(m->last[n].seen, node) ||
+		if (!membership_has(m->last[n].seen, node) ||
 		    !membership_has(m->last[node].seen, n))
 			return false;
 	}
