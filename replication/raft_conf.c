@@ -34,7 +34,7 @@ void raft_conf_set(struct raft *r, const struct raft_conf *conf, uint64_t index)
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
 		if ((now & ~before) & raft_bit(i)) {
 			raft_append_fresh(r, i);
-			r->peers[i].since = index;
+			r->peers[i].since = mutant(58) ? 0 : index;
 		}
 	}
 	r->leaving = (uint8_t)((r->leaving | before) & ~now & ~raft_bit(r->config.node));
@@ -56,7 +56,7 @@ static void raft_conf_since(struct raft *r)
 		raft_log_conf_at(r, index, &conf);
 		for (uint8_t i = 0; i < NODES_MAX; i++) {
 			if ((raft_conf_all(&conf) & ~all) & raft_bit(i))
-				r->peers[i].since = index;
+				r->peers[i].since = mutant(58) ? 0 : index;
 		}
 		all = raft_conf_all(&conf);
 	}

@@ -90,6 +90,10 @@
 	MUTANT(54, evicted_again, client_retry, "an evicted request is sent again as a new one") \
 	MUTANT(55, retry_new_id, client_retry, \
 	       "a request gets a new id when it goes to another node") \
+	MUTANT(58, history_told, raft_conf, \
+	       "a newcomer under an old number is told of the confs of before (R19)") \
+	MUTANT(59, dead_leader_heard, raft, \
+	       "old messages show that a leader lives, again and again") \
 	MUTANT(60, lease_clock_early, worker, \
 	       "the lease is held against the clock of before the load (CC-9, H14)") \
 	MUTANT(61, newer_life_gone, replay, \
