@@ -581,6 +581,32 @@ static void a_worker_that_hangs_costs_the_node_its_place(void **state)
 	end_rig();
 }
 
+/* The disk of either worker fails: the service hears of it, and the others go on without. */
+static void a_failed_disk_costs_the_node_its_place(void **state)
+{
+	(void)state;
+	for (uint8_t w = 0; w < WORKERS; w++) {
+		uint8_t failed, other;
+
+		make_rig(3, 0, 2, false);
+		start_all(3);
+		await(0x7);
+		fill(0, "before");
+		failed = w == 0 ? leader() : (uint8_t)((leader() + 1) % 3);
+		other = (uint8_t)((failed + 1) % 3);
+		sim_disk_fail_write(rig.node[failed].disk[w], 1, -5);
+		(void)call(other, WIRE_PUT, "key1", "x");
+		(void)call(other, WIRE_PUT, "key2", "x");
+		(void)call(other, WIRE_PUT, "key3", "x");
+		assert_true(await((uint8_t)(0x7 & ~(1u << failed))) < 200 * MS);
+		fill(other, "without");
+		await(0x7); /* left out, it was started again: it was only the cable */
+		assert_int_equal(rig.node[failed].restarts, 1);
+		expect_all(failed, "without");
+		end_rig();
+	}
+}
+
 /* What cairnd sees and says: status, events, a command and its answer. */
 static void an_operator_drains_a_node(void **state)
 {
@@ -783,6 +809,7 @@ int main(void)
 		cmocka_unit_test(a_node_cut_off_comes_back_as_another_life),
 		cmocka_unit_test(a_whole_cluster_starts_again),
 		cmocka_unit_test(a_worker_that_hangs_costs_the_node_its_place),
+		cmocka_unit_test(a_failed_disk_costs_the_node_its_place),
 		cmocka_unit_test(an_operator_drains_a_node),
 		cmocka_unit_test(a_node_is_where_its_slowest_worker_is),
 		cmocka_unit_test(a_node_joins),
