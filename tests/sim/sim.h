@@ -94,6 +94,7 @@ struct sim_node {
 	struct op_ts seen[SIM_KEYS_MAX];   /* newest timestamp seen (H-MONO) */
 	uint64_t resets[SHARDS_MAX];	   /* counted by its replicas when last looked at */
 	uint32_t member_epoch;		   /* newest view it was seen to be a member of */
+	uint64_t copied[SHARDS_MAX], copied_index[SHARDS_MAX]; /* engine raft: by copy, until */
 };
 
 struct sim_key {

@@ -278,6 +278,9 @@ static void restarted(struct sim *s, struct sim_node *n)
 	n->disk_error_ns = SIM_NEVER;
 	n->member_epoch = 0;
 	memset(n->resets, 0, sizeof(n->resets));
+	memset(n->copied, 0, sizeof(n->copied));
+	for (uint16_t shard = 0; shard < s->plan.shards; shard++)
+		n->copied_index[shard] = sim_raft_committed(s->rafts, shard + 1u);
 	for (uint16_t i = 0; i < s->plan.workers; i++) {
 		n->worker[i].due_ns = n->ready_ns;
 		n->worker[i].polled_ns = n->ready_ns;

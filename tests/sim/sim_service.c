@@ -240,6 +240,16 @@ static void see_evictions(struct sim *s, const struct membership_state *state)
 	}
 }
 
+/* see_witness: one whose disk was replaced is whole again once the new one is agreed on. */
+static void see_witness(struct sim *s)
+{
+	uint8_t node = (uint8_t)(s->plan.service.witness - 1u);
+
+	if (s->plan.service.witness != 0 && s->service.newest.node[node].want == WANT_WITNESS &&
+	    s->service.newest.node[node].ident == s->service.node[node].ident)
+		s->node[node].blank = false;
+}
+
 static void see_state(struct sim *s, uint8_t node, const struct membership *m)
 {
 	struct sim_service_node *n = &s->service.node[node];
@@ -261,6 +271,7 @@ static void see_state(struct sim *s, uint8_t node, const struct membership *m)
 
 		see_evictions(s, state);
 		s->service.newest = *state;
+		see_witness(s);
 		membership_view(state, &v);
 		if (state->epoch < before)
 			sim_violation(s, "M-EPOCH-LOG: epoch %u after %u", state->epoch, before);

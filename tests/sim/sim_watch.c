@@ -378,7 +378,8 @@ static bool is_read_only(const struct sim *s, uint8_t node)
 {
 	const struct view *v = sim_view_of(s, s->service.node[node].epoch);
 
-	return v && v->read_only;
+	/* With the raft engine a majority of the voters is what counts. */
+	return v && v->read_only && !sim_is_raft(s);
 }
 
 /* on_update_answer: S-CACHE: one request, one answer; OK is the same wherever it is asked for. */
