@@ -8,8 +8,9 @@ usage: mutants.py ROOT BUILD [--jobs J] [--seeds N] [--from S] [--only N]... [--
 BUILD is the folder with the rigs (tests/mutants of a release build; ninja mutant-rigs makes them).
 Rig sim_PROFILE: seeds of the simulator, until one is violated. Rig replay: the scripts of
 tests/replay that say "# kills N", all of which must fail, or, where none does, all scripts, until
-one fails. Rig model_NAME: that situation of cairn-model, until it is violated. Any other rig: the
-unit test of that name, until one of its cases fails.
+one fails. Rig model_NAME: that situation of cairn-model, until it is violated. Rigs of the Raft
+core alone: raft_fuzz (seeds, until one is violated) and raft_script (like replay, in tests/raft).
+Any other rig: the unit test of that name, until one of its cases fails.
 
 Prints one line per mutant, and fails when one survives, when a script does not fail on a mutant it
 names, when a rig fails without any mutant (then a kill would prove nothing), or when the table, the
@@ -31,6 +32,9 @@ ENTRY = re.compile(r'MUTANT\((\d+), (\w+), (\w+),[\s\\]*"([^"]*)"\)')
 FIRST_SEEDS = 16
 TIMEOUT_SECS = 300
 MODEL_HEALTHY_SECS, MODEL_SECS = 5, 60
+# Rigs that run scripts, the folder of these below tests, the program.
+SCRIPTS = {'replay': 'replay', 'raft_script': 'raft'}
+PROGRAMS = {'replay': 'cairn-replay-mutants', 'raft_script': 'cairn-raft-script-mutants'}
 DOC = 'docs/testing.md'
 DOC_HEAD = '| mutant | fault | rig | killed by |\n|---|---|---|---|\n'
 ROW = re.compile(r'^\| (\d+) (\w+) \| (.*?) \| (\w+) \| .*\|$', re.M)
@@ -68,10 +72,19 @@ def numbers_in_sources(root):
     return found
 
 
+def scripts_in(root, rig):
+    return sorted(glob.glob(os.path.join(root, 'tests', SCRIPTS[rig], '*.txt')))
+
+
+def rig_of(script):
+    folder = os.path.basename(os.path.dirname(script))
+    return next(rig for rig, where in SCRIPTS.items() if where == folder)
+
+
 def claims(root):
     """What scripts say they kill: {number: [script, ...]}."""
     said = {}
-    for path in sorted(glob.glob(os.path.join(root, 'tests', 'replay', '*.txt'))):
+    for path in [path for rig in SCRIPTS for path in scripts_in(root, rig)]:
         for line in re.findall(r'^# kills (.*)$', read(path), re.M):
             for number in line.split():
                 said.setdefault(int(number), []).append(path)
@@ -125,7 +138,6 @@ class Rigs:
         self.root, self.build = args.root, args.build
         self.first, self.seeds = args.first, args.seeds
         self.said = claims(args.root)
-        self.scripts = sorted(glob.glob(os.path.join(args.root, 'tests', 'replay', '*.txt')))
 
     def program(self, name):
         path = os.path.join(self.build, name)
@@ -134,8 +146,10 @@ class Rigs:
         return path
 
     def hunt(self, rig, mutant):
-        if rig == 'replay':
-            return self.replay(mutant)
+        if rig in SCRIPTS:
+            return self.replay(rig, mutant)
+        if rig == 'raft_fuzz':
+            return self.seeds_of([self.program('cairn-raft-fuzz-mutants')], mutant)
         if rig.startswith('sim_'):
             return self.sim(rig[len('sim_'):], mutant)
         if rig.startswith('model_'):
@@ -143,12 +157,14 @@ class Rigs:
         return self.unit(rig, mutant)
 
     def sim(self, profile, mutant):
-        program = self.program('cairn-sim-mutants')
+        return self.seeds_of([self.program('cairn-sim-mutants'), '--no-shrink', '--output',
+                              os.devnull, '--profile', profile], mutant)
+
+    def seeds_of(self, program, mutant):
         first, count = self.first, min(FIRST_SEEDS, self.seeds)
         while count > 0:
-            command = [program, '--mutant', str(mutant), '--jobs', '1', '--no-shrink', '--output',
-                       os.devnull, '--profile', profile, '--from', str(first),
-                       '--seeds', str(count)]
+            command = program + ['--mutant', str(mutant), '--jobs', '1', '--from', str(first),
+                                 '--seeds', str(count)]
             done = run(command, mutant)
             found = re.search(r'seed (\d+): VIOLATION(?: after \d+ events)?: ([^\n]*)',
                               done.stderr)
@@ -161,19 +177,20 @@ class Rigs:
         return None
 
     def script_fails(self, script, mutant):
-        done = run([self.program('cairn-replay-mutants'), script], mutant)
+        done = run([self.program(PROGRAMS[rig_of(script)]), script], mutant)
         if done.returncode == 0:
             return None
         how = ' / '.join(line.split(': ', 1)[-1] for line in done.stderr.splitlines())
         return os.path.basename(script), how
 
-    def replay(self, mutant):
+    def replay(self, rig, mutant):
         killed = None
-        for script in self.said.get(mutant) or self.scripts:
+        said = [script for script in self.said.get(mutant, []) if rig_of(script) == rig]
+        for script in said or scripts_in(self.root, rig):
             fails = self.script_fails(script, mutant)
-            if fails and not self.said.get(mutant):
+            if fails and not said:
                 return fails
-            if not fails and self.said.get(mutant):
+            if not fails and said:
                 raise Wrong(f'{os.path.basename(script)} does not fail on mutant {mutant}')
             killed = killed or fails
         return killed
@@ -208,7 +225,7 @@ class Rigs:
 
 def hunt_all(args, table, pool):
     rigs = Rigs(args)
-    names = sorted({rig for _, _, rig, _ in table} | {'replay'})
+    names = sorted({rig for _, _, rig, _ in table} | set(SCRIPTS))
     for rig, healthy in zip(names, pool.map(lambda name: rigs.hunt(name, 0), names)):
         if healthy:
             raise Wrong(f'{rig}: without any mutant {healthy[0]} fails: {healthy[1]}')
@@ -228,8 +245,8 @@ def hunt_all(args, table, pool):
             survivors += 1
             print(f'{number:3} {name:22} SURVIVED {rig} ({what})', flush=True)
     # Scripts that name a mutant of another rig must fail on it, too.
-    rest = [(script, number) for number, _, rig, _ in table if rig != 'replay'
-            for script in rigs.said.get(number, [])]
+    rest = [(script, number) for number, _, rig, _ in table
+            for script in rigs.said.get(number, []) if rig_of(script) != rig]
     for (script, number), fails in zip(rest, pool.map(lambda x: rigs.script_fails(*x), rest)):
         if not fails:
             raise Wrong(f'{os.path.basename(script)} does not fail on mutant {number}')

@@ -143,9 +143,8 @@ void fuzz_after(struct fuzz *f, uint8_t node)
 		n->seq_next += rng_below(&f->disk_rng, 3);
 	if (f->rig->failed)
 		return;
-	if ((raft_last(n->raft) - raft_base(n->raft) > f->plan.keep_entries &&
-	     n->applied > raft_base(n->raft) && rng_below(&f->load_rng, 8) == 0) ||
-	    (raft_wants_compact(n->raft) != 0 && raft_wants_compact(n->raft) <= n->applied)) {
+	if (raft_last(n->raft) - raft_base(n->raft) > f->plan.keep_entries &&
+	    n->applied > raft_base(n->raft) && rng_below(&f->load_rng, 8) == 0) {
 		f->compactions++;
 		rig_compact(f->rig, node, n->applied);
 	}
