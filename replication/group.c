@@ -654,7 +654,7 @@ void group_recover_reset(struct replica *r)
 
 	g->recovered = true;
 	g->is_void = !mutant(180);
-	g->applied = 0;
+	g->applied = g->is_void ? 0 : g->applied;
 	g->dropped = 0;
 	r->floor = 0;
 	session_table_clear(&g->sessions, true);

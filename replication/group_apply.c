@@ -165,7 +165,7 @@ static enum verdict judge(struct replica *r, const struct command *c, uint64_t i
 	*ret_outcome = NULL;
 	if (s) {
 		group_copy_touch(g, (uint32_t)(s - t->list));
-		s->used_ns = index;
+		s->used_ns = mutant(185) ? r->now_ns : index;
 		o = *ret_outcome = place_of(t, s, request);
 		if (o->request == request && o->fate != OUTCOME_NONE && !mutant(172))
 			return VERDICT_KNOWN;

@@ -96,6 +96,11 @@ static void few_sessions(struct replica_config *c)
 	c->sessions_max = 6;
 }
 
+static void some_sessions(struct replica_config *c)
+{
+	c->sessions_max = 20;
+}
+
 static void one_seed(uint64_t seed)
 {
 	gr_adjust = seed % 3 == 0 ? few_sessions : NULL;
@@ -138,6 +143,43 @@ static void one_seed(uint64_t seed)
 	gr_adjust = NULL;
 }
 
+/* One node is away for long, comes back over a slow network, and dies again in its copy. */
+static void copy_seed(uint64_t seed)
+{
+	uint8_t away;
+
+	gr_adjust = seed % 3 == 0 ? few_sessions : seed % 3 == 1 ? some_sessions : NULL;
+	gr_begin(3, seed, 0);
+	gr.greedy = seed % 2 == 0;
+	gr.clients = 14 + (uint32_t)gr_rand(10);
+	gr_run(300);
+	away = (uint8_t)gr_rand(3);
+	for (uint32_t i = 0; i < 4; i++) {
+		bool dies = gr_rand(2) != 0;
+
+		gr.delay_max_us = 1 + (uint32_t)gr_rand(300);
+		if (dies)
+			gr_crash(away);
+		for (uint8_t n = 0; n < 3; n++)
+			gr_cut(away, n, n != away);
+		gr_run(600 + gr_rand(2000));
+		gr_heal();
+		gr.delay_max_us = 1 + (uint32_t)gr_rand(8000);
+		if (dies)
+			gr_start(away, 0);
+		else
+			gr_run(gr_rand(600));
+		if (!dies)
+			gr_crash(away);
+		if (!dies)
+			gr_start(away, 0);
+		gr_run(gr_rand(gr_rand(2) ? 900 : 300));
+	}
+	finish();
+	gr_end();
+	gr_adjust = NULL;
+}
+
 static void seeds(void **state)
 {
 	const char *from = getenv("GROUP_SEED"), *count = getenv("GROUP_SEEDS");
@@ -149,6 +191,7 @@ static void seeds(void **state)
 		if (count)
 			print_message("seed %llu\n", (unsigned long long)seed);
 		one_seed(seed);
+		copy_seed(seed);
 	}
 }
 
