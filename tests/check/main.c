@@ -18,9 +18,10 @@
 #define BENCH_CLIENTS	  256u
 
 static const char usage[] =
-	"cairn-check [--each] FILE...          is the history in these files linearizable?\n"
+	"cairn-check [--log] [--each] FILE...  is the history in these files linearizable?\n"
 	"  Several files are parts of one history, their times from one clock; --each: every file\n"
-	"  is one of its own. '-' is the standard input.\n"
+	"  is one of its own. '-' is the standard input. --log: histories of the raft engine, whose\n"
+	"  versions are places in a log.\n"
 	"  Exit status: 0 linearizable, 1 not (or undecided), 2 bad input.\n"
 	"cairn-check --bench [OPS]             time to judge OPS operations of 256 clients on one\n"
 	"                                      key (default 5000000)\n"
@@ -56,11 +57,11 @@ static int read_one(struct check_file *f, const char *path)
 	return rc == 0 ? 0 : EXIT_BAD_INPUT;
 }
 
-static int judge(const struct check_file *f, const char *name)
+static int judge(const struct check_file *f, const char *name, bool log)
 {
 	struct check_result r;
 	uint64_t unknown = 0;
-	int rc = check_history(f->ops, f->count, &r);
+	int rc = (log ? check_history_log : check_history)(f->ops, f->count, &r);
 
 	if (rc != 0) {
 		fprintf(stderr, "%s: cannot be judged: %s\n", name, strerror(-rc));
@@ -79,7 +80,7 @@ static int judge(const struct check_file *f, const char *name)
 	return r.ok ? EXIT_LINEARIZABLE : EXIT_VIOLATION;
 }
 
-static int judge_files(char **paths, int count, bool each)
+static int judge_files(char **paths, int count, bool each, bool log)
 {
 	struct check_file f = { 0 };
 	int worst = 0;
@@ -88,7 +89,7 @@ static int judge_files(char **paths, int count, bool each)
 		int rc = read_one(&f, paths[i]);
 
 		if (rc == 0 && (each || i + 1 == count))
-			rc = judge(&f, each || count == 1 ? paths[i] : "history");
+			rc = judge(&f, each || count == 1 ? paths[i] : "history", log);
 		if (each || rc != 0)
 			check_file_free(&f);
 		worst = rc > worst ? rc : worst;
@@ -182,10 +183,14 @@ static bool parse_count(const char *text, uint64_t *ret_count)
 
 int main(int argc, char **argv)
 {
-	bool each = argc > 1 && strcmp(argv[1], "--each") == 0;
+	bool log = argc > 1 && strcmp(argv[1], "--log") == 0, each;
 	uint64_t count = 5000000, from = 1;
-	const char *mode = argc > 1 ? argv[1] : "";
+	const char *mode;
 
+	argv += log;
+	argc -= log;
+	mode = argc > 1 ? argv[1] : "";
+	each = strcmp(mode, "--each") == 0;
 	if (argc > 1 && strcmp(mode, "--help") == 0) {
 		fputs(usage, stdout);
 		return 0;
@@ -201,7 +206,7 @@ int main(int argc, char **argv)
 	if (strcmp(mode, "--compare") == 0 && argc > 2 && argc <= 4)
 		return compare(count, from);
 	if (argc > 1 + each && (each || mode[0] != '-' || mode[1] == 0))
-		return judge_files(argv + 1 + each, argc - 1 - each, each);
+		return judge_files(argv + 1 + each, argc - 1 - each, each, log);
 	fputs(usage, stderr);
 	return EXIT_BAD_INPUT;
 }

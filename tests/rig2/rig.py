@@ -273,7 +273,8 @@ class Rig(Lab):
     def check_history(self):
         files = self.parts + [p for p in self.histories.values() if os.path.exists(p)]
         self.histories.clear()
-        done = subprocess.run([self.check_path, *files], capture_output=True, text=True,
+        log = ["--log"] if self.engine == "raft" else []
+        done = subprocess.run([self.check_path, *log, *files], capture_output=True, text=True,
                               timeout=600, check=False)
         expect(done.returncode == 0 and "linearizable" in done.stdout,
                f"VIOLATION: {done.stdout[:3000]} {done.stderr[:2000]}")
