@@ -276,11 +276,12 @@ json_t *cluster_json(const struct cluster_look *look)
 	char id[24];
 
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)look->config->cluster_id);
-	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:i, s:b}", "id", id, "name", look->config->cluster_name,
-		"state", cluster_state(look), "engine",
-		m->engine == ENGINE_RAFT ? "raft" : "hermes", "durability", "all", "nodes",
-		(int)raft_bits(wanted(m, WANT_DATA) | wanted(m, WANT_WITNESS)), "quorum", quorum);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b}", "id", id, "name",
+			      look->config->cluster_name, "state", cluster_state(look), "engine",
+			      m->engine == ENGINE_RAFT ? "raft" : "hermes", "durability",
+			      m->engine == ENGINE_RAFT ? "quorum" : "all", "nodes",
+			      (int)raft_bits(wanted(m, WANT_DATA) | wanted(m, WANT_WITNESS)),
+			      "quorum", quorum);
 	set(o, "epoch", json_integer(m->epoch));
 	set(o, "revision", text_u64(m->revision));
 	set(o, "term", json_integer(s->term));

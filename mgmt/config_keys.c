@@ -97,9 +97,10 @@ const struct config_key config_keys[] = {
 		  "format\"." },
 	{ "storage", "durability", CONFIG_CHOICE, AT(storage_durability), .value = "\"all\"",
 	  .choices = "memory quorum all",
-	  .help = "When a write is acknowledged. \"all\": when it is on every live replica's disk. "
-		  "The\n"
-		  "others are not available at this stage." },
+	  .help = "When a write is acknowledged. \"all\": when it is on every member's disk; the "
+		  "raft engine\n"
+		  "makes that a majority of the disks. The others are not available at this "
+		  "stage." },
 
 	{ "timers", "retransmit_us", CONFIG_NUMBER, AT(timers_retransmit_us), .min = 20,
 	  .max = 10000000, .value = "10000",

@@ -398,8 +398,9 @@ int lab_up(const struct ctl_call *call)
 	if (call->format == CTL_JSON)
 		return ctl_output_json("cairn.lab/1", lab_state_json(&lab));
 	printf("%s\n", dir);
-	ctl_output_note("%u nodes, %s, links %s, %u shards, durability all, up in %.1f s",
-			lab.nodes, lab.engine, lab.veth ? "veth" : "memif", lab.shards,
+	ctl_output_note("%u nodes, %s, links %s, %u shards, durability %s, up in %.1f s", lab.nodes,
+			lab.engine, lab.veth ? "veth" : "memif", lab.shards,
+			strcmp(lab.engine, "raft") == 0 ? "quorum" : "all",
 			(double)(lab_process_now_ms() - started) / 1000);
 	print_endpoints(&lab);
 	return ctl_output_flush();

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""membership.py BUILD_DIR [--engine hermes|raft]: nodes come, go, die and return while clients write
+"""membership.py BUILD_DIR [--only STEP]: nodes come, go, die and return while clients write
 all the time; every command, its refusals and exit codes; the right word in every situation; cold
 starts, also after the cluster had shrunk; unsafe recovery. What clients saw is judged in the end."""
 import argparse
@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import threading
 
-from lab import Lab, expect, main, note, until
+from lab import ENGINE, Lab, expect, main, note, until
 
 
+RAFT = ENGINE == "raft"
 GONE = ("DEAD", "SILENT")  # with the raft engine a dead member stays a member: SILENT
 
 
@@ -172,23 +173,24 @@ def replace(lab):
 
 def words(lab):
     """One node dead, two dead, a stopped one, none: the right word each time."""
-    lab.ctl("lab", "kill", 4, code=0)
+    first, second, third = sorted(lab.members())
+    lab.ctl("lab", "kill", third, code=0)
+    lab.await_state(third, *GONE)
     lab.await_word("DEGRADED")
-    lab.await_state(4, *GONE)
-    lab.ctl("lab", "kill", 2, code=0)
+    lab.ctl("lab", "kill", second, code=0)
     lab.await_word("NO_QUORUM")
     result = lab.ctl("health", code=1)
     expect("CAIRN-0114" in result.err, f"with the reason: {result}")
-    lab.error("CAIRN-0311", 6, "member", "drain", 0)
-    lab.ctl("lab", "start", 2, code=0)
-    lab.ctl("lab", "start", 4, code=0)
-    lab.await_word("WARNINGS", "HEALTHY")  # node 1, lost, and node 3, removed, do not answer
-    post(lab, 2, "stop")
-    until(lambda: lab.word(*lab.socket(2)) == "STOPPED", 30, "stopped by request")
+    lab.error("CAIRN-0311", 6, "member", "drain", first)
+    lab.ctl("lab", "start", second, code=0)
+    lab.ctl("lab", "start", third, code=0)
+    lab.await_word("WARNINGS", "HEALTHY")  # nodes lost or removed before do not answer
+    post(lab, second, "stop")
+    until(lambda: lab.word(*lab.socket(second)) == "STOPPED", 30, "stopped by request")
     lab.await_word("DEGRADED")
-    lab.ctl("health", *lab.socket(2), code=1)
-    post(lab, 2, "start")
-    lab.await_state(2, "SERVING")
+    lab.ctl("health", *lab.socket(second), code=1)
+    post(lab, second, "start")
+    lab.await_state(second, "SERVING")
 
 
 def post(lab, node, action):
@@ -209,7 +211,7 @@ def cold_start(lab):
     lab.serving()
     for node in range(3):
         holds(lab, node, "cold", "kept")
-    expect(happened(lab, "recovered"), "the start from disks is told")
+    expect(RAFT or happened(lab, "recovered"), "the start from disks is told")
 
 
 def cold_start_shrunk(lab):
@@ -217,7 +219,7 @@ def cold_start_shrunk(lab):
     lab.ctl("kv", "put", "shrunk", "old", code=0)
     lab.ctl("lab", "kill", 2, code=0)
     lab.await_state(2, *GONE)
-    expect(lab.status()["cluster"]["engine"] == "raft" or happened(lab, "dead", 2), "it is told")
+    expect(RAFT or happened(lab, "dead", 2), "it is told")
     lab.ctl("kv", "put", "shrunk", "new", code=0)
     lab.ctl("lab", "kill", "all", code=0)
     lab.ctl("lab", "start", 2, code=0)
@@ -287,7 +289,8 @@ def witness(lab):
         lab.ctl("kv", "put", "w", "one", code=0)
     expect(lab.word() == "DEGRADED", "it goes on with one")
     lab.error("CAIRN-0405", 6, "kv", "get", "w", "--node", 2, "--timeout", "500ms")
-    lab.error("CAIRN-0316", 5, "member", "drain", 0, "--force", "--yes")
+    if not RAFT:
+        lab.error("CAIRN-0316", 5, "member", "drain", 0, "--force", "--yes")
     done = util(lab, "recover", "--unsafe", "--yes", "--config",
                 os.path.join(lab.dir, "node2", "node.toml"))
     expect(done.returncode == 5, f"a running witness: {done}")
@@ -310,10 +313,9 @@ def run(lab, *steps):
 
 def test(build, args):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--engine", default="hermes")
     parser.add_argument("--only", help="one step by name, on a lab of its own")
     options = parser.parse_args(args)
-    up = ("--engine", options.engine, "--shards", 2, "--keys", 20000, "--wal-bytes", "64MiB")
+    up = ("--shards", 2, "--keys", 20000, "--wal-bytes", "64MiB")
     with Lab(build) as lab:
         if options.only:
             lab.up(*up, *(("--witness",) if options.only == "witness" else ()))
