@@ -177,9 +177,9 @@
 	       "a leader counts itself before its own write is done (R15)") \
 	MUTANT(112, read_unready, raft_fuzz, \
 	       "read indexes are given before an entry of the own term is committed (R08)") \
-	MUTANT(113, any_round, raft_fuzz, \
+	MUTANT(113, any_round, raft_script, \
 	       "an old answer to a heartbeat counts for the newest round (R09)") \
-	MUTANT(114, lease_in_transfer, raft_fuzz, \
+	MUTANT(114, lease_in_transfer, raft_script, \
 	       "the lease is kept while leadership is handed over (R10)") \
 	MUTANT(115, promise_broken, raft_fuzz, \
 	       "votes are given although a leader was heard just now (R10, R11)") \
@@ -196,7 +196,7 @@
 	       "a joint conf elects with a majority of the new voters alone") \
 	MUTANT(122, any_log_wins, raft_fuzz, \
 	       "votes are given whatever the log of the candidate lacks (5.4.1)") \
-	MUTANT(123, blank_votes, raft_fuzz, "a node with an empty disk votes (R19)") \
+	MUTANT(123, blank_votes, raft_script, "a node with an empty disk votes (R19)") \
 	MUTANT(124, blank_voter, raft_fuzz, "a node that holds nothing yet becomes a voter (R19)") \
 	MUTANT(125, received_counts, raft_fuzz, \
 	       "what a follower has received counts as durable there") \
@@ -213,9 +213,9 @@
 	MUTANT(132, vote_unwritten, raft_fuzz, "a vote is never written down") \
 	MUTANT(133, left_leads, raft_fuzz, "a leader that was removed goes on leading") \
 	MUTANT(134, joint_for_ever, raft_fuzz, "a joint conf is never left (R34)") \
-	MUTANT(135, older_round, raft_fuzz, \
+	MUTANT(135, older_round, raft_script, \
 	       "a heartbeat sent before the read proves leadership for it (R09)") \
-	MUTANT(136, read_ids_again, raft_fuzz, \
+	MUTANT(136, read_ids_again, raft_script, \
 	       "reads of two lives of a node bear the same ids (R09)") \
 	MUTANT(137, recovery_commits, raft_fuzz, "recovery takes all of the log for committed") \
 	MUTANT(138, no_check_quorum, raft_script, "a leader that hears nobody goes on leading") \

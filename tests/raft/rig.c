@@ -231,6 +231,8 @@ void rig_start(struct rig *rig, uint8_t node)
 	n->failed = n->restoring = false;
 	n->start_ns = rig_clock(rig, node);
 	n->hold = 0;
+	n->heard_ns = n->heard_round = 0;
+	n->heard_term = n->transfer_term = 0;
 	n->reads_open = 0;
 	memset(n->reads, 0, sizeof(n->reads));
 	n->durable_count = n->told_count = n->record_count;
@@ -384,7 +386,9 @@ void rig_message(struct rig *rig, uint8_t to, uint8_t from, const struct raft_me
 {
 	struct raft_event event = { .kind = RAFT_EVENT_MESSAGE, .from = from, .message = message };
 
+	rig_watch_arrival(rig, &rig->node[to], from, message);
 	rig_step(rig, to, &event);
+	rig_watch_heard(rig, &rig->node[to], from, message);
 }
 
 void rig_durable(struct rig *rig, uint8_t node, uint32_t count, bool told)

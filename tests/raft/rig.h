@@ -97,6 +97,11 @@ struct rig_node {
 	uint8_t leader;
 	uint64_t commit;
 	uint32_t promised_term;
+	/* Who it last heard as leader, by a new round, and when (its clock); votes a leader asked
+	 * for. */
+	uint64_t heard_ns, heard_round;
+	uint32_t heard_term, transfer_term;
+	uint8_t heard_from, transfer_from;
 	uint32_t pre_voted_term; /* and who said that it might win that one */
 	uint8_t pre_voted;
 	uint8_t *votes;	     /* RIG_TERM_MAX: granted in that term to node + 1 */

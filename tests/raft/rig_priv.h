@@ -30,6 +30,11 @@ void rig_watch_entry(struct rig *rig, struct rig_node *n, uint64_t index, const 
 void rig_watch_send(struct rig *rig, struct rig_node *n, const struct raft_action *action);
 void rig_watch_read(struct rig *rig, struct rig_node *n, uint64_t id, uint64_t index);
 void rig_watch_restore(struct rig *rig, struct rig_node *n, const struct raft_message *message);
+/* rig_watch_arrival, rig_watch_heard: before and after the step that takes a message. */
+void rig_watch_arrival(struct rig *rig, struct rig_node *n, uint8_t from,
+		       const struct raft_message *m);
+void rig_watch_heard(struct rig *rig, struct rig_node *n, uint8_t from,
+		     const struct raft_message *m);
 void rig_watch_recovered(struct rig *rig, struct rig_node *n);
 /* rig_watch_step: role, term, commit, lease and memory after a step. role_said: ACTION_ROLE came.
  */

@@ -152,6 +152,43 @@ static void advertise(struct rig *rig, struct rig_node *n, const struct raft_mes
 			 rig_letter(n->node));
 }
 
+void rig_watch_arrival(struct rig *rig, struct rig_node *n, uint8_t from,
+		       const struct raft_message *m)
+{
+	(void)rig;
+	if (m->type == RAFT_VOTE && (m->flags & RAFT_TRANSFER) != 0) {
+		n->transfer_term = m->term;
+		n->transfer_from = from;
+	}
+}
+
+/* rig_watch_heard: a new round of the leader that the node follows: a promise begins anew (9.6). */
+void rig_watch_heard(struct rig *rig, struct rig_node *n, uint8_t from,
+		     const struct raft_message *m)
+{
+	if ((m->type != RAFT_HEARTBEAT && m->type != RAFT_APPEND) || m->id == 0 ||
+	    n->leader != from || m->term != n->term || rig->failed)
+		return;
+	if (m->term == n->heard_term && m->id <= n->heard_round)
+		return;
+	n->heard_ns = rig_clock(rig, n->node);
+	n->heard_round = m->id;
+	n->heard_term = m->term;
+	n->heard_from = from;
+}
+
+/* watch_promise: whoever heard a leader just now votes for nobody else, but at its wish. */
+static void watch_promise(struct rig *rig, struct rig_node *n, uint8_t to, uint32_t term)
+{
+	bool wished = n->transfer_term == term && n->transfer_from == to;
+
+	if (n->heard_ns == 0 || n->heard_from == to || wished || n->heard_term >= term)
+		return;
+	if (rig_clock(rig, n->node) < n->heard_ns + n->config.election_ns)
+		rig_fail(rig, "R-READ-FENCE: %c votes for %c, and has heard %c just now",
+			 rig_letter(n->node), rig_letter(to), rig_letter(n->heard_from));
+}
+
 static void watch_granted(struct rig *rig, struct rig_node *n)
 {
 	if (rig_clock(rig, n->node) < n->start_ns + n->config.election_ns)
@@ -279,8 +316,12 @@ static void watch_vote(struct rig *rig, struct rig_node *n, const struct raft_ac
 		watch_granted(rig, n);
 		if (m->type == RAFT_PRE_VOTE_ACK)
 			watch_pre_granted(rig, n, action);
-		if (m->type == RAFT_VOTE_ACK)
-			promise_vote(rig, n, m->term, (uint8_t)__builtin_ctz(action->to | 256u));
+		if (m->type == RAFT_VOTE_ACK) {
+			uint8_t to = (uint8_t)__builtin_ctz(action->to | 256u);
+
+			watch_promise(rig, n, to, m->term);
+			promise_vote(rig, n, m->term, to);
+		}
 	}
 }
 
