@@ -32,6 +32,8 @@
 #define VALUE_TEXT   64u /* what is remembered of a value, for CASV */
 #define NODE_DIGITS  10u
 #define PROGRESS_NS  100000000ull
+#define REFUSED_MAX  100u
+#define REFUSED_NS   50000000ull
 #define NS_A_SECOND  1000000000ull
 #define SLEEP_MAX_NS 20000000ull
 
@@ -46,6 +48,7 @@ struct slot {
 	struct cairn *handle;
 	struct cairn_op op;
 	uint64_t key, start_ns, next_ns, count;
+	uint32_t refused; /* in a row */
 	bool open;
 	char key_text[24];
 	char value[CAIRN_VALUE_BYTES_MAX], compare[VALUE_TEXT];
@@ -338,7 +341,12 @@ static void end(struct recorder *r, struct slot *s, uint64_t end_ns)
 	r->outcomes[status < 16 ? status : 15]++;
 	if (status == CAIRN_OK || status == CAIRN_NOT_FOUND || status == CAIRN_CONFLICT)
 		remember(r, s);
-	if (r->set.final && status != CAIRN_OK && status != CAIRN_NOT_FOUND) {
+	if (!r->set.final || status == CAIRN_OK || status == CAIRN_NOT_FOUND) {
+		s->refused = 0;
+	} else if (status == CAIRN_NOT_SERVING && s->refused++ < REFUSED_MAX) {
+		s->count = s->key; /* leadership may be moving: ask again */
+		s->next_ns = end_ns + REFUSED_NS;
+	} else {
 		fprintf(stderr, "cairn-recorder: key %s at node %u: %s\n", s->key_text,
 			s->op.server, cairn_status_name(status));
 		r->missing++;
