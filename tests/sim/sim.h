@@ -250,6 +250,7 @@ void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker);
 void sim_node_wake(struct sim *s, uint8_t node);    /* something outside has changed */
 void sim_node_replace(struct sim *s, uint8_t node); /* stops; a new disk, formatted to join */
 uint32_t sim_node_ip(uint8_t node);
+const struct membership *sim_node_service(const struct sim *s, uint8_t node); /* NULL: down */
 struct replica *sim_node_replica(struct sim *s, uint8_t node, uint16_t shard);
 uint32_t sim_node_ops(struct sim *s, uint8_t node);
 uint64_t sim_node_applied(struct sim *s, uint8_t node, uint16_t shard); /* engine raft */

@@ -123,22 +123,27 @@ bool sim_fault_precious(struct sim *s, uint8_t node)
 	return false;
 }
 
-/* voters: that many nodes decide. */
-static uint32_t voters(const struct sim *s)
+/* can_replace: the members of the group go on without one of them, and nobody is on the way. */
+static bool can_replace(const struct raft *r)
 {
-	uint32_t count = 0;
+	const struct raft_conf *conf = raft_conf(r);
 
-	for (uint8_t n = 0; n < s->plan.nodes; n++)
-		count += s->service.newest.node[n].want != WANT_NONE;
-	return count;
+	return raft_bits(conf->voters) >= 3 && conf->voters_old == 0 && conf->learners == 0;
 }
 
-/* leaving: an operator has asked for somebody to go, or may have. */
-static bool leaving(const struct sim *s)
+/* leaving: an operator has asked for somebody to come or go, or may have. */
+static bool leaving(struct sim *s)
 {
-	for (uint8_t n = 0; n < s->plan.nodes; n++)
-		if (s->service.newest.node[n].flags != 0 || s->service.node[n].command != 0)
+	for (uint8_t n = 0; n < s->plan.nodes; n++) {
+		const struct membership *m = sim_node_service(s, n);
+
+		if (s->service.newest.node[n].flags != 0 || s->service.node[n].command != 0 ||
+		    !m || !can_replace(membership_raft(m)))
 			return true;
+		for (uint16_t shard = 0; sim_is_raft(s) && shard < s->plan.shards; shard++)
+			if (!can_replace(replica_raft(sim_node_replica(s, n, shard))))
+				return true;
+	}
 	return false;
 }
 
@@ -148,7 +153,7 @@ static bool leaving(const struct sim *s)
  */
 static bool may_damage(struct sim *s)
 {
-	if (s->plan.service.on && (voters(s) < 3 || leaving(s)))
+	if (s->plan.service.on && leaving(s))
 		return false;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		const struct sim_node *node = &s->node[n];

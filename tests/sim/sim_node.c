@@ -620,6 +620,11 @@ bool sim_node_holds(const struct sim *s, uint8_t node)
 	return s->node[node].up && sim_view_holds(s, node);
 }
 
+const struct membership *sim_node_service(const struct sim *s, uint8_t node)
+{
+	return s->node[node].up ? worker_membership(s->node[node].worker[0].worker) : NULL;
+}
+
 /* ---- looking inside -------------------------------------------------------------------------- */
 
 struct entry *sim_node_entry(struct sim *s, uint8_t node, uint32_t key)
