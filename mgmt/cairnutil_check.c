@@ -11,6 +11,8 @@
 #include <jansson.h>
 
 #include "mgmt/cairnutil.h"
+#include "replication/membership.h"
+#include "replication/raft_wire.h"
 #include "storage/blockdev_file.h"
 #include "storage/wal.h"
 
@@ -21,6 +23,10 @@ struct stream_report {
 	char path[PATH_MAX];
 	struct superblock sb;
 	uint64_t records, bytes; /* of the log that could be read */
+	uint64_t kinds[RECORD_RAFT_USER + 1];
+	struct membership_state agreed; /* the newest the log has; revision 0: none */
+	uint64_t view_index;	       /* last one of the view service's group */
+	uint32_t view_term;
 	uint64_t torn_bytes;
 	uint64_t damage_offset;
 	const char *state; /* one word, stable */
@@ -34,6 +40,31 @@ static void judge(struct stream_report *r, const char *state, const char *what, 
 	r->state = state;
 	r->what = what;
 	r->damaged = damaged;
+}
+
+/* look_at: counts it; what the view service agreed on, or was about to, is worth showing. */
+static void look_at(struct stream_report *r, const struct record *record)
+{
+	struct membership_state state;
+	struct raft_record raft;
+	uint32_t skip;
+
+	r->records++;
+	r->kinds[record->kind]++;
+	if (!record_is_raft(record) || record->shard != RECORD_SHARD_VIEW)
+		return;
+	record_to_raft(record, &raft);
+	if (raft.kind == RAFT_RECORD_HARD)
+		r->view_term = raft.term;
+	if (raft.kind != RAFT_RECORD_ENTRY && raft.kind != RAFT_RECORD_SNAPSHOT)
+		return;
+	r->view_index = raft.entry.index;
+	skip = raft.kind == RAFT_RECORD_SNAPSHOT ? RAFT_CONF_BYTES : 0;
+	if ((skip == 0 && raft.entry.kind != RAFT_ENTRY_DATA) || raft.entry.bytes < skip ||
+	    !membership_state_decode(raft.entry.data + skip, raft.entry.bytes - skip, &state))
+		return;
+	r->agreed = state;
+	r->agreed.revision = raft.entry.index;
 }
 
 /* read_log: all records; each has been checked when recovery hands it out. */
@@ -53,7 +84,7 @@ static void read_log(struct stream_report *r, struct blockdev *dev)
 	}
 	w = wal_init(mem, &config, dev, &r->sb);
 	while ((rc = wal_recover_next(w, &record, &r->damage_offset)) == 1)
-		r->records++;
+		look_at(r, &record);
 	r->bytes = r->sb.device_bytes - wal_remaining_bytes(w) - LOG_OFFSET;
 	r->torn_bytes = wal_recovered_torn(w);
 	free(mem);
@@ -170,6 +201,40 @@ static json_t *text_u64(const char *format, uint64_t value)
 	return json_string(text);
 }
 
+static const char *const kind_names[] = { "update",	"note",	     "reset",	      "forget",
+					  "raft_entry", "raft_hard", "raft_snapshot", "raft_user" };
+
+_Static_assert(ARRAY_LEN(kind_names) == RECORD_RAFT_USER + 1, "a name for every kind");
+
+static json_t *bits_json(uint8_t set)
+{
+	json_t *list = json_array();
+
+	for (int n = 0; n < (int)NODES_MAX; n++)
+		if (set >> n & 1)
+			json_array_append_new(list, json_integer(n));
+	return list;
+}
+
+static void add_service(const struct stream_report *r, json_t *j)
+{
+	const struct membership_state *s = &r->agreed;
+	json_t *kinds = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(kind_names); i++)
+		json_object_set_new(kinds, kind_names[i], json_integer((json_int_t)r->kinds[i]));
+	json_object_set_new(j, "kinds", kinds);
+	if (s->revision == 0)
+		return;
+	json_object_set_new(
+		j, "view",
+		json_pack("{so so sI sI so so sI sI}", "revision", text_u64("u", s->revision),
+			  "last", text_u64("u", r->view_index), "term", (json_int_t)r->view_term,
+			  "epoch", (json_int_t)s->epoch, "members", bits_json(s->members),
+			  "shadows", bits_json(s->shadows), "copies_min", (json_int_t)s->copies_min,
+			  "unsafe_recoveries", (json_int_t)s->unsafe));
+}
+
 static json_t *report_json(const struct stream_report *r)
 {
 	json_t *j = json_pack("{ss ss sb sI sI sI}", "file", r->path, "state", r->state, "damaged",
@@ -194,6 +259,7 @@ static json_t *report_json(const struct stream_report *r)
 	json_object_set_new(j, "shard_count", json_integer(r->sb.shard_count));
 	json_object_set_new(j, "stream_count", json_integer(r->sb.stream_count));
 	json_object_set_new(j, "device_bytes", json_integer((json_int_t)r->sb.device_bytes));
+	add_service(r, j);
 	return j;
 }
 
@@ -208,6 +274,30 @@ static void print_json(const struct stream_report *reports, uint32_t count)
 	json_dumpf(top, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(top);
+}
+
+static void print_service(const struct stream_report *r)
+{
+	const struct membership_state *s = &r->agreed;
+
+	printf("  kinds       ");
+	for (size_t i = 0; i < ARRAY_LEN(kind_names); i++)
+		if (r->kinds[i] != 0)
+			printf(" %s %" PRIu64, kind_names[i], r->kinds[i]);
+	putchar('\n');
+	if (s->revision == 0)
+		return;
+	printf("  view service last index %" PRIu64 ", term %u, newest state %" PRIu64
+	       ": epoch %u,"
+	       " members",
+	       r->view_index, r->view_term, s->revision, s->epoch);
+	for (int n = 0; n < (int)NODES_MAX; n++)
+		if (s->members >> n & 1)
+			printf(" %d", n);
+	printf("%s, copies_min %u", s->members ? "" : " none", s->copies_min);
+	if (s->unsafe != 0)
+		printf(", %u UNSAFE RECOVERIES", s->unsafe);
+	putchar('\n');
 }
 
 static void print_report(const struct stream_report *r)
@@ -229,6 +319,7 @@ static void print_report(const struct stream_report *r)
 	       r->sb.device_id, r->sb.generation, r->sb.incarnation);
 	printf("  log          %" PRIu64 " records in %" PRIu64 " of %" PRIu64 " bytes\n",
 	       r->records, r->bytes, r->sb.device_bytes - LOG_OFFSET);
+	print_service(r);
 	if (r->torn_bytes != 0)
 		printf("  torn tail    %" PRIu64 " bytes, never acknowledged\n", r->torn_bytes);
 }
