@@ -65,6 +65,8 @@ static void look_at(struct stream_report *r, const struct record *record)
 		return;
 	r->agreed = state;
 	r->agreed.revision = raft.entry.index;
+	if (state.epoch == UINT32_MAX) /* in an entry: its own index */
+		r->agreed.epoch = (uint32_t)raft.entry.index;
 }
 
 /* read_log: all records; each has been checked when recovery hands it out. */

@@ -90,6 +90,8 @@ static void take_raft(struct recovery *r, struct recover_stream *s, const struct
 	if (view && raft.entry.bytes >= skip &&
 	    membership_state_decode(raft.entry.data + skip, raft.entry.bytes - skip, &state)) {
 		r->state = state;
+		if (state.epoch == UINT32_MAX) /* in an entry: its own index */
+			r->state.epoch = (uint32_t)raft.entry.index;
 		r->agreed = true;
 	}
 }
