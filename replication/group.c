@@ -99,6 +99,7 @@ struct group *group_init(void *mem, struct replica *r)
 	g->ticked_ns = UINT64_MAX;
 	session_table_init(&g->sessions, p.sessions, c->sessions_max, c->session_window, c->seed);
 	session_table_init(&g->stage, p.stage, c->sessions_max, c->session_window, c->seed);
+	g->raft_mem = p.raft;
 	g->raft = raft_init(p.raft, &rc);
 	r->group = g;
 	group_ask_init(r);
@@ -171,6 +172,8 @@ uint64_t group_raft_step(struct replica *r, struct raft_event *ev, struct action
 			break;
 		case RAFT_ACTION_PERSIST:
 			must(x->persist_seq == r->persist_next);
+			if (x->record.kind == RAFT_RECORD_HARD)
+				g->hard = x->record;
 			persist(r, &x->record, a);
 			break;
 		case RAFT_ACTION_READ:
@@ -625,6 +628,8 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 
 	if (record) {
 		g->recovered = true;
+		if (record->kind == RAFT_RECORD_HARD)
+			g->hard = *record;
 		if (record->kind == RAFT_RECORD_SNAPSHOT && record->entry.index == 1)
 			g->applied = max_u64(g->applied, 1); /* where all began: with nothing */
 		g->pending = *record;
@@ -648,10 +653,25 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 	return STEP_DONE;
 }
 
+/*
+ * group_recover_reset: nothing is left of what the log was applied to, so the log goes as well: a
+ * node that acknowledged or voted with it would count as one that has everything. It may forget:
+ * what it got a snapshot of beyond its log is held by a majority without it.
+ */
 void group_recover_reset(struct replica *r)
 {
 	struct group *g = r->group;
+	struct raft_config rc = raft_config_of(&r->config);
 
+	if (!mutant(187)) {
+		g->raft = raft_init(g->raft_mem, &rc);
+		if (g->hard.term != 0)
+			raft_recover(g->raft, &g->hard);
+		if (g->started)
+			raft_start(g->raft, r->now_ns);
+		g->restore = 0;
+		g->raft_more = false;
+	}
 	g->recovered = true;
 	g->is_void = !mutant(180);
 	g->applied = g->is_void ? 0 : g->applied;

@@ -156,7 +156,7 @@ static struct session_outcome *refusal_at(struct replica *r, struct session *s, 
 
 /*
  * note_refusal: that it was certainly not applied stays so: a copy of the request that comes late
- * must find this answer.
+ * must find this answer. UNKNOWN: it may be in somebody's log: no copy is ever told otherwise.
  */
 static void note_refusal(struct replica *r, struct session *s, uint64_t request,
 			 enum status status)
@@ -164,8 +164,18 @@ static void note_refusal(struct replica *r, struct session *s, uint64_t request,
 	struct session_outcome *o = refusal_at(r, s, request);
 
 	if (o->request <= request)
-		*o = (struct session_outcome){ .request = request, .fate = OUTCOME_DONE,
-					       .status = (uint8_t)status };
+		*o = (struct session_outcome){
+			.request = request, .status = (uint8_t)status,
+			.fate = status == STATUS_UNKNOWN ? OUTCOME_UNSURE : OUTCOME_DONE,
+		};
+}
+
+/* may_be_out: this node has passed the request on before, and given up on it. */
+static bool may_be_out(struct replica *r, struct session *s, uint64_t request)
+{
+	const struct session_outcome *o = refusal_at(r, s, request);
+
+	return o->request == request && o->fate == OUTCOME_UNSURE && !mutant(186);
 }
 
 /* give_up: an update or a read that this node waits for no more. */
@@ -177,8 +187,8 @@ static void give_up(struct replica *r, struct ask *k, enum status status, struct
 	struct session *s = session_find(&r->sessions, k->session);
 
 	m.status = (uint8_t)(k->sent && !mutant(182) ? STATUS_UNKNOWN : status);
-	if (!read && m.status != STATUS_UNKNOWN && s)
-		note_refusal(r, s, k->request, status);
+	if (!read && s)
+		note_refusal(r, s, k->request, (enum status)m.status);
 	reply(a, k->session, &k->addr, &m);
 	ask_leave(g, k);
 	if (!read)
@@ -202,8 +212,9 @@ static void reply_read(struct replica *r, uint64_t session, const struct client_
 {
 	struct wire_message m = { .type = WIRE_RESULT, .id = request };
 
-	if (e && entry_exists(e)) {
+	if (e)
 		m.ts = entry_ts(e);
+	if (e && entry_exists(e)) {
 		m.value = entry_value(e);
 		m.value_bytes = e->value_bytes;
 	} else {
@@ -357,7 +368,9 @@ static bool known_here(struct replica *r, struct session *s, const struct event 
 	bool old;
 
 	o = group_outcome(g, origin, &old);
-	if (!o && !old && !k && (refused->request != origin.request || ev->message->prior != 0))
+	old |= refused->request > origin.request; /* its client has long heard, or given up */
+	if (!o && !old && !k && (refused->request != origin.request ||
+				 refused->fate != OUTCOME_DONE || ev->message->prior != 0))
 		return false;
 	r->counters.duplicate_requests++;
 	if (o) {
@@ -389,12 +402,15 @@ static void on_update(struct replica *r, struct session *s, const struct event *
 		status = k ? STATUS_OK : STATUS_BUSY;
 	}
 	if (status != STATUS_OK) {
+		if (may_be_out(r, s, m->id))
+			status = STATUS_UNKNOWN;
 		/* Asked elsewhere before, it may have been applied: nothing final is said. */
-		if (m->prior == 0)
+		else if (m->prior == 0)
 			note_refusal(r, s, m->id, status);
 		refuse(r, ev, status, a);
 		return;
 	}
+	k->sent = may_be_out(r, s, m->id);
 	r->counters.retries += m->prior != 0;
 	fill(r, k, s, m);
 	move_on(r, k, a);

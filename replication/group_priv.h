@@ -124,7 +124,9 @@ struct group {
 	struct raft_actions out; /* of the last step of raft: actions point into it */
 	uint64_t steps;		 /* of raft; at most one in each step of ours */
 	bool raft_more;		 /* what the last one returned */
+	void *raft_mem;
 	struct raft_record record;
+	struct raft_record hard; /* newest term and vote in the log; term 0: none */
 	uint8_t record_data[16];
 	struct session_table sessions; /* replicated; used_ns: log index; id: made at this index */
 	struct session_table stage;    /* pull: the copy; give: what it was */
