@@ -233,9 +233,9 @@ uint64_t raft_base(const struct raft *r);		 /* entries above it are in memory */
 uint32_t raft_bytes(const struct raft *r);
 
 /*
- * raft_wants_compact: leader: COMPACT at this index or a later one, soon; 0: no need. A node that was
- * taken into the conf (again) there waits for a snapshot: it is told nothing from before, for in a
- * conf of before its number may have been another's, and decided alone (R19).
+ * raft_wants_compact: leader: COMPACT at this index or a later one, soon; 0: no need. A node that
+ * was taken into the conf (again) there waits for a snapshot: it is told nothing from before, for
+ * in a conf of before its number may have been another's, and decided alone (R19).
  */
 uint64_t raft_wants_compact(const struct raft *r);
 
