@@ -142,7 +142,8 @@ int check_effect_compare(const struct check_op *a, const struct check_op *b);
 bool check_allows(const struct checker *c, const struct ref *r, const struct state *s);
 
 /* check_built_on: may op, a read-modify-write with this version number, follow s right away? */
-bool check_built_on(const struct checker *c, const struct check_op *op, uint64_t number, const struct state *s);
+bool check_built_on(const struct checker *c, const struct check_op *op, uint64_t number,
+		    const struct state *s);
 
 /* check_hidden: are there UNKNOWN operations to meet all demands? false: said, or out of memory. */
 bool check_hidden(struct checker *c);

@@ -297,7 +297,8 @@ static void run(struct sim *s)
 		}
 		while (phase_over(s))
 			next_phase(s);
-		if (s->phase != PHASE_FAULTS && s->phase != PHASE_DONE && s->now_ns > s->phase_end_ns)
+		if (s->phase != PHASE_FAULTS && s->phase != PHASE_DONE &&
+		    s->now_ns > s->phase_end_ns)
 			stuck(s);
 		if (s->events > EVENTS_MAX)
 			sim_violation(s, "livelock: %llu events", (unsigned long long)s->events);

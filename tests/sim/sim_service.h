@@ -56,8 +56,8 @@ bool sim_service_member(const struct sim *s, uint8_t node);
 void sim_service_reset(struct sim *s); /* before the first node starts */
 
 /*
- * sim_service_copies: faults of disks leave one good copy, but not even the simulator knows whom the
- * service leaves out next: when the last member's disk has been lost, the run ends here.
+ * sim_service_copies: faults of disks leave one good copy, but not even the simulator knows whom
+ * the service leaves out next: when the last member's disk has been lost, the run ends here.
  */
 void sim_service_copies(struct sim *s);
 

@@ -234,7 +234,7 @@ void sim_verify_view(struct sim *s, uint8_t node)
 			verify_held(s, node, key, sim_node_entry(s, node, key));
 }
 
-/* ---- engine raft ------------------------------------------------------------------------------ */
+/* ---- engine raft ----------------------------------------------------------------------------- */
 
 /* digest: of what the shard holds; a tombstone is forgotten when each node likes. */
 static uint32_t digest(struct sim *s, uint8_t node, uint16_t shard)
