@@ -162,6 +162,7 @@ static void forget_owner(struct membership *m, const struct membership_state *ne
 		memset(&m->watch[n], 0, sizeof(m->watch[n]));
 		m->peer_seq[n] = 0;
 		m->peer_ident[n] = 0;
+		m->buried[n] = 0;
 	}
 }
 
@@ -505,6 +506,10 @@ bool membership_step(struct membership *m, const struct membership_event *event,
 		break;
 	case MEMBERSHIP_EVENT_COMMAND:
 		command_on_event(m, event, actions);
+		break;
+	case MEMBERSHIP_EVENT_OBITUARY:
+		lease_on_obituary(m, event->from, event->incarnation);
+		m->report_ns = m->now_ns; /* look around at once */
 		break;
 	case MEMBERSHIP_EVENT_FAIL:
 		m->failed = true;

@@ -99,6 +99,7 @@ struct membership_health {
 	bool progress;	     /* every worker went round lately (M-DATA-ALIVE) */
 	bool unleased;	     /* every worker has taken the newest ACTION_LEASE, and it was 0 */
 	uint8_t heard;	     /* bitmap: nodes heard on every shard lately, by data frames */
+	uint8_t groups;	     /* bitmap: nodes in the conf of any shard's group (raft engine) */
 	uint8_t stuck;	     /* bitmap: nodes an update awaits for longer than detect_ns */
 	uint64_t disk_ns;    /* a durable write takes so long, now */
 	uint64_t progress_count; /* anything that only grows while the workers go round */
@@ -176,6 +177,12 @@ enum membership_event_kind {
 	MEMBERSHIP_EVENT_HEALTH,  /* health */
 	MEMBERSHIP_EVENT_COMMAND, /* command; answered by ACTION_RESULT */
 	MEMBERSHIP_EVENT_FAIL,	  /* the disk failed */
+	/*
+	 * The process of node `from` in that incarnation has been reaped, says its supervisor: it
+	 * can answer nobody any more, so nothing has to be waited for (CC-25). A false one is a
+	 * broken promise like a clock that stops.
+	 */
+	MEMBERSHIP_EVENT_OBITUARY,
 };
 
 struct membership_event {

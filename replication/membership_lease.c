@@ -33,7 +33,8 @@ static bool is_voter(const struct membership *m)
 /* may_promise: nothing this voter knows of, agreed on or not, excludes that member. */
 static bool may_promise(const struct membership *m, uint8_t node, uint32_t incarnation)
 {
-	return is_voter(m) && is_member(&m->agreed, node, incarnation) &&
+	return is_voter(m) && incarnation > m->buried[node] &&
+	       is_member(&m->agreed, node, incarnation) &&
 	       (is_member(&m->latest, node, incarnation) || mutant(141));
 }
 
@@ -84,7 +85,7 @@ static bool excludes(const struct membership *m, const struct membership_state *
 			return true;
 		if (m->now_ns < m->boot_ns && is_member(before, n, incarnation) &&
 		    !is_member(s, n, incarnation) && m->peer[n].incarnation <= incarnation &&
-		    n != m->config.node)
+		    m->buried[n] < incarnation && n != m->config.node)
 			return true;
 	}
 	return false;
@@ -156,6 +157,7 @@ static void fill_report(struct membership *m, struct membership_report *r)
 		.flags = REPORT_ANSWER,
 		.stuck = m->health.stuck,
 		.heard = m->health.heard,
+		.groups = m->health.groups,
 	};
 	r->flags |= m->giving_up && m->health.unleased ? REPORT_GAVE_UP : 0;
 	r->flags |= !m->giving_up && may_ask(m) ? REPORT_ASK : 0;
@@ -236,6 +238,15 @@ static void newer_life(struct membership *m, uint8_t node, uint32_t incarnation)
 	m->peer[node].rtt_ns = 0;
 	m->peer_seq[node] = 0;
 	if (m->promise[node].incarnation < incarnation)
+		m->promise[node].incarnation = 0;
+}
+
+void lease_on_obituary(struct membership *m, uint8_t node, uint32_t incarnation)
+{
+	if (node >= NODES_MAX || node == m->config.node)
+		return;
+	m->buried[node] = max_u32(m->buried[node], incarnation);
+	if (m->promise[node].incarnation <= incarnation)
 		m->promise[node].incarnation = 0;
 }
 

@@ -395,6 +395,21 @@ static bool set_voters(struct membership *m)
 	return true;
 }
 
+/*
+ * in_groups: some shard's group may still count on the node (raft engine): its disk must not be wiped
+ * and its number not be given away before every living member has seen it go.
+ */
+static bool in_groups(const struct membership *m, uint8_t node)
+{
+	if (m->agreed.engine != ENGINE_RAFT)
+		return false;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (membership_has(m->agreed.members, n) && watch_alive(m, n) &&
+		    (membership_has(m->last[n].groups, node) || m->last[n].epoch < m->agreed.epoch))
+			return true;
+	return false;
+}
+
 /* clear_slots: who has left everything is forgotten, but for the incarnation. */
 static bool clear_slots(struct membership *m)
 {
@@ -408,7 +423,7 @@ static bool clear_slots(struct membership *m)
 
 		if (!(m->agreed.node[n].flags & MEMBER_LEAVING) || membership_has(known, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) ||
-		    raft_configuring(m->raft))
+		    raft_configuring(m->raft) || in_groups(m, n))
 			continue;
 		s = s ? s : plan_edit(m);
 		/* What replicas see of it does not change. */

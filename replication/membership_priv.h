@@ -40,7 +40,7 @@ struct membership_report {
 	uint32_t rtt_us[NODES_MAX];
 	uint8_t flags;
 	uint8_t seen; /* bitmap: nodes whose reports arrive */
-	uint8_t stuck, heard;
+	uint8_t stuck, heard, groups;
 };
 #define MEMBERSHIP_REPORT_BYTES 72u
 
@@ -159,6 +159,7 @@ struct membership {
 	struct membership_peer peer[NODES_MAX];
 	uint64_t peer_seq[NODES_MAX];
 	uint32_t peer_ident[NODES_MAX];
+	uint32_t buried[NODES_MAX]; /* incarnations up to it are known to be over */
 	struct membership_report last[NODES_MAX]; /* reports, as they came */
 
 	/* Leader. */
@@ -225,6 +226,7 @@ void lease_on_report(struct membership *m, const struct membership_event *ev,
 void lease_on_grant(struct membership *m, const struct membership_event *ev,
 		    struct membership_actions *a);
 void lease_update(struct membership *m, struct membership_actions *a);
+void lease_on_obituary(struct membership *m, uint8_t node, uint32_t incarnation);
 
 /* membership_watch.c */
 bool watch_alive(const struct membership *m, uint8_t node);

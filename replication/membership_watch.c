@@ -17,7 +17,8 @@ bool watch_alive(const struct membership *m, uint8_t node)
 {
 	if (node == m->config.node)
 		return true;
-	return m->peer[node].heard_ns != 0 && silent_ns(m, node) <= m->config.detect_ns;
+	return m->peer[node].heard_ns != 0 && silent_ns(m, node) <= m->config.detect_ns &&
+	       m->peer[node].incarnation > m->buried[node];
 }
 
 /* since: keeps in *ns since when something has been so; 0: it is not. */

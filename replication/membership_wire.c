@@ -5,7 +5,7 @@
  * REPORT (72 bytes)
  *   0  u64 seq     8  u64 revision   16  u64 sent_ns   24  u64 disk_ns   32  u32 epoch
  *  36  u32 rtt_us, by node           64  u8 flags (REPORT_*)  65 seen  66 stuck  67 heard
- *  68  4 zero bytes
+ *  68  groups   69  3 zero bytes
  * GRANT (40 bytes, or 360 with a state)
  *   0  u64 seq     8  u64 sent_ns    16  u64 conf_index      24  u32 floor   28  conf, 4 bytes
  *  32  u8 flags (GRANT_*)            33  7 zero bytes        40  state (GRANT_STATE)
@@ -31,6 +31,7 @@ void membership_report_encode(uint8_t *out, const struct membership_report *r)
 	out[65] = r->seen;
 	out[66] = r->stuck;
 	out[67] = r->heard;
+	out[68] = r->groups;
 }
 
 bool membership_report_decode(const uint8_t *in, uint32_t bytes, struct membership_report *ret)
@@ -48,6 +49,7 @@ bool membership_report_decode(const uint8_t *in, uint32_t bytes, struct membersh
 	ret->seen = in[65];
 	ret->stuck = in[66];
 	ret->heard = in[67];
+	ret->groups = in[68];
 	return true;
 }
 

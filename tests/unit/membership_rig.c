@@ -247,6 +247,18 @@ void rig_kill(struct rig *r, uint8_t node)
 		n->record[i].seq = 0;
 }
 
+void rig_bury(struct rig *r, uint8_t node, uint8_t told)
+{
+	struct membership_event ev = {
+		.kind = MEMBERSHIP_EVENT_OBITUARY, .from = node,
+		.incarnation = r->node[node].incarnation,
+	};
+
+	must(!r->node[node].up);
+	if (r->node[told].up)
+		step(r, told, &ev);
+}
+
 void rig_new_disk(struct rig *r, uint8_t node)
 {
 	struct rig_node *n = &r->node[node];

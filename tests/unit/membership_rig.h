@@ -91,6 +91,8 @@ bool rig_until(struct rig *r, bool (*condition)(struct rig *r, uint32_t argument
 	       uint32_t argument, uint64_t ns);
 
 void rig_kill(struct rig *r, uint8_t node);
+/* rig_bury: that node's supervisor tells this one that its last life is over. */
+void rig_bury(struct rig *r, uint8_t node, uint8_t told);
 void rig_start(struct rig *r, uint8_t node);
 /* rig_new_disk: what the node had is gone; it is formatted to join. */
 void rig_new_disk(struct rig *r, uint8_t node);
