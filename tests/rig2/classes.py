@@ -371,6 +371,18 @@ def slow_disk_leader(rig):
     rig.marks["slow_end"] = time.monotonic_ns()
 
 
+@fault_class("slow", timers=SLOW)
+def slow_disk_shard_leader(rig):
+    if rig.engine != "raft":
+        raise Skipped("of the raft engine only")
+    leader = rig.shard_leader()
+    rig.mark([leader])
+    rig.marks["slow"] = leader
+    note(f"  {rig.slow_disk(leader, 10)}")
+    time.sleep(12)
+    rig.marks["slow_end"] = time.monotonic_ns()
+
+
 def on_own_file_system(rig, node):
     """Moves a node's data to an ext4 of its own on a loop device."""
     if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):

@@ -597,7 +597,7 @@ static int connect_slots(struct recorder *r, struct pollfd *fds)
 		};
 
 		if (absent)
-			options.preferred_server = 0;
+			options.preferred_server = (uint32_t)__builtin_ctz(~r->set.absent);
 		if (cairn_connect(&options, &r->slots[i].handle) < 0) {
 			fprintf(stderr, "cairn-recorder: %s\n", error);
 			return -1;

@@ -6,6 +6,7 @@ acknowledged lost, and the cluster healthy again after every fault."""
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 import traceback
@@ -85,6 +86,7 @@ def main():
             print(f"{c.group:9} {c.name:26} {(c.act.__doc__ or '').strip().splitlines()[:1]}")
         return 0
     args = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     good, bad, skipped, operations, acked = 0, [], [], 0, 0
     for number, which in enumerate(chosen(args)):
         seed, begin = args.seed + number, time.monotonic()
