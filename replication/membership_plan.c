@@ -110,19 +110,31 @@ static uint8_t dismissed(const struct membership *m)
 	return set & membership_write_set(&m->agreed);
 }
 
-/* hand_over: the leader itself is to go: somebody else leads first. true: wait for that. */
-static bool hand_over(struct membership *m)
+/*
+ * hand_over: the leader itself is to go: one that stays leads first, the one whose log is the
+ * longest. true: wait for that.
+ */
+static bool hand_over(struct membership *m, uint8_t staying)
 {
-	uint8_t others = raft_conf(m->raft)->voters & (uint8_t)~membership_bit(m->config.node);
+	const struct raft_conf *conf = raft_conf(m->raft);
+	uint8_t best = RAFT_NODE_NONE;
 
-	if (others == 0 || m->hand_overs >= HAND_OVERS_MAX)
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		uint8_t may = conf->voters & (uint8_t)~conf->witnesses & staying;
+
+		if (n == m->config.node || !membership_has(may, n) || !watch_alive(m, n))
+			continue;
+		if (best == RAFT_NODE_NONE || raft_match(m->raft, n) > raft_match(m->raft, best))
+			best = n;
+	}
+	if (best == RAFT_NODE_NONE || m->hand_overs >= HAND_OVERS_MAX)
 		return false;
 	if (m->now_ns < m->hand_over_ns)
 		return true;
 	m->hand_over_ns = m->now_ns + m->config.election_ns;
 	m->hand_overs++;
 	m->pending.transfer = true;
-	m->pending.transfer_to = RAFT_NODE_ANY;
+	m->pending.transfer_to = best;
 	return true;
 }
 
@@ -162,7 +174,7 @@ static bool exclude(struct membership *m)
 		if ((m->agreed.members & ~gone) == 0 || gone == 0)
 			return false;
 	}
-	if (membership_has(alive_gone, m->config.node) && hand_over(m))
+	if (membership_has(alive_gone, m->config.node) && hand_over(m, (uint8_t)~gone))
 		return true;
 	s = plan_edit(m);
 	s->members &= (uint8_t)~gone;
@@ -308,7 +320,7 @@ static bool follow(struct membership *m)
 
 	if ((m->agreed.members & ~dismiss) == 0)
 		dismiss = 0;
-	if (membership_has(dismiss, m->config.node) && hand_over(m))
+	if (membership_has(dismiss, m->config.node) && hand_over(m, (uint8_t)~dismiss))
 		return true;
 	if (dismiss != 0) {
 		s = plan_edit(m);
@@ -326,6 +338,37 @@ static bool follow(struct membership *m)
 		s->recovered |= membership_bit(n) & s->members;
 	}
 	return s != NULL;
+}
+
+/*
+ * spare_the_slow: a member whose disk or links are slow holds nobody up but as leader of shards: it
+ * leads none until it has been well for its hold-down.
+ */
+static bool spare_the_slow(struct membership *m)
+{
+	uint8_t slow = 0, well = 0;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		bool marked = (m->agreed.node[n].flags & MEMBER_EVICTED) != 0;
+
+		if (!membership_has(m->agreed.members, n))
+			continue;
+		if (!marked && watch_is_slow(m, n))
+			slow |= membership_bit(n);
+		if (marked && watch_may_return(m, n))
+			well |= membership_bit(n);
+	}
+	if ((slow | well) == 0)
+		return false;
+	plan_edit(m);
+	mark_evicted(m, &m->pending.state, slow);
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		if (membership_has(well, n))
+			m->pending.state.node[n].flags &= (uint8_t)~MEMBER_EVICTED;
+		if (membership_has(slow, n))
+			membership_note(m, NOTE_SLOW, n, m->peer[n].disk_ns);
+	}
+	return true;
 }
 
 /* ---- identities, voters ---------------------------------------------------------------------- */
@@ -388,7 +431,7 @@ static bool set_voters(struct membership *m)
 		alive |= watch_alive(m, n) ? membership_bit(n) : 0;
 	if (!raft_is_majority(alive, conf.voters))
 		return false;
-	if (!membership_has(conf.voters, m->config.node) && hand_over(m))
+	if (!membership_has(conf.voters, m->config.node) && hand_over(m, conf.voters))
 		return true;
 	m->pending.configure = true;
 	m->pending.conf = conf;
@@ -440,7 +483,8 @@ void plan_next(struct membership *m)
 		return;
 	if (identify(m))
 		return;
-	if (m->agreed.engine == ENGINE_HERMES ? exclude(m) : !anew && follow(m))
+	if (m->agreed.engine == ENGINE_HERMES ? exclude(m) :
+						!anew && (follow(m) || spare_the_slow(m)))
 		return;
 	if (m->agreed.engine == ENGINE_HERMES || anew) {
 		bool gone = anew;

@@ -102,6 +102,8 @@ void membership_view(const struct membership_state *s, struct view *ret_view)
 		v.since[n] = s->node[n].since;
 		if (s->node[n].want == WANT_WITNESS && !(s->node[n].flags & MEMBER_LEAVING))
 			v.witnesses |= membership_bit(n);
+		if (s->engine == ENGINE_RAFT && (s->node[n].flags & MEMBER_EVICTED))
+			v.slow |= membership_bit(n) & s->members;
 	}
 	*ret_view = v;
 }

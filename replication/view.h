@@ -35,6 +35,7 @@ struct view {
 	 */
 	uint8_t recovered;
 	uint8_t witnesses; /* bitmap: vote without data (raft engine); take no part in Hermes */
+	uint8_t slow; /* raft engine: bitmap of members that should lead no shard now */
 	/* Fewer members than copies asked for: updates are refused, none completes (M-MIN-SIZE). */
 	bool read_only;
 };

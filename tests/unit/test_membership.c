@@ -426,6 +426,26 @@ static void test_grow_and_shrink(void **state)
 	rig_destroy(r);
 }
 
+/* All but one are told to go, in one breath: nobody hands over to who goes, too. */
+static void test_remove_two(void **state)
+{
+	(void)state;
+	for (uint8_t stays = 0; stays < 3; stays++) {
+		struct rig *r = founded(3, 0);
+		uint8_t others[2];
+		struct membership_command c = { .verb = VERB_REMOVE, .flags = COMMAND_FORCE };
+
+		other_than(r, stays, others);
+		for (uint32_t i = 0; i < 2; i++) {
+			c.node = others[i];
+			assert_int_equal(rig_command(r, stays, c), COMMAND_DONE);
+		}
+		assert_true(rig_until(r, rig_members, 1u << stays, 3 * SECOND));
+		assert_true(rig_until(r, voters_are, 1u << stays, 3 * SECOND));
+		rig_destroy(r);
+	}
+}
+
 /* A dead node is replaced by one command: the new one in, the old one out of votes and view. */
 static void test_replace(void **state)
 {
@@ -659,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_grow_and_shrink),
+		cmocka_unit_test(test_remove_two),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_other_disk),
 		cmocka_unit_test(test_remove_refused),
