@@ -360,14 +360,17 @@ void group_copy_touch(struct group *g, uint32_t slot)
 	memcpy(window, g->sessions.list[slot].window, g->sessions.window * sizeof(*window));
 }
 
-/* admit: a node begins a pass; one at a time. */
+/*
+ * admit: a node begins a pass; one at a time. The leader need not have committed anything in its
+ * term yet: it may need this very node for that.
+ */
 static bool admit(struct replica *r, const struct wire_header *h, uint32_t chunk)
 {
 	struct group *g = r->group;
 	struct give *v = &g->give;
 	bool same = v->active && v->to == h->from && v->to_incarnation == h->from_incarnation;
 
-	if (!raft_ready(g->raft) || (v->active && v->to != h->from))
+	if (!group_leads(g) || (v->active && v->to != h->from))
 		return false;
 	if (same && chunk <= v->chunk)
 		return false;

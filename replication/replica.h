@@ -105,6 +105,12 @@ bool replica_walk(const struct replica *r, const struct wire_message *fetch, uin
 /* replica_raft: the shard's Raft group, NULL with engine Hermes. For tests and status. */
 const struct raft *replica_raft(const struct replica *r);
 
+/*
+ * replica_groups: engine raft: bitmap of the nodes in the newest conf of the shard's group that this
+ * node knows; they must not be forgotten yet. 0 with engine Hermes.
+ */
+uint8_t replica_groups(const struct replica *r);
+
 /* replica_can_hold: false when the next INV could not be acknowledged for want of room; drop it. */
 bool replica_can_hold(const struct replica *r);
 
