@@ -186,8 +186,8 @@ static bool exclude(struct membership *m)
 }
 
 /*
- * blame: who was left out as dead and then spoke again, in the same life, was cut off, or stopped: it
- * is held down like one evicted, or a flapping link would make a view of every flap (M-FLAP).
+ * blame: who was left out as dead and then spoke again, in the same life, was cut off, or stopped:
+ * it is held down like one evicted, or a flapping link would make a view of every flap (M-FLAP).
  */
 static bool blame(struct membership *m)
 {
@@ -439,8 +439,8 @@ static bool set_voters(struct membership *m)
 }
 
 /*
- * in_groups: some shard's group may still count on the node (raft engine): its disk must not be wiped
- * and its number not be given away before every living member has seen it go.
+ * in_groups: some shard's group may still count on the node (raft engine): its disk must not be
+ * wiped and its number not be given away before every living member has seen it go.
  */
 static bool in_groups(const struct membership *m, uint8_t node)
 {
@@ -496,7 +496,8 @@ void plan_next(struct membership *m)
 		if (!gone)
 			m->all_gone_ns = 0;
 	}
-	if (command_plan(m) || blame(m) || promote(m) || bring_back(m) || set_voters(m) || clear_slots(m))
+	if (command_plan(m) || blame(m) || promote(m) || bring_back(m) || set_voters(m) ||
+	    clear_slots(m))
 		return;
 	m->hand_overs = 0;
 }

@@ -3,8 +3,8 @@
 """Line and branch coverage of replication/ by its rigs: coverage.py BUILD_DIR [--seeds N].
 
 BUILD_DIR is a Meson build with -Db_coverage=true and gcc (./quickstart coverage makes it). Builds
-and runs the unit tests of replication/, every replay script, the fuzzers of the wire format over
-their corpus, the simulator over some seeds and the small model; then counts with gcovr. Prints
+and runs the unit tests of replication/, every script, the fuzzers of the wire format over their
+corpus, the simulator and the Raft rig over some seeds and the small model; then counts with gcovr. Prints
 one line per file and a total; exit 1 when a rig fails or the total is below 95 % of lines or 90 %
 of branches.
 
@@ -24,7 +24,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LINES_MIN, BRANCHES_MIN = 95.0, 90.0
 MODELS = ['again', 'cas', 'tombstone', 'writes']  # seconds each
-UNITS = ['base', 'crc', 'wire', 'session', 'hermes', 'view', 'replica', 'retry']
+UNITS = ['base', 'crc', 'wire', 'session', 'hermes', 'view', 'replica', 'retry', 'raft',
+         'raft_conf', 'raft_wire', 'membership', 'group']
 # A statement that begins with one of these, up to its semicolon.
 NOT_JUDGED = re.compile(r'^\s*(must|must_dbg|_Static_assert)\s*\(')
 
@@ -51,10 +52,16 @@ def rigs(build, seeds):
     found = [(f'unit {u}', f'tests/test_{u}', []) for u in UNITS]
     scripts = sorted(glob.glob(os.path.join(ROOT, 'tests/replay/*.txt')))
     found.append(('replay', 'tests/replay/cairn-replay', scripts))
+    stories = sorted(glob.glob(os.path.join(ROOT, 'tests/raft/*.txt')))
+    found += [(os.path.basename(s), 'tests/raft/cairn-raft-script', [s]) for s in stories]
     corpus = os.path.join(ROOT, 'tests/fuzz/corpus/wire')
     found.append(('fuzz wire', 'tests/fuzz/fuzz_wire', [corpus]))
     if seeds > 0:
         found.append(('sim', 'tests/sim/cairn-sim', ['--seeds', str(seeds), '--from', '1']))
+        for profile in ('service', 'raft'):
+            found.append((f'sim {profile}', 'tests/sim/cairn-sim',
+                          ['--profile', profile, '--seeds', str(seeds // 8), '--from', '1']))
+        found.append(('raft fuzz', 'tests/raft/cairn-raft-fuzz', ['--seeds', str(seeds)]))
         situations = [word for name in MODELS for word in ('--config', name)]
         found.append(('model', 'tests/model/cairn-model', situations))
     return [(n, os.path.join(build, t), t, a) for n, t, a in found]
