@@ -4,9 +4,9 @@
 
 BUILD_DIR is a Meson build with -Db_coverage=true and gcc (./quickstart coverage makes it). Builds
 and runs the unit tests of replication/, every script, the fuzzers of the wire format over their
-corpus, the simulator and the Raft rig over some seeds and the small model; then counts with gcovr. Prints
-one line per file and a total; exit 1 when a rig fails or the total is below 95 % of lines or 90 %
-of branches.
+corpus, the simulator and the Raft rig over some seeds and the small model; then counts with gcov.
+Prints one line per file and a total; exit 1 when a rig fails or the total is below 95 % of lines
+or 90 % of branches.
 
 Not counted, and why (docs/testing.md, Coverage):
   - the false side of must(), must_dbg() and _Static_assert(): it is reached by no correct program;
