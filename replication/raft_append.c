@@ -346,6 +346,15 @@ static bool raft_append_pipeline(struct raft *r, struct raft_actions *a)
 	}
 }
 
+/*
+ * raft_append_no_snapshot: a newcomer waits for one of after it was taken in (raft_wants_compact);
+ * who is leaving needs none: it may be blank by now, and shall not learn that it once had a say.
+ */
+static bool raft_append_no_snapshot(const struct raft *r, uint8_t node)
+{
+	return r->base < r->peers[node].since || (r->leaving & raft_bit(node));
+}
+
 bool raft_append_pump_leader(struct raft *r, struct raft_actions *a)
 {
 	uint8_t targets = raft_targets(r);
@@ -359,8 +368,8 @@ bool raft_append_pump_leader(struct raft *r, struct raft_actions *a)
 			raft_append_move(r, p, RAFT_SNAPSHOTS);
 		if (p->state == RAFT_REPLICATE || r->now_ns < p->retry_ns)
 			continue;
-		if (p->state == RAFT_SNAPSHOTS && r->base < p->since)
-			continue; /* see raft_wants_compact */
+		if (p->state == RAFT_SNAPSHOTS && raft_append_no_snapshot(r, i))
+			continue;
 		if (!raft_room(a))
 			return true;
 		raft_append_slow(r, i, a);
@@ -377,7 +386,7 @@ uint64_t raft_append_deadline_ns(const struct raft *r)
 
 		if (!(raft_targets(r) & raft_bit(i)) || p->state == RAFT_REPLICATE)
 			continue;
-		if (p->state == RAFT_PROBE || r->base >= p->since)
+		if (p->state == RAFT_PROBE || !raft_append_no_snapshot(r, i))
 			ns = min_u64(ns, p->retry_ns);
 	}
 	return ns;

@@ -71,10 +71,11 @@ uint64_t raft_wants_compact(const struct raft *r)
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
 		const struct raft_peer *p = &r->peers[i];
 
-		if ((raft_targets(r) & raft_bit(i)) && p->state == RAFT_SNAPSHOTS)
+		if ((raft_targets(r) & raft_bit(i)) && p->state == RAFT_SNAPSHOTS &&
+		    p->since <= r->commit)
 			since = max_u64(since, p->since);
 	}
-	return since > r->base && since <= r->commit ? since : 0;
+	return since > r->base ? since : 0;
 }
 
 void raft_conf_lead(struct raft *r)

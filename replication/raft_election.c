@@ -113,6 +113,8 @@ bool raft_election_heed(struct raft *r, uint8_t from, uint64_t round)
 	if (alive) {
 		r->beat_round = max_u64(r->beat_round, round);
 		r->protected_ns = r->now_ns + r->config.election_ns;
+		r->promised_term = r->term;
+		r->promised_round = round;
 		raft_election_rearm(r, r->config.election_ns);
 	}
 	return true;
@@ -220,18 +222,25 @@ void raft_election_on_pre_vote(struct raft *r, uint8_t from, const struct raft_m
 /* raft_election_by_leader: the leader this voter has promised asked for this vote itself. */
 static bool raft_election_by_leader(const struct raft *r, const struct raft_message *m)
 {
-	uint64_t heard = r->role == RAFT_LEADER ? r->round : r->beat_round;
+	bool leads = r->role == RAFT_LEADER;
+	uint64_t heard = leads ? r->round : r->promised_round;
+	uint32_t term = leads ? r->term : r->promised_term;
 
-	return (m->flags & RAFT_TRANSFER) && m->term == r->term + 1 && m->id >= heard;
+	return (m->flags & RAFT_TRANSFER) && m->term == term + 1 && m->id >= heard;
 }
 
 /* RequestVote (5.2, 5.4.1). */
 void raft_election_on_vote(struct raft *r, uint8_t from, const struct raft_message *m)
 {
+	bool promised = raft_election_promised(r) && !raft_election_by_leader(r, m);
+
 	if (raft_election_mute(r))
 		return;
+	/* The promise holds in every term: a newer one may have been heard of in between. */
+	if (promised && m->term == r->term && r->vote == RAFT_NODE_NONE && !mutant(57))
+		return;
 	if (m->term > r->term) {
-		if (raft_election_promised(r) && !raft_election_by_leader(r, m))
+		if (promised)
 			return; /* not even its term counts (9.6, R11) */
 		raft_election_adopt(r, m->term);
 	}

@@ -124,9 +124,11 @@ struct raft {
 	uint8_t leader, told_leader;
 	uint32_t told_term;
 	struct raft_peer peers[NODES_MAX];
-	uint64_t hold;	       /* acknowledge lower entries only; 0: all */
-	uint64_t silent_ns;    /* no votes and no standing before */
-	uint64_t protected_ns; /* a leader was heard: votes for nobody else before (9.6, 6.4.1) */
+	uint64_t hold;		 /* acknowledge lower entries only; 0: all */
+	uint64_t silent_ns;	 /* no votes and no standing before */
+	uint64_t protected_ns;	 /* a leader was heard: votes for nobody else before (9.6, 6.4.1) */
+	uint64_t promised_round; /* then: in this round of its */
+	uint32_t promised_term;
 	uint64_t election_at_ns;
 	uint64_t retry_ns;    /* candidates: ask again */
 	uint8_t votes;	      /* bitmap: of the role this node is in */

@@ -90,6 +90,8 @@
 	MUTANT(54, evicted_again, client_retry, "an evicted request is sent again as a new one") \
 	MUTANT(55, retry_new_id, client_retry, \
 	       "a request gets a new id when it goes to another node") \
+	MUTANT(57, promise_per_term, raft_conf, \
+	       "a promise to a leader ends with its term, not with its time (R10)") \
 	MUTANT(58, history_told, raft_conf, \
 	       "a newcomer under an old number is told of the confs of before (R19)") \
 	MUTANT(59, dead_leader_heard, raft, \
