@@ -32,13 +32,14 @@ enum fuzz_kind {
 enum fuzz_mend { MEND_LINKS, MEND_TYPES, MEND_STOP };
 
 /* Faults of the plan; each has a weight in each run, most often zero for some. */
-#define FUZZ_FAULTS(X)                                                                  \
-	X(crash)                                                                        \
-	X(crash_many)                                                                   \
-	X(pause)                                                                        \
-	X(split)                                                                        \
-	X(isolate) X(one_way) X(chain) X(bridge) X(flap) X(deaf_type) X(clock) X(stall) \
-		X(disk_fail) X(slow_node) X(stop)
+#define FUZZ_FAULTS(X)                                                                    \
+	X(crash)                                                                          \
+	X(crash_many)                                                                     \
+	X(pause)                                                                          \
+	X(split)                                                                          \
+	X(isolate)                                                                        \
+	X(one_way) X(chain) X(bridge) X(flap) X(deaf_type) X(clock) X(stall) X(disk_fail) \
+		X(slow_node) X(stop)
 
 enum fuzz_fault {
 #define FUZZ_FAULT_KIND(name) FAULT_##name,
@@ -47,13 +48,14 @@ enum fuzz_fault {
 		FAULT_COUNT
 };
 
-#define FUZZ_COUNTS(X)                                                                     \
-	X(sent)                                                                            \
-	X(lost)                                                                            \
-	X(cut)                                                                             \
-	X(doubled)                                                                         \
-	X(old) X(late) X(delivered) X(disk_writes) X(ticks) X(heals) X(transfers) X(holds) \
-		X(compactions) X(checkpoints)
+#define FUZZ_COUNTS(X)                                                                             \
+	X(sent)                                                                                    \
+	X(lost)                                                                                    \
+	X(cut)                                                                                     \
+	X(doubled)                                                                                 \
+	X(old)                                                                                     \
+	X(late) X(delivered) X(disk_writes) X(ticks) X(heals) X(transfers) X(holds) X(compactions) \
+		X(checkpoints)
 
 struct fuzz_plan {
 	uint32_t loss_ppm, double_ppm, old_ppm, late_ppm, told_late_ppm, partial_ppm, lag_ppm;
@@ -66,7 +68,7 @@ struct fuzz_plan {
 };
 
 struct fuzz_packet {
-	uint32_t refs, wipes;
+	uint32_t refs, wipes, to_wipes;
 	uint16_t bytes;
 	uint8_t from;
 	uint8_t data[RIG_PACKET_BYTES];

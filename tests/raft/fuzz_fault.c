@@ -239,6 +239,7 @@ void fuzz_fault_heal(struct fuzz *f)
 	fuzz_fault_mend(f, MEND_LINKS);
 	fuzz_fault_mend(f, MEND_TYPES);
 	f->stopping = 0;
+	memset(f->link_ns, 0, sizeof(f->link_ns));
 	for (uint8_t i = 0; i < f->rig->nodes && !f->rig->failed; i++) {
 		struct fuzz_node *n = &f->node[i];
 

@@ -114,7 +114,9 @@ void fuzz_net_send(struct rig *rig, uint8_t from, uint8_t to, const struct raft_
 {
 	struct fuzz *f = fuzz_of(rig);
 	const struct fuzz_plan *p = &f->plan;
-	uint64_t delay_ns = p->delay_ns / 4 + rng_exponential(&f->net_rng, p->delay_ns);
+	uint64_t calm_ns = rig->node[0].config.election_ns / 40;
+	uint64_t mean_ns = f->calm ? min_u64(p->delay_ns, calm_ns) : p->delay_ns;
+	uint64_t delay_ns = mean_ns / 4 + rng_exponential(&f->net_rng, mean_ns);
 	struct fuzz_packet *packet;
 	uint32_t which;
 
@@ -131,6 +133,7 @@ void fuzz_net_send(struct rig *rig, uint8_t from, uint8_t to, const struct raft_
 	packet = &f->packets[which];
 	packet->refs = 1;
 	packet->wipes = rig->node[from].wipes;
+	packet->to_wipes = rig->node[to].wipes;
 	packet->from = from;
 	packet->bytes = (uint16_t)raft_message_bytes(message);
 	raft_message_encode(packet->data, message);
@@ -153,9 +156,11 @@ void fuzz_net_deliver(struct fuzz *f, const struct fuzz_item *item, bool drop)
 	struct rig *rig = f->rig;
 	struct raft_message message;
 	uint32_t offset = 0;
+	bool stale = packet->wipes != rig->node[packet->from].wipes ||
+		     packet->to_wipes != rig->node[item->node].wipes;
 
-	/* What a disk that is gone once said: its frames carry another ident, nobody takes them. */
-	if (!drop && rig->node[item->node].up && packet->wipes == rig->node[packet->from].wipes) {
+	/* What a disk that is gone said, or was told: frames of that age are gone, too. */
+	if (!drop && rig->node[item->node].up && !stale) {
 		if (raft_message_decode(packet->data, packet->bytes, &offset, &message) !=
 			    WIRE_OK ||
 		    offset != packet->bytes) {

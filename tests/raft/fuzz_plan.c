@@ -19,6 +19,8 @@ static struct raft_config draw_config(struct rng *r, uint64_t seed)
 
 	c.heartbeat_ns = 10 * FUZZ_MS;
 	c.election_ns = rng_range(r, 40, 120) * FUZZ_MS;
+	if (rng_below(r, 4) == 0)
+		c.election_ns = rng_range(r, 12, 40) * FUZZ_MS;
 	c.disk_ns = rng_range(r, 100, 400) * FUZZ_MS;
 	c.entries_max = (uint32_t)power(r, 5, 9);
 	c.open_max = (uint32_t)rng_range(r, 4, c.entries_max / 4);
@@ -65,7 +67,10 @@ static void draw_weather(struct fuzz_plan *p, struct rng *r)
 	p->told_late_ppm = some(r, 1000, 300000);
 	p->partial_ppm = some(r, 10000, 500000);
 	p->lag_ppm = some(r, 10000, 500000);
+	/* Mostly a network; sometimes one on which nothing arrives in time, in any order. */
 	p->delay_ns = power(r, 0, 6) * 50000;
+	if (rng_below(r, 8) == 0)
+		p->delay_ns = power(r, 0, 4) * 10 * FUZZ_MS;
 	p->disk_ns = power(r, 0, 7) * 50000;
 	p->load_ns = power(r, 0, 4) * 500000;
 	p->fault_ns = rng_range(r, 20, 300) * FUZZ_MS;
