@@ -239,7 +239,7 @@ bool fuzz_load_settle(struct fuzz *f)
 		return true;
 	if (why) {
 		f->settled_ns = 0;
-		if (rig->now_ns > f->calm_ns + 40 * election_ns)
+		if (rig->now_ns > f->calm_ns + 40 * election_ns + 1000 * FUZZ_MS)
 			rig_fail(rig, "X-PROGRESS: all is calm since %llu ns, and %c (term %u) %s",
 				 LL(rig->now_ns - f->calm_ns), 'a' + node, rig->node[node].term,
 				 why);
