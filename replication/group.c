@@ -8,7 +8,7 @@
 #include "replication/group_priv.h"
 
 #define PREFERRED_ELECTIONS 10u /* a better leader must have been fit for so many election times */
-#define CAUGHT_UP 256u /* entries a node may lack and still become a voter, or the leader */
+#define CAUGHT_UP 64u /* entries a node may lack and still become a voter, or the leader */
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -413,7 +413,9 @@ static bool configure(struct replica *r, struct actions *a)
 	for (uint8_t left = want.voters & (uint8_t)~c->voters; left; left &= left - 1) {
 		uint8_t n = (uint8_t)__builtin_ctz(left);
 
-		if ((c->learners & replica_bit(n)) && caught_up(r, n))
+		/* It has the entry that took it in: it is counted on from the next one on. */
+		if ((c->learners & replica_bit(n)) && caught_up(r, n) &&
+		    raft_match(g->raft, n) >= raft_conf_index(g->raft))
 			continue;
 		want.voters &= (uint8_t)~replica_bit(n);
 		want.learners |= replica_bit(n);
