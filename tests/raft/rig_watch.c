@@ -156,7 +156,8 @@ void rig_watch_arrival(struct rig *rig, struct rig_node *n, uint8_t from,
 		       const struct raft_message *m)
 {
 	(void)rig;
-	if (m->type == RAFT_VOTE && (m->flags & RAFT_TRANSFER) != 0) {
+	if (m->type == RAFT_VOTE && (m->flags & RAFT_TRANSFER) != 0 &&
+	    m->term > n->transfer_term) {
 		n->transfer_term = m->term;
 		n->transfer_from = from;
 	}
