@@ -419,6 +419,15 @@ def failed_disk(rig):
     rig.start_nodes()
 
 
+@fault_class("calm")
+def calm(rig):
+    """Nothing goes wrong for 20 s: nothing may change."""
+    before = rig.epoch()
+    rig.mark()
+    time.sleep(20)
+    rig.marks["epochs"] = rig.epoch() - before
+
+
 # ---- operators ----
 
 def member_command(rig, *args):

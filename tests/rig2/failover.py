@@ -46,9 +46,9 @@ class Cairn(Rig):
         found = []
         for number in range(first, first + count):
             victim = number % 3
+            time.sleep(1)
             leads = [victim == (self.view_leader() if self.engine == "hermes" else
                                 self.shard_leader())]
-            time.sleep(1)
             self.marks.clear()
             self.kill_node(victim)
             found.append({"system": f"cairn {self.engine}", "victim": victim, "leader": leads[0],
@@ -153,8 +153,8 @@ class Etcd:
                 stdout=out, stderr=err)
             time.sleep(2)
             for number in range(first, first + count):
-                victim, leads = number % 3, self.leader() == number % 3
                 time.sleep(1)
+                victim, leads = number % 3, self.leader() == number % 3
                 found.append({"system": "etcd", "victim": victim, "leader": leads,
                               "at": time.monotonic_ns()})
                 self.members[victim].send_signal(signal.SIGKILL)
@@ -217,6 +217,8 @@ def main():
     p.add_argument("--rounds", type=int, default=3, help="turns the systems take")
     p.add_argument("--systems", default="hermes,raft,etcd")
     p.add_argument("--lab", action="append", default=[], metavar="OPTION")
+    p.add_argument("--timer", action="append", default=[], metavar="NAME=VALUE",
+                   help="of the view service, in every node's configuration")
     p.add_argument("--output", help="every kill as JSON, one a line")
     args = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -227,7 +229,8 @@ def main():
         for system in args.systems.split(","):
             try:
                 made = (Etcd(args.build) if system == "etcd" else
-                        Cairn(args.build, engine=system, up=args.lab, seed=turn + 1))
+                        Cairn(args.build, engine=system, up=args.lab, seed=turn + 1,
+                              timers=dict(t.split("=") for t in args.timer)))
                 with made as cluster:
                     found, timers = cluster.kills(count, first)
             except Skipped as reason:

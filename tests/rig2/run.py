@@ -26,6 +26,8 @@ def options():
     p.add_argument("--rate", type=int, default=1200, help="operations per second, all clients")
     p.add_argument("--lab", action="append", default=[], metavar="OPTION",
                    help="passed on to `lab up`, such as --lab=--shards=2")
+    p.add_argument("--timer", action="append", default=[], metavar="NAME=VALUE",
+                   help="of the view service, in every node's configuration")
     p.add_argument("--output", help="results as JSON, one run a line")
     p.add_argument("--events", action="store_true", help="show what the cluster noted")
     p.add_argument("--list", action="store_true")
@@ -55,7 +57,9 @@ def chosen(args):
 
 
 def one_run(args, which, seed):
-    with Rig(args.build, engine=args.engine, seed=seed, up=args.lab, **which.rig) as rig:
+    more = dict(which.rig)
+    more["timers"] = {**dict(t.split("=") for t in args.timer), **more.get("timers", {})}
+    with Rig(args.build, engine=args.engine, seed=seed, up=args.lab, **more) as rig:
         rig.start_lab()
         rig.healthy()
         rig.start_load(args.rate)
