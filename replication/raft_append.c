@@ -33,11 +33,22 @@ void raft_append_fresh(struct raft *r, uint8_t node)
 	p->match = 0;
 	p->next = r->last + 1;
 	p->round = 0;
+	p->window = r->config.inflight_max;
+	p->rewind_ns = r->now_ns;
 	p->acked_ns = r->now_ns;
 	if (p->state != RAFT_PROBE)
 		raft_append_move(r, p, RAFT_PROBE);
 	p->retry_ns = r->now_ns;
 	p->beat_next = p->next;
+}
+
+void raft_append_lost(struct raft *r, struct raft_peer *p, uint64_t received)
+{
+	p->window = p->window > 1 ? p->window / 2 : 1;
+	p->rewind_ns = r->now_ns + r->config.heartbeat_ns;
+	p->next = received + 1;
+	p->beat_next = p->next;
+	r->counters.retransmits++;
 }
 
 void raft_append_ask(struct raft *r, struct raft_peer *p)
@@ -148,18 +159,17 @@ static void raft_append_refused(struct raft *r, struct raft_peer *p, const struc
 	uint64_t hint;
 
 	/* What came out of order may be refused by the dozen: one answer to that at a time. */
-	if (p->state == RAFT_REPLICATE && r->now_ns < p->rewind_ns)
+	if (p->state == RAFT_REPLICATE && r->now_ns < p->rewind_ns && p->window > 1)
 		return;
 	if (p->state == RAFT_SNAPSHOTS || m->index <= p->match || m->index >= p->next)
 		return;
 	if (p->state == RAFT_PROBE && m->index != p->next - 1)
 		return; /* an answer to an older question */
-	p->rewind_ns = r->now_ns + r->config.heartbeat_ns;
 	if (p->state == RAFT_REPLICATE && m->commit >= p->match && m->commit < m->index) {
-		p->next = m->commit + 1; /* only a gap: something was lost on the way */
-		r->counters.retransmits++;
+		raft_append_lost(r, p, m->commit); /* only a gap */
 		return;
 	}
+	p->rewind_ns = r->now_ns + r->config.heartbeat_ns;
 	hint = raft_log_below(r, min_u64(m->id, r->last), m->log_term);
 	p->next = max_u64(p->match, min_u64(m->index - 1, hint)) + 1;
 	p->beat_next = p->next;
@@ -175,6 +185,8 @@ void raft_append_matched(struct raft *r, uint8_t from, const struct raft_message
 
 	if (m->index > r->last)
 		return;
+	if (m->index > p->match && r->now_ns >= p->rewind_ns && p->window < r->config.inflight_max)
+		p->window++;
 	p->match = max_u64(p->match, mutant(125) ? received : m->index);
 	p->next = max_u64(p->next, p->match + 1);
 	received = max_u64(received, p->match);
@@ -307,8 +319,7 @@ static bool raft_append_open(const struct raft *r, uint8_t node, uint64_t limit)
 {
 	const struct raft_peer *p = &r->peers[node];
 
-	return p->state == RAFT_REPLICATE && p->next <= limit &&
-	       p->next - 1 - p->match < r->config.inflight_max;
+	return p->state == RAFT_REPLICATE && p->next <= limit && p->next - 1 - p->match < p->window;
 }
 
 /* raft_append_pipeline: entries to all that are ready for more, the same ones in one action. */

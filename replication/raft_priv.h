@@ -57,6 +57,7 @@ struct raft_peer {
 	uint64_t beat_next;	     /* `next` when the newest round began */
 	uint64_t retry_ns;	     /* PROBE, SNAPSHOTS: when to send again */
 	uint64_t rewind_ns;	     /* REPLICATE: goes back for what was lost not before */
+	uint32_t window;	     /* entries under way at most: halved by a loss, grows slowly */
 	enum raft_progress state;
 	enum raft_owed pre_vote, vote; /* answers it waits for */
 	uint32_t pre_vote_term;
@@ -276,6 +277,8 @@ bool raft_election_pump_farewell(struct raft *r, struct raft_actions *a);
 void raft_append_lead(struct raft *r);
 void raft_append_follow(struct raft *r);
 void raft_append_fresh(struct raft *r, uint8_t node);
+/* raft_append_lost: what was sent behind `received` did not arrive; it goes again. */
+void raft_append_lost(struct raft *r, struct raft_peer *p, uint64_t received);
 /* raft_append_ask: asks a follower in REPLICATE anew where the logs agree. */
 void raft_append_ask(struct raft *r, struct raft_peer *p);
 void raft_append_on_append(struct raft *r, uint8_t from, const struct raft_message *m,

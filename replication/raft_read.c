@@ -80,11 +80,8 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 	raft_append_matched(r, from, m);
 	if (m->id != r->round || p->state != RAFT_REPLICATE || received + 1 >= sent || mutant(139))
 		return;
-	/* Sent before this round, and not there: lost. Below match: it forgot what was not proven.
-	 */
-	r->counters.retransmits++;
-	p->next = max_u64(p->match, min_u64(received, r->last)) + 1;
-	p->beat_next = p->next;
+	/* Sent before this round, and not there. Below match: it forgot what was not proven. */
+	raft_append_lost(r, p, max_u64(p->match, min_u64(received, r->last)));
 	if (received < p->match)
 		raft_append_ask(r, p);
 }
