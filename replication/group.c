@@ -143,8 +143,10 @@ static void persist(struct replica *r, const struct raft_record *record, struct 
 void group_note(struct replica *r, enum group_record kind, uint64_t index, const uint8_t *data,
 		uint32_t bytes, struct actions *a)
 {
-	struct raft_record *record = &r->group->record;
+	struct group *g = r->group;
+	struct raft_record *record = &g->notes[g->notes_count++];
 
+	must(g->notes_count <= ARRAY_LEN(g->notes));
 	*record = (struct raft_record){ .kind = RAFT_RECORD_USER };
 	record->entry = (struct raft_entry){ .index = index, .term = kind, .data = data,
 					     .bytes = (uint16_t)bytes };
@@ -438,6 +440,8 @@ static uint8_t preferred(const struct replica *r)
 
 	if (r->config.views)
 		fit &= r->view.members;
+	if (fit & (uint8_t)~r->view.slow)
+		fit &= (uint8_t)~r->view.slow;
 	if (fit == 0)
 		return r->config.node;
 	for (skip = r->config.shard % raft_bits(fit); skip > 0; skip--)
@@ -449,7 +453,8 @@ static bool transfer(struct replica *r, struct actions *a)
 {
 	struct group *g = r->group;
 	struct raft_event ev = { .kind = RAFT_EVENT_TRANSFER, .node = preferred(r) };
-	uint64_t patience_ns = PREFERRED_ELECTIONS * r->config.raft.election_ns;
+	bool slow = (r->view.slow & replica_bit(r->config.node)) != 0;
+	uint64_t patience_ns = slow ? 0 : PREFERRED_ELECTIONS * r->config.raft.election_ns;
 
 	if (g->is_void) {
 		ev.node = RAFT_NODE_ANY; /* it has the log, and not what the log was applied to */
@@ -571,6 +576,7 @@ enum step_next group_step(struct replica *r, const struct event *ev, struct acti
 	must(ev->now_ns >= r->now_ns);
 	a->count = 0;
 	g->forwards = 0;
+	g->notes_count = 0;
 	r->now_ns = ev->now_ns;
 	r->persist_next = ev->persist_seq_next;
 	if (!g->started && !g->recovering)

@@ -185,7 +185,6 @@ static void ask(struct replica *r, struct actions *a)
 	if (first) {
 		stage_clear(g);
 		p->start = 0;
-		group_note(r, GROUP_RECORD_BEGIN, max_u64(g->applied, 1), NULL, 0, a);
 	}
 	m = replica_send(r, a, replica_bit(p->donor), WIRE_FETCH);
 	p->chunk++;
@@ -210,6 +209,16 @@ static bool take(struct replica *r, const struct event *ev)
 	p->got |= 1u << index;
 	r->counters.copies_merged++;
 	return true;
+}
+
+/* begun: by its first answer a pass gets its start. */
+static void begun(struct replica *r, uint64_t start, struct actions *a)
+{
+	struct group *g = r->group;
+
+	if (g->pull.start == 0)
+		group_note(r, GROUP_RECORD_BEGIN, max_u64(g->applied, 1), NULL, 0, a);
+	g->pull.start = start;
 }
 
 /* finish: a pass is over; raft is told by restored() if that was enough, else comes another. */
@@ -281,7 +290,7 @@ void group_on_copy_session(struct replica *r, const struct event *ev, struct act
 	if (p->phase != PULL_SESSIONS || (p->start != 0 && m->ts.version != p->start) ||
 	    !take(r, ev))
 		return;
-	p->start = m->ts.version;
+	begun(r, m->ts.version, a);
 	if (!unpack(g, m->value, m->value_bytes)) {
 		r->counters.bad_request++;
 		return;
@@ -315,7 +324,7 @@ void group_on_copied(struct replica *r, const struct event *ev, struct actions *
 		begin(r); /* the donor's sessions are of another index by now */
 		return;
 	}
-	p->start = m->ts.version;
+	begun(r, m->ts.version, a);
 	p->floor = max_u64(p->floor, load_u64(m->value));
 	if ((m->value[12] & COPIED_WHOLE) && !p->whole && !mutant(183)) {
 		p->whole = true;
@@ -533,7 +542,10 @@ void group_copy_tick(struct replica *r, struct actions *a)
 		begin(r);
 	if (r->now_ns < p->ask_ns || !group_has_room(a, 2))
 		return;
-	if (p->silent++ == PULL_ASKS_MAX || p->donor == RAFT_NODE_NONE)
+	if (p->silent++ >= PULL_ASKS_MAX && (p->donor != raft_leader(g->raft) ||
+					     p->silent >= 4 * PULL_ASKS_MAX))
+		begin(r);
+	if (p->donor == RAFT_NODE_NONE)
 		begin(r);
 	if (p->donor != RAFT_NODE_NONE)
 		ask(r, a);

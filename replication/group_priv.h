@@ -109,7 +109,7 @@ struct give {
 #define PACK_ONE 32u
 #define PACK_OUTCOMES 24u
 #define PACK_BYTES (PACK_HEAD + PACK_OUTCOMES * PACK_ONE)
-#define PACKS_MAX 4u
+#define PACKS_MAX 1u /* in one answer, which then is one frame: little is lost with it */
 _Static_assert(PACK_BYTES <= VALUE_BYTES_MAX, "a pack is one message's value");
 
 /* RAFT_RECORD_USER: term says what it is, index is the start of the pass. */
@@ -125,7 +125,8 @@ struct group {
 	uint64_t steps;		 /* of raft; at most one in each step of ours */
 	bool raft_more;		 /* what the last one returned */
 	void *raft_mem;
-	struct raft_record record;
+	struct raft_record notes[2]; /* of this step */
+	uint32_t notes_count;
 	struct raft_record hard; /* newest term and vote in the log; term 0: none */
 	uint8_t record_data[16];
 	struct session_table sessions; /* replicated; used_ns: log index; id: made at this index */
