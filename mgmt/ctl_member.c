@@ -71,6 +71,8 @@ struct goal {
 	bool (*reached)(const struct goal *goal, const json_t *answer);
 	uint64_t other;	  /* a second node, NODES_MAX: none */
 	const char *hint; /* printed when the node is not heard for a while; NULL */
+	bool alive;	  /* the node was a member that was heard, before */
+	uint64_t incarnation;
 };
 
 static const json_t *member_of(const json_t *answer, uint64_t node)
@@ -114,11 +116,22 @@ static bool is_member(const struct goal *goal, const json_t *answer)
 	return state_is(member_of(answer, goal->node), CTL_STATE_SERVING);
 }
 
+static uint64_t incarnation_of(const json_t *member)
+{
+	return strtoull(text_of(member, "incarnation", "0"), NULL, 10);
+}
+
+/*
+ * A member that is left out starts anew, and votes again only then: a second drain before that
+ * could cost the majority.
+ */
 static bool is_drained(const struct goal *goal, const json_t *answer)
 {
 	const json_t *member = member_of(answer, goal->node);
 
-	return member && strcmp(text_of(member, "role", ""), "out") == 0;
+	return member && strcmp(text_of(member, "role", ""), "out") == 0 &&
+	       (!goal->alive ||
+		(state_is(member, CTL_NODE_DRAINED) && incarnation_of(member) > goal->incarnation));
 }
 
 static bool is_gone(const struct goal *goal, const json_t *answer)
@@ -275,7 +288,9 @@ static int change_node(const struct ctl_call *call, const struct change *change)
 		rc = confirm(call, answer, what);
 	struct goal goal = { .node = member ? number_of(member) : 0,
 			     .reached = change->reached,
-			     .other = NODES_MAX };
+			     .other = NODES_MAX,
+			     .alive = state_is(member, CTL_STATE_SERVING),
+			     .incarnation = incarnation_of(member) };
 	snprintf(arguments, sizeof(arguments), "verb=%s&node=%u%s", change->verb,
 		 (unsigned)goal.node, force ? "&force=1" : "");
 	if (!rc)

@@ -171,6 +171,17 @@ def replace(lab):
         expect(happened(lab, name), f"{name} is among the events")
 
 
+def lost_disk(lab):
+    """A node whose disk is lost is removed, and comes back empty under the same number."""
+    node = sorted(lab.members())[-1]
+    lab.ctl("lab", "kill", node, code=0)
+    lab.await_state(node, *GONE)
+    with Load(lab):
+        lab.ctl("member", "remove", node, "--yes", code=0)
+        rejoin(lab, node)
+    holds(lab, node, "d", "by the fourth")
+
+
 def words(lab):
     """One node dead, two dead, a stopped one, none: the right word each time."""
     first, second, third = sorted(lab.members())
@@ -322,7 +333,7 @@ def test(build, args):
             run(lab, globals()[options.only])
             return
         lab.up(*up)
-        run(lab, shapes, transfer, drain, read_only, grow, replace, words)
+        run(lab, shapes, transfer, drain, read_only, grow, replace, lost_disk, words)
         lab.ctl("lab", "down", code=0)
         lab.up(*up)
         run(lab, cold_start, cold_start_shrunk, unsafe_recovery)
