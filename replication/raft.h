@@ -101,8 +101,8 @@ struct raft_config {
 	uint32_t incarnation; /* of this node: read ids are unique by it (R09) */
 	uint32_t entries_max; /* kept in memory; a power of two */
 	uint32_t bytes_max;   /* of their data; >= (open_max + 3) RAFT_ENTRY_BYTES_MAX */
-	uint32_t open_max;    /* uncommitted entries of a leader, <= entries_max / 4; the same at all
-			       * members and never less than before: recovery counts on it */
+	uint32_t open_max;    /* uncommitted entries of a leader, <= entries_max / 4; the same
+			       * at all members and never less than before: for recovery */
 	uint32_t inflight_max; /* entries sent to one follower and not acknowledged */
 	uint32_t reads_max;    /* read requests waiting for an index; a power of two */
 	uint16_t drift_ppm;    /* clocks run apart by at most this */
