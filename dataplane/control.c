@@ -72,6 +72,39 @@ bool control_answer(const struct control_region *c, uint32_t number,
 	return true;
 }
 
+void control_bury(struct control_region *c, uint8_t node, uint32_t incarnation)
+{
+	struct control_obituary o = {
+		.sequence = atomic_load_explicit(&c->obituary_count, memory_order_relaxed) + 1,
+		.incarnation = incarnation,
+		.node = node,
+	};
+	struct control_grave *grave = &c->grave[o.sequence % CONTROL_OBITUARIES];
+
+	seqlock_write(&grave->seq, grave->word, &o, sizeof(o));
+	atomic_store_explicit(&c->obituary_count, o.sequence, memory_order_release);
+}
+
+bool control_mourn(const struct control_region *c, uint64_t *sequence,
+		   struct control_obituary *ret_obituary)
+{
+	uint64_t last = atomic_load_explicit(&c->obituary_count, memory_order_acquire);
+	struct control_obituary o;
+	uint32_t version;
+
+	while (*sequence < last) {
+		const struct control_grave *grave = &c->grave[++*sequence % CONTROL_OBITUARIES];
+
+		/* Another number: more came than the ring holds; the timers find those dead, too. */
+		if (!read_whole(&grave->seq, grave->word, &o, sizeof(o), &version) ||
+		    o.sequence != *sequence || o.node >= NODES_MAX)
+			continue;
+		*ret_obituary = o;
+		return true;
+	}
+	return false;
+}
+
 void control_publish(struct control_region *c, const struct control_status *status)
 {
 	seqlock_write(&c->status_seq, c->status, status, sizeof(*status));

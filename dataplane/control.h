@@ -12,7 +12,7 @@
 #include "replication/membership.h"
 
 #define CONTROL_MAGIC  0x4c54434e52494143ull
-#define CONTROL_FORMAT 1u
+#define CONTROL_FORMAT 2u
 #define CONTROL_EVENTS 1024u /* the last so many are kept */
 #define CONTROL_NEVER  UINT64_MAX
 
@@ -61,11 +61,25 @@ struct control_answer {
 	uint8_t code;	 /* enum membership_result_code */
 };
 
+/* A process of this machine ended, and was seen to: what its supervisor says. */
+struct control_obituary {
+	uint64_t sequence; /* 1, 2, ... */
+	uint32_t incarnation;
+	uint8_t node;
+};
+
+#define CONTROL_OBITUARIES 8u
+
 #define CONTROL_EVENT_WORDS SEQLOCK_WORDS(struct control_event)
 
 struct control_slot {
 	_Atomic uint32_t seq;
 	_Atomic uint64_t word[CONTROL_EVENT_WORDS];
+};
+
+struct control_grave {
+	_Atomic uint32_t seq;
+	_Atomic uint64_t word[SEQLOCK_WORDS(struct control_obituary)];
 };
 
 struct control_region {
@@ -81,6 +95,10 @@ struct control_region {
 	/* Written by cairnd; the lock's version is the command's number. */
 	_Alignas(64) _Atomic uint32_t command_seq;
 	_Atomic uint64_t command[SEQLOCK_WORDS(struct membership_command)];
+
+	/* Written by cairnd: a ring of the last obituaries. */
+	_Alignas(64) _Atomic uint64_t obituary_count; /* sequence of the newest; 0: none */
+	struct control_grave grave[CONTROL_OBITUARIES];
 
 	/* Written by worker 0. */
 	_Alignas(64) _Atomic uint32_t answer_seq;
@@ -117,6 +135,9 @@ uint32_t control_command(struct control_region *c, const struct membership_comma
 bool control_answer(const struct control_region *c, uint32_t number,
 		    struct control_answer *ret_answer);
 
+/* control_bury: the process of that node, in that incarnation, has surely ended. */
+void control_bury(struct control_region *c, uint8_t node, uint32_t incarnation);
+
 /* ---- worker 0 -------------------------------------------------------------------------------- */
 
 void control_publish(struct control_region *c, const struct control_status *status);
@@ -125,6 +146,9 @@ void control_note(struct control_region *c, uint64_t now_ns, uint8_t note, uint8
 /* control_take: a command of another number than *number: *number is its own from here on. */
 bool control_take(const struct control_region *c, uint32_t *number,
 		  struct membership_command *ret_command);
+/* control_mourn: the next obituary with sequence > *sequence, which moves on; false: none. */
+bool control_mourn(const struct control_region *c, uint64_t *sequence,
+		   struct control_obituary *ret_obituary);
 void control_reply(struct control_region *c, const struct control_answer *answer);
 
 #endif

@@ -28,7 +28,7 @@ struct view_board_health {
 	uint32_t epoch;	  /* worker_epoch */
 	uint32_t version; /* of the newest order it has carried out, all of it */
 	bool joined, spent, failed;
-	uint8_t heard, stuck; /* as in membership_health */
+	uint8_t heard, stuck, groups; /* as in membership_health */
 	uint64_t disk_ns;
 	uint64_t rounds; /* grows while it goes round */
 };

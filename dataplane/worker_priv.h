@@ -56,6 +56,7 @@ struct worker_service {
 	bool failed;	  /* it knows that the disk failed */
 	bool commanded;	  /* command has not been given to it yet */
 	uint64_t durable; /* as it was told */
+	uint64_t mourned; /* sequence of the last obituary it was told */
 	uint32_t command_number;
 	struct membership_command command;
 	struct view_board_health heard_of[WORKERS_MAX]; /* by worker, as last read */

@@ -261,6 +261,7 @@ static struct view_board_health own_health(struct worker *w)
 
 		h.spent |= replica_spent(r);
 		h.heard &= replica_heard(r, w->now_ns, HEARD_HELLOS * w->config.hello_ns);
+		h.groups |= replica_groups(r);
 		h.stuck |= replica_stuck(r, w->config.membership.detect_ns);
 	}
 	return h;
@@ -299,6 +300,7 @@ static void add_worker(struct worker *w, uint16_t index, struct membership_healt
 	sum->progress &= s->silent[index] < SILENT_ROUNDS || mutant(194);
 	sum->heard &= h->heard;
 	sum->stuck |= h->stuck;
+	sum->groups |= h->groups;
 	sum->disk_ns = max_u64(sum->disk_ns, h->disk_ns);
 	sum->progress_count += h->rounds;
 }
@@ -316,6 +318,7 @@ static void report_health(struct worker *w)
 		.unleased = confirmed(w) && s->order.lease_ns == 0,
 		.heard = own.heard,
 		.stuck = own.stuck,
+		.groups = own.groups,
 		.disk_ns = own.disk_ns,
 		.progress_count = own.rounds,
 	};
@@ -467,6 +470,20 @@ static void publish(struct worker *w)
 	control_publish(w->config.control, &status);
 }
 
+/* mourn: who has surely ended need not be waited for. One that finds no room is lost. */
+static void mourn(struct worker *w)
+{
+	struct control_obituary o;
+
+	while (control_mourn(w->config.control, &w->service.mourned, &o)) {
+		struct membership_event ev = { .kind = MEMBERSHIP_EVENT_OBITUARY,
+					       .from = o.node,
+					       .incarnation = o.incarnation };
+
+		(void)step(w, &ev);
+	}
+}
+
 void worker_service_housekeep(struct worker *w)
 {
 	struct worker_service *s = &w->service;
@@ -474,6 +491,7 @@ void worker_service_housekeep(struct worker *w)
 	if (!hosted(w) || !w->config.control)
 		return;
 	publish(w);
+	mourn(w);
 	if (!control_take(w->config.control, &s->command_number, &s->command))
 		return;
 	s->command.id = (uint64_t)w->sb.incarnation << 32 | s->command_number;

@@ -109,6 +109,33 @@ static void commands_are_answered_by_number(void **state)
 	free(c);
 }
 
+static void obituaries_come_once(void **state)
+{
+	struct control_region *c = new_region();
+	struct control_obituary o;
+	uint64_t sequence = 0;
+
+	(void)state;
+	assert_false(control_mourn(c, &sequence, &o));
+	control_bury(c, 2, 7);
+	control_bury(c, 1, 3);
+	assert_true(control_mourn(c, &sequence, &o));
+	assert_true(o.node == 2 && o.incarnation == 7);
+	assert_true(control_mourn(c, &sequence, &o));
+	assert_true(o.node == 1 && o.incarnation == 3);
+	assert_false(control_mourn(c, &sequence, &o));
+	for (uint32_t i = 1; i <= 2 * CONTROL_OBITUARIES; i++)
+		control_bury(c, 0, i);
+	assert_true(control_mourn(c, &sequence, &o)); /* the oldest were overwritten */
+	assert_int_equal(o.incarnation, CONTROL_OBITUARIES + 1);
+	while (control_mourn(c, &sequence, &o))
+		continue;
+	assert_int_equal(o.incarnation, 2 * CONTROL_OBITUARIES);
+	control_bury(c, NODES_MAX, 1);
+	assert_false(control_mourn(c, &sequence, &o));
+	free(c);
+}
+
 static struct view_board board;
 
 static void the_board_tells_orders_and_health(void **state)
@@ -187,6 +214,7 @@ int main(void)
 		cmocka_unit_test(status_comes_over_whole),
 		cmocka_unit_test(events_are_a_ring),
 		cmocka_unit_test(commands_are_answered_by_number),
+		cmocka_unit_test(obituaries_come_once),
 		cmocka_unit_test(the_board_tells_orders_and_health),
 		cmocka_unit_test(orders_are_never_mixed),
 	};
