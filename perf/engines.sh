@@ -59,7 +59,7 @@ wait_for() {
 leader() {
 	"$ctl" leader show -o json | python3 -c 'import json, sys
 answer = json.load(sys.stdin)
-print(answer["shards"][0]["leader"] if sys.argv[1] == "raft" else answer["leader"])' "$engine"
+print(answer["shards"][0]["leader"] if sys.argv[1] == "raft" else answer["view"])' "$engine"
 }
 
 cairn() {
