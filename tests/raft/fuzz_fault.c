@@ -142,7 +142,7 @@ static void partition(struct fuzz *f, enum fuzz_fault kind)
 
 	cut_links(f, shape);
 	if (kind == FAULT_flap && f->flap_ns == 0) {
-		f->flap_ns = 1 + some_time(f) / 4;
+		f->flap_ns = FUZZ_MS + some_time(f) / 4;
 		fuzz_net_push(f, f->rig->now_ns + f->flap_ns, FUZZ_FLAP, NODES_MAX, 0);
 	}
 	fuzz_net_push(f, f->rig->now_ns + 4 * some_time(f), FUZZ_MEND, NODES_MAX, MEND_LINKS);
