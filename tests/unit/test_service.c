@@ -521,6 +521,31 @@ static void a_dead_node_is_replaced_by_its_next_life(void **state)
 	}
 }
 
+/* CC-25: of a process that was reaped nothing need be waited for: not silence, nor its lease. */
+static void who_was_buried_is_left_out_at_once(void **state)
+{
+	uint8_t dead;
+
+	(void)state;
+	make_rig(3, 0, 2, false);
+	start_all(3);
+	await(0x7);
+	dead = (uint8_t)((leader() + 1) % 3);
+	for (uint8_t n = 0; n < 3; n++)
+		control_bury(&rig.node[n].control, dead, rig.node[dead].sb[0].incarnation - 1);
+	turn(10 * MS); /* that was an earlier life */
+	assert_true(settled(0x7));
+	stop(dead);
+	for (uint8_t n = 0; n < 3; n++)
+		control_bury(&rig.node[n].control, dead, rig.node[dead].sb[0].incarnation);
+	assert_true(await((uint8_t)(0x7 & ~(1u << dead))) < 10 * MS);
+	fill((uint8_t)((dead + 1) % 3), "without");
+	start(dead, 0);
+	await(0x7);
+	expect_all(dead, "without");
+	end_rig();
+}
+
 /* A node cut off loses its lease, is left out, and learns on its return that it must restart. */
 static void a_node_cut_off_comes_back_as_another_life(void **state)
 {
@@ -806,6 +831,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cluster_founds_itself),
 		cmocka_unit_test(a_dead_node_is_replaced_by_its_next_life),
+		cmocka_unit_test(who_was_buried_is_left_out_at_once),
 		cmocka_unit_test(a_node_cut_off_comes_back_as_another_life),
 		cmocka_unit_test(a_whole_cluster_starts_again),
 		cmocka_unit_test(a_worker_that_hangs_costs_the_node_its_place),
