@@ -18,7 +18,7 @@ int mutant_active;
 #endif
 
 struct options {
-	uint64_t from, count, ops_min;
+	uint64_t from, count, ops_min, views_min, cuts_min;
 	uint32_t nodes, jobs;
 	enum plan_profile profile;
 	bool trace, digest_only, one, shrink, failover;
@@ -36,6 +36,7 @@ static void usage(FILE *out)
 	fputs("usage: cairn-sim [--seeds N] [--from S] [--nodes 1..7] [--profile NAME]\n"
 	      "                 [--jobs J] [--digest-only]\n"
 	      "                 [--ops-min N]: fail with fewer operations checked\n"
+	      "                 [--views-min N] [--partitions-min N]: or with fewer of these\n"
 	      "       cairn-sim --seed S [--nodes 1..7] [--profile NAME] [--trace]\n"
 	      "                 [--history FILE]\n"
 	      "       cairn-sim --replay FILE [--trace] [--history FILE]\n"
@@ -89,6 +90,10 @@ static void parse_one(struct options *o, int code, const char *name)
 		o->from = number(name, optarg, 0, UINT64_MAX / 2);
 	} else if (code == 'o') {
 		o->ops_min = number(name, optarg, 0, UINT64_MAX);
+	} else if (code == 'v') {
+		o->views_min = number(name, optarg, 0, UINT64_MAX);
+	} else if (code == 'P') {
+		o->cuts_min = number(name, optarg, 0, UINT64_MAX);
 	} else if (code == 'n') {
 		o->nodes = (uint32_t)number(name, optarg, 1, NODES_MAX);
 	} else if (code == 'j') {
@@ -129,6 +134,8 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "from", required_argument, NULL, 'f' },
 		{ "nodes", required_argument, NULL, 'n' },
 		{ "ops-min", required_argument, NULL, 'o' },
+		{ "views-min", required_argument, NULL, 'v' },
+		{ "partitions-min", required_argument, NULL, 'P' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "trace", no_argument, NULL, 't' },
 		{ "digest-only", no_argument, NULL, 'd' },
@@ -354,11 +361,15 @@ static void report(const struct options *o, const struct sim_totals *t, uint64_t
 /* A run that did less than it was asked to has shown nothing. */
 static bool enough(const struct options *o, const struct sim_totals *t)
 {
-	if (t->seeds >= o->count && t->ops >= o->ops_min)
+	if (t->seeds >= o->count && t->ops >= o->ops_min && t->agreed >= o->views_min &&
+	    t->partitions >= o->cuts_min)
 		return true;
-	fprintf(stderr, "cairn-sim: %llu of %llu seeds, %llu of at least %llu operations checked\n",
+	fprintf(stderr, "cairn-sim: %llu of %llu seeds, %llu of at least %llu operations checked, "
+			"%llu of %llu views agreed on, %llu of %llu partitions\n",
 		(unsigned long long)t->seeds, (unsigned long long)o->count,
-		(unsigned long long)t->ops, (unsigned long long)o->ops_min);
+		(unsigned long long)t->ops, (unsigned long long)o->ops_min,
+		(unsigned long long)t->agreed, (unsigned long long)o->views_min,
+		(unsigned long long)t->partitions, (unsigned long long)o->cuts_min);
 	return false;
 }
 

@@ -181,7 +181,7 @@ static void draw_clients(struct plan *p, struct rng *r)
 }
 
 const char *const plan_profiles[PROFILE_COUNT][2] = {
-	[PROFILE_DEFAULT] = { "default", "everything, half of the seeds with views" },
+	[PROFILE_DEFAULT] = { "default", "everything; views static, scripted, or the nodes' own" },
 	[PROFILE_STATIC] = { "static", "the view never changes: production today" },
 	[PROFILE_VIEWS] = { "views", "a scripted authority changes the view in every seed" },
 	[PROFILE_CRASH] = { "crash", "crashes only, about 100 a seed, at every step" },
@@ -314,7 +314,7 @@ static uint32_t draw_source(struct rng *r, enum plan_profile profile)
 		return profile == PROFILE_SERVICE ? 1 : 2;
 	if (profile != PROFILE_DEFAULT)
 		return 0;
-	return (uint32_t)PICK(r, 0, 0, 0, 0, 0);
+	return (uint32_t)PICK(r, 0, 0, 0, 1, 1);
 }
 
 static bool draw_authority(struct rng *r, enum plan_profile profile)
