@@ -48,7 +48,7 @@ static const struct ctl_option options_lab_up[] = {
 	{"engine", "hermes|raft", "how they agree (default hermes)", 0},
 	{"witnesses", "N", "the last N of the nodes vote and hold no data", 0},
 	{"witness", NULL, "short for --witnesses 1", 0},
-	{"timers", "lab|production|..", "of the view service, and NAME=VALUE,.. (default lab: slow)", 0},
+	{"timers", "lab|production|..", "of the view service, NAME=VALUE,.. (default lab)", 0},
 	{"spare", "N", "ports for nodes added later (default 2)", 0},
 	{"shards", "N", "1 to 64 (default 1)", 0},
 	{"workers", "N", "polling threads of each node (default 1)", 0},

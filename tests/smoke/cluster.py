@@ -87,7 +87,8 @@ def shapes(lab):
     """JSON keys that scripts rely on; ids and versions are strings."""
     put = lab.ctl("kv", "put", "j", "v", "-o", "json", code=0).json()
     expect(list(put)[0] == "schema" and put["schema"] == "cairn.kv/1", f"schema first: {put}")
-    expect(put["durability"] == ("quorum" if ENGINE == "raft" else "all") and isinstance(put["version"], str), f"put: {put}")
+    durability = "quorum" if ENGINE == "raft" else "all"
+    expect(put["durability"] == durability and isinstance(put["version"], str), f"put: {put}")
     incr = lab.ctl("kv", "incr", "jn", "-o", "json", code=0).json()
     expect(incr["number"] == "1", f"incr: {incr}")
     status = lab.ctl("status", "-o", "json", code=0).json()
@@ -235,7 +236,8 @@ def nothing_left(lab):
 
 def piped(lab):
     """`lab up` in a pipe ends when the lab is up: its processes keep no file of the caller."""
-    done = subprocess.run(f"'{lab.ctl_path}' lab up --engine {ENGINE} | cat", shell=True, env=lab.env, timeout=90,
+    done = subprocess.run(f"'{lab.ctl_path}' lab up --engine {ENGINE} | cat", shell=True,
+                          env=lab.env, timeout=90,
                           capture_output=True, text=True, check=False)
     expect(done.stdout.strip() == lab.dir, f"the folder's name: {done}")
 

@@ -37,7 +37,7 @@ def compare(lab, wanted):
 
 
 def partition(lab):
-    """Node 2 cut off: the others go on without it, it acknowledges nothing; healed, it catches up."""
+    """Node 2 cut off: the others go on, it acknowledges nothing; healed, it catches up."""
     lab.ctl("kv", "put", "p", "before", code=0)
     lab.ctl("lab", "partition", "0,1|2", code=0)
     result = lab.ctl("kv", "put", "p", "alone", "--node", 2, "--timeout", "500ms")

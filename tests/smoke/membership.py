@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """membership.py BUILD_DIR [--only STEP]: nodes come, go, die and return while clients write
 all the time; every command, its refusals and exit codes; the right word in every situation; cold
-starts, also after the cluster had shrunk; unsafe recovery. What clients saw is judged in the end."""
+starts, also after the cluster had shrunk; unsafe recovery. All that clients saw is judged."""
 import argparse
 import json
 import os
