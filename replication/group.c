@@ -365,7 +365,7 @@ static uint64_t compact_to(const struct replica *r)
 	if (g->is_void || base >= most ||
 	    (last - base <= entries / 2 && raft_bytes(g->raft) <= bytes / 2))
 		return base;
-	if (!tight || mutant(178))
+	if (!tight)
 		most = min_u64(most, group_copy_holds(r));
 	if (!tight && group_leads(g))
 		most = min_u64(most, slowest(r));

@@ -243,6 +243,33 @@
 	       "a new disk takes its number's earlier owner for itself (R19, CC-12)") \
 	MUTANT(154, copies_ignored, membership, \
 	       "a drain may leave fewer members than copies_min (M-MIN-SIZE)") \
+	MUTANT(170, lease_ignored, group, "a leader answers reads without a lease") \
+	MUTANT(171, eviction_unseen, group, \
+	       "what was forgotten since a request was passed on counts as never done (S-EVICT)") \
+	MUTANT(172, applied_twice, group, \
+	       "a command that is in the log twice is done twice (S-ONCE)") \
+	MUTANT(173, read_index_local, group, "a follower reads at its own index") \
+	MUTANT(174, copied_redone, group, "what came by copy is done again from the log") \
+	MUTANT(175, refusals_uncopied, group, \
+	       "a copy leaves out requests that were refused at their place in the log") \
+	MUTANT(176, restored_early, group, "a snapshot counts as restored before the copy ends") \
+	MUTANT(177, tombstone_in_copy, group, \
+	       "tombstones are collected while a node copies (CC-13)") \
+	MUTANT(179, copied_onto_less, group, \
+	       "recovery puts a copy on less than what it was taken on top of") \
+	MUTANT(180, half_state, group, "a node that died in a full copy goes on with what it has") \
+	MUTANT(181, sessions_moving, group, "a copy of the session table is of no one index") \
+	MUTANT(182, sent_is_refused, group, \
+	       "an update passed on and given up is said not to be applied") \
+	MUTANT(183, floor_ignored, group, \
+	       "what a donor has forgotten deletes of is taken for complete (CC-24)") \
+	MUTANT(184, sessions_left, group, "a copy brings keys alone") \
+	MUTANT(185, sessions_by_clock, group, \
+	       "sessions make room by the node's clock, not by the log") \
+	MUTANT(186, unknown_then_no, group, \
+	       "a request answered UNKNOWN is refused when it comes again") \
+	MUTANT(187, log_without_state, group, \
+	       "a node that dropped its entries still votes with its log") \
 	MUTANT(190, read_only_ignored, view, \
 	       "a view with too few members takes updates (M-MIN-SIZE)") \
 	MUTANT(191, stale_promise, service, \

@@ -91,6 +91,67 @@ static void copies_what_the_log_lacks(void **state)
 	gr_end();
 }
 
+/* What may be in somebody's log is never said to be in none. */
+static void unknown_stays_unknown(void **state)
+{
+	uint8_t n;
+
+	(void)state;
+	gr_begin(3, 5, 0);
+	gr_run(300);
+	n = (uint8_t)((gr_leader() + 1) % 3);
+	for (uint8_t m = 0; m < 3; m++)
+		gr_cut(n, m, m != n);
+	gr_request(n, WIRE_PUT, 3, 1, "one", (struct op_ts){ 0, 0 });
+	gr_run(500);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
+	gr_request(n, WIRE_PUT, 3, 1, "one", (struct op_ts){ 0, 0 });
+	assert_int_equal(gr.results, 2);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
+	/* One that was never sent is refused for good. */
+	gr_request(n, WIRE_PUT, 4, 2, "two", (struct op_ts){ 0, 0 });
+	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	gr_heal();
+	gr_run(300);
+	gr_request(n, WIRE_PUT, 4, 2, "two", (struct op_ts){ 0, 0 });
+	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	gr_request(n, WIRE_PUT, 3, 1, "one", (struct op_ts){ 0, 0 });
+	gr_run(50);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	gr_end();
+}
+
+/* Who has dropped its entries for a copy and dies in it has no log either: it votes for nobody. */
+static void without_state_no_log(void **state)
+{
+	struct gr_node *node;
+	uint8_t away;
+
+	(void)state;
+	gr_begin(3, 6, 0);
+	gr.greedy = true;
+	gr.clients = 12;
+	gr_run(500);
+	away = (uint8_t)((gr_leader() + 1) % 3);
+	node = &gr.node[away];
+	gr_crash(away);
+	gr_run(3000);
+	gr.delay_max_us = 3000;
+	gr_start(away, 0);
+	assert_true(raft_last(replica_raft(node->r)) > 1);
+	for (uint32_t ms = 0; node->resets == 0 && ms < 1000; ms++)
+		gr_run(1);
+	assert_int_equal(node->resets, 1);
+	gr_run(10);
+	assert_false(group_joined(node->r));
+	gr_crash(away);
+	gr_start(away, 0);
+	assert_int_equal(raft_last(replica_raft(node->r)), 0);
+	assert_int_equal(raft_conf(replica_raft(node->r))->voters, 0);
+	finish();
+	gr_end();
+}
+
 static void few_sessions(struct replica_config *c)
 {
 	c->sessions_max = 6;
@@ -184,7 +245,7 @@ static void seeds(void **state)
 {
 	const char *from = getenv("GROUP_SEED"), *count = getenv("GROUP_SEEDS");
 	uint64_t first = from ? strtoull(from, NULL, 10) : 1;
-	uint64_t end = first + (count ? strtoull(count, NULL, 10) : 10);
+	uint64_t end = first + (count ? strtoull(count, NULL, 10) : 40);
 
 	(void)state;
 	for (uint64_t seed = first; seed < end; seed++) {
@@ -202,6 +263,8 @@ int main(void)
 		cmocka_unit_test(counts_without_faults),
 		cmocka_unit_test(leader_dies),
 		cmocka_unit_test(copies_what_the_log_lacks),
+		cmocka_unit_test(unknown_stays_unknown),
+		cmocka_unit_test(without_state_no_log),
 		cmocka_unit_test(seeds),
 	};
 
