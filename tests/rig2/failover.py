@@ -20,7 +20,7 @@ import time
 
 from rig import Failed, Rig, Skipped, expect, gap, note, percentile, read_history, until, WRITES
 
-CLIENTS, PERIOD_MS, WINDOW_S = 6, 10, 6
+CLIENTS, PERIOD_MS, WINDOW_S = 6, 10, 3
 
 
 def client_gaps(ends_by_client, start, stop):
