@@ -122,7 +122,8 @@ enum raft_event_kind {
 	RAFT_EVENT_READ,      /* id (the user's, unique while open): when may it be read? */
 	RAFT_EVENT_TRANSFER,  /* node: hand leadership over to it, RAFT_NODE_ANY: to the best */
 	RAFT_EVENT_CONFIGURE, /* conf (voters, learners, witnesses): change to it; leader only;
-			       * who is to vote must be there already, as a learner: raft_match */
+			       * who is to vote must be there already, as a learner, and hold
+			       * the entry that took it in (raft_match) */
 	RAFT_EVENT_COMPACT,   /* index <= commit: entries up to it go; data: the state there */
 	RAFT_EVENT_HOLD,      /* index: acknowledge, and count here, lower entries only; 0: all */
 	RAFT_EVENT_RESTORED,  /* index: the snapshot of the last RESTORE is in place */
