@@ -95,7 +95,7 @@ bool control_mourn(const struct control_region *c, uint64_t *sequence,
 	while (*sequence < last) {
 		const struct control_grave *grave = &c->grave[++*sequence % CONTROL_OBITUARIES];
 
-		/* Another number: more came than the ring holds; the timers find those dead, too. */
+		/* Another number: more came than the ring holds; timers find those dead, too. */
 		if (!read_whole(&grave->seq, grave->word, &o, sizeof(o), &version) ||
 		    o.sequence != *sequence || o.node >= NODES_MAX)
 			continue;
