@@ -106,8 +106,8 @@ bool replica_walk(const struct replica *r, const struct wire_message *fetch, uin
 const struct raft *replica_raft(const struct replica *r);
 
 /*
- * replica_groups: engine raft: bitmap of the nodes in the newest conf of the shard's group that this
- * node knows; they must not be forgotten yet. 0 with engine Hermes.
+ * replica_groups: engine raft: bitmap of the nodes in the newest conf of the shard's group that
+ * this node knows; they must not be forgotten yet. 0 with engine Hermes.
  */
 uint8_t replica_groups(const struct replica *r);
 
