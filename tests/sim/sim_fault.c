@@ -134,8 +134,8 @@ static bool can_replace(const struct raft *r)
 /* leaving: an operator has asked for somebody to come or go, or may have. */
 static bool leaving(struct sim *s)
 {
-	/* What a witness has acknowledged it does not have: the other copy may be the only one. */
-	if (sim_is_raft(s) && s->plan.service.witness != 0)
+	/* A witness never leads: what it has acknowledged, the other one's disk alone can tell. */
+	if (s->plan.service.witness != 0)
 		return true;
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		const struct membership *m = sim_node_service(s, n);
