@@ -46,6 +46,7 @@ struct membership_node {
 	uint32_t ip;	   /* host byte order */
 	uint32_t incarnation; /* newest that was ever in a write set */
 	uint32_t since;	      /* as in struct view */
+	uint32_t floor; /* former disks of this number have used incarnations up to it */
 	char name[MEMBERSHIP_NAME_BYTES];
 };
 

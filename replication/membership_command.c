@@ -104,6 +104,7 @@ static uint8_t do_add(struct membership_state *s, const struct membership_comman
 	struct membership_node *node = &s->node[c->node];
 	uint32_t incarnation = node->incarnation;
 	uint32_t since = node->since;
+	uint32_t floor = node->floor;
 
 	if ((c->want != WANT_DATA && c->want != WANT_WITNESS) || c->ip == 0 ||
 	    (c->member_flags & ~MEMBER_LEARNER) || c->replaces > NODES_MAX)
@@ -116,7 +117,7 @@ static uint8_t do_add(struct membership_state *s, const struct membership_comman
 			return COMMAND_EXISTS;
 	*node = (struct membership_node){
 		.want = c->want, .flags = c->member_flags, .replaces = c->replaces, .ip = c->ip,
-		.incarnation = incarnation, .since = since,
+		.incarnation = incarnation, .since = since, .floor = floor,
 	};
 	memcpy(node->name, c->name, sizeof(node->name));
 	/* A witness holds nothing: it replaces the other one as soon as it votes. */

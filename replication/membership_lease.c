@@ -260,13 +260,13 @@ static void answer_report(struct membership *m, const struct membership_event *e
 		.seq = r->seq,
 		.sent_ns = r->sent_ns,
 		.conf_index = raft_conf_index(m->raft),
-		.floor = node->incarnation,
+		.floor = max_u32(node->floor, node->incarnation),
 		.conf = *raft_conf(m->raft),
 	};
 
 	if (m->agreed.revision == 0)
 		return;
-	if (!current && ev->incarnation <= node->incarnation) {
+	if (!current && ev->incarnation <= g.floor) {
 		m->watch[ev->from].ghost |= ev->incarnation == node->incarnation;
 		g.flags |= GRANT_LOW;
 	}

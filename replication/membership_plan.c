@@ -36,8 +36,10 @@ static uint32_t newest_incarnation(const struct membership *m, uint8_t node)
 /* new_life: it runs, on the disk agreed on, in an incarnation that was never in a view. */
 static bool new_life(const struct membership *m, uint8_t node)
 {
-	return watch_alive(m, node) && m->agreed.node[node].ident != 0 &&
-	       newest_incarnation(m, node) > m->agreed.node[node].incarnation;
+	const struct membership_node *n = &m->agreed.node[node];
+
+	return watch_alive(m, node) && n->ident != 0 &&
+	       newest_incarnation(m, node) > max_u32(n->incarnation, n->floor);
 }
 
 static bool unwanted(const struct membership_node *node)
@@ -463,6 +465,8 @@ static bool clear_slots(struct membership *m)
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		uint32_t incarnation = m->agreed.node[n].incarnation;
 		uint32_t since = m->agreed.node[n].since;
+		uint32_t floor = max_u32(m->agreed.node[n].floor,
+					 max_u32(incarnation, newest_incarnation(m, n)));
 
 		if (!(m->agreed.node[n].flags & MEMBER_LEAVING) || membership_has(known, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) ||
@@ -470,7 +474,8 @@ static bool clear_slots(struct membership *m)
 			continue;
 		s = s ? s : plan_edit(m);
 		/* What replicas see of it does not change. */
-		s->node[n] = (struct membership_node){ .incarnation = incarnation, .since = since };
+		s->node[n] = (struct membership_node){ .incarnation = incarnation, .since = since,
+						       .floor = floor };
 	}
 	return s != NULL;
 }

@@ -32,6 +32,7 @@ void membership_state_encode(uint8_t *out, const struct membership_state *s)
 		store_u32(p + 12, node->incarnation);
 		store_u32(p + 16, node->since);
 		memcpy(p + 20, node->name, MEMBERSHIP_NAME_BYTES);
+		store_u32(p + 36, node->floor);
 	}
 }
 
@@ -45,7 +46,9 @@ static bool node_decode(const uint8_t *p, struct membership_node *ret)
 	n.incarnation = load_u32(p + 12);
 	n.since = load_u32(p + 16);
 	memcpy(n.name, p + 20, MEMBERSHIP_NAME_BYTES);
+	n.floor = load_u32(p + 36);
 	if (n.want > WANT_WITNESS || n.replaces > NODES_MAX || n.incarnation > INCARNATION_MAX ||
+	    n.floor > INCARNATION_MAX ||
 	    n.name[MEMBERSHIP_NAME_BYTES - 1] != 0)
 		return false;
 	*ret = n;
