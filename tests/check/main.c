@@ -20,8 +20,8 @@
 static const char usage[] =
 	"cairn-check [--log] [--each] FILE...  is the history in these files linearizable?\n"
 	"  Several files are parts of one history, their times from one clock; --each: every file\n"
-	"  is one of its own. '-' is the standard input. --log: of the raft engine, whose versions\n"
-	"  are places in a log.\n"
+	"  is one of its own. '-' is the standard input. --log: of the raft engine, whose\n"
+	"  versions are places in a log.\n"
 	"  Exit status: 0 linearizable, 1 not (or undecided), 2 bad input.\n"
 	"cairn-check --bench [OPS]             time to judge OPS operations of 256 clients on one\n"
 	"                                      key (default 5000000)\n"
