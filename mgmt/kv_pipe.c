@@ -96,6 +96,19 @@ static void record(const struct run *r, const struct slot *s, const struct cairn
 	kv_record_line(r->pipe->history, &op, result, s->start_ns);
 }
 
+/* turn: the next attempt goes to the next server; this one may be dead, or not serve. */
+static void turn(struct run *r, struct slot *s)
+{
+	const struct kv_target *t = r->pipe->target;
+
+	for (uint32_t i = 0; i < t->server_count && t->server == CAIRN_ANY_SERVER; i++) {
+		if (t->servers[i] != s->server)
+			continue;
+		s->server = t->servers[(i + 1) % t->server_count];
+		return;
+	}
+}
+
 static void complete(struct run *r, const struct cairn_result *result, uint64_t now)
 {
 	struct slot *s = &r->slots[result->tag];
@@ -107,6 +120,7 @@ static void complete(struct run *r, const struct cairn_result *result, uint64_t 
 		finish(r, s, result);
 		return;
 	}
+	turn(r, s);
 	s->state = SLOT_WAITING;
 	s->retry_ns = now + after;
 	r->waiting++;
