@@ -408,7 +408,8 @@ static struct raft_conf wanted_conf(const struct membership *m)
 
 		if (node->want == WANT_NONE || ((node->flags & MEMBER_LEAVING) && !in_view))
 			continue;
-		if (membership_has(now->voters, n) || (caught_up(m, n) && node->replaces == 0))
+		if (membership_has(now->voters, n) ||
+		    (membership_has(now->learners, n) && caught_up(m, n) && node->replaces == 0))
 			conf.voters |= membership_bit(n);
 		else
 			conf.learners |= membership_bit(n);
