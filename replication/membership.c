@@ -166,10 +166,24 @@ static void forget_owner(struct membership *m, const struct membership_state *ne
 	}
 }
 
+/* see_evictions: hold-downs count from when all agreed on them, at every node that may lead. */
+static void see_evictions(struct membership *m, const struct membership_state *next)
+{
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		bool before = (m->agreed.node[n].flags & MEMBER_EVICTED) != 0;
+
+		if (before || !(next->node[n].flags & MEMBER_EVICTED))
+			continue;
+		m->watch[n].evicted_ns = m->now_ns;
+		m->watch[n].well_ns = 0;
+	}
+}
+
 void membership_adopt(struct membership *m, const struct membership_state *s,
 		      struct membership_actions *a)
 {
 	must(s->revision > m->agreed.revision);
+	see_evictions(m, s);
 	m->peers_changed |= !same_peers(&m->agreed, s);
 	forget_owner(m, s);
 	m->agreed = *s;

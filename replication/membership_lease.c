@@ -267,7 +267,9 @@ static void answer_report(struct membership *m, const struct membership_event *e
 	if (m->agreed.revision == 0)
 		return;
 	if (!current && ev->incarnation <= g.floor) {
-		m->watch[ev->from].ghost |= ev->incarnation == node->incarnation;
+		/* Not if that was an earlier disk's life. */
+		m->watch[ev->from].ghost |= ev->incarnation == node->incarnation &&
+					    ev->incarnation > node->floor;
 		g.flags |= GRANT_LOW;
 	}
 	if ((r->flags & REPORT_ASK) && may_promise(m, ev->from, ev->incarnation)) {

@@ -152,8 +152,6 @@ static void mark_evicted(struct membership *m, struct membership_state *s, uint8
 		s->node[n].flags |= MEMBER_EVICTED;
 		if (s->node[n].evictions < 32 || long_ago)
 			s->node[n].evictions = long_ago ? 1 : s->node[n].evictions + 1;
-		m->watch[n].evicted_ns = m->now_ns;
-		m->watch[n].well_ns = 0;
 		m->counters.evictions++;
 	}
 }

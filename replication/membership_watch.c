@@ -203,7 +203,7 @@ bool watch_may_return(struct membership *m, uint8_t node)
 	uint64_t hold_ns = holddown_ns(m, node);
 
 	/* A leader that has not seen the eviction counts from when it began to lead. */
-	uint64_t out_ns = max_u64(w->evicted_ns, m->lead_ns);
+	uint64_t out_ns = w->evicted_ns != 0 ? w->evicted_ns : m->lead_ns;
 
 	if ((m->agreed.node[node].flags & MEMBER_EVICTED) && m->now_ns - out_ns < hold_ns)
 		return false;
@@ -230,7 +230,7 @@ static void look_at(struct membership *m, uint8_t node)
 	m->peer[node].slow = w->slow_ns != 0;
 	m->peer[node].holddown_ns = 0;
 	if (m->agreed.node[node].flags & MEMBER_EVICTED)
-		m->peer[node].holddown_ns = max_u64(w->evicted_ns, m->lead_ns) +
+		m->peer[node].holddown_ns = (w->evicted_ns != 0 ? w->evicted_ns : m->lead_ns) +
 					    holddown_ns(m, node);
 }
 
