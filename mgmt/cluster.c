@@ -476,8 +476,8 @@ const char *cluster_result_text(uint8_t code)
 		[COMMAND_EXISTS] = "refused: the number, the name or the address is taken",
 		[COMMAND_LAST_MEMBER] = "refused: it is the last member, no copy would be left",
 		[COMMAND_TOO_FEW] =
-			"refused: fewer members than copies_min would be left, and"
-			" updates would stop",
+			("refused: fewer members than copies_min would be left, and"
+			 " updates would stop"),
 		[COMMAND_QUORUM] = "refused: the voters left over would be no majority that lives",
 		[COMMAND_NOT_READY] = "refused: the node has not caught up yet",
 		[COMMAND_BAD] = "refused: a value is out of its range",

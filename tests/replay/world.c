@@ -258,7 +258,7 @@ static void execute(struct world *w, uint32_t node, const struct action *a)
 		return;
 	case ACTION_RAFT_SEND:
 	case ACTION_RAFT_PERSIST:
-		must(!"engine raft");
+		must(false); /* the raft engine's */
 	}
 }
 
