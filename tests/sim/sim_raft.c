@@ -125,6 +125,10 @@ static void look_leader(struct sim *s, uint8_t node, uint32_t group, const struc
 	if ((*leader & 0xff) != node)
 		sim_violation(s, "R-ONE-LEADER: %s: nodes %u and %u lead in term %u",
 			      group_name(group, name), (uint32_t)(*leader & 0xff), node, term);
+	/* Votes that come late may still make a leader of an old term; it gets nothing done. */
+	g->newest_term = max_u32(g->newest_term, term);
+	if (term < g->newest_term)
+		return;
 	if (raft_last(r) < g->committed) {
 		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with entries up "
 				 "to %llu, %llu are committed", group_name(group, name), node,
