@@ -387,7 +387,8 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 		return STEP_DONE;
 	}
 	/* Out of the view, or about to drop everything: nothing may be acknowledged. */
-	if (r->write_set == 0 || r->join.reset || !view_accepts(r, ev))
+	if (r->write_set == 0 || (r->join.guard != 0 && join_guards(r, ev, a)) ||
+	    !view_accepts(r, ev))
 		return STEP_DONE;
 	r->peers[h->from].heard_ns = r->now_ns;
 	if (ev->message->type == WIRE_ACK) {
@@ -417,12 +418,12 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 
 /* ---- the door -------------------------------------------------------------------------------- */
 
-static void on_tick(struct replica *r, uint64_t ready_limit, struct actions *a)
+static enum step_next on_tick(struct replica *r, uint64_t ready_limit, struct actions *a)
 {
 	turn_wheel(r, a);
 	view_send_hellos(r, a);
 	resume_ready(r, ready_limit, a);
-	join_tick(r, a);
+	return join_tick(r, a) ? STEP_WALK : STEP_DONE;
 }
 
 enum step_next replica_step(struct replica *r, const struct event *event, struct actions *actions)
@@ -451,7 +452,7 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 		r->durable_seq = event->durable_seq;
 		break;
 	case EVENT_TICK:
-		on_tick(r, ready_limit, actions);
+		next = on_tick(r, ready_limit, actions);
 		break;
 	case EVENT_VIEW:
 		view_install(r, event->view);
@@ -459,13 +460,16 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	case EVENT_LEASE:
 		view_lease(r, event);
 		break;
+	case EVENT_WALK:
+		join_on_walk(r, event, actions);
+		break;
 	case EVENT_RAFT:
 	case EVENT_APPLY:
 		break; /* of the other engine */
 	}
 	if (r->upheaval) {
 		view_dismiss(r, actions);
-		r->upheaval = view_dismissing(r) || r->join.reset;
+		r->upheaval = view_dismissing(r) || (r->join.guard & GUARD_RESET) != 0;
 	}
 	released = release_held(r, actions);
 	if (next == STEP_SAME)
@@ -473,7 +477,7 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	if (!released || r->ready_head != r->ready_tail || r->upheaval ||
 	    (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
 		return STEP_TICK;
-	return STEP_DONE;
+	return next;
 }
 
 uint64_t replica_deadline_ns(const struct replica *r)
@@ -500,7 +504,7 @@ bool replica_walk(const struct replica *r, const struct wire_message *fetch, uin
 	if (r->group)
 		return group_walk(r, fetch, ret_above);
 	*ret_above = 0;
-	return fetch->ts.version == 0 && (uint32_t)fetch->id != WALK_END;
+	return join_walks(fetch) && (uint32_t)fetch->id != WALK_END;
 }
 
 const struct raft *replica_raft(const struct replica *r)

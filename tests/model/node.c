@@ -268,6 +268,10 @@ static void do_action(struct model *m, struct raw *w, const struct action *a, st
 		d->ts = a->message.ts;
 		d->flags = a->message.flags;
 		return;
+	case ACTION_REJOIN:
+	case ACTION_FORGET:
+		must(!"join by delta");
+		return;
 	case ACTION_RAFT_SEND:
 	case ACTION_RAFT_PERSIST:
 		must(!"engine raft");

@@ -168,6 +168,8 @@ static void verify_key(struct sim *s, uint32_t key)
 			continue;
 		see_resets(s, n, shard);
 		e = sim_node_entry(s, n, key);
+		if (e && !replica_proven(sim_node_replica(s, n, shard), e))
+			e = NULL; /* as good as dropped */
 		verify_mono(s, n, key, e);
 		if (sim_is_raft(s))
 			continue;
