@@ -158,6 +158,8 @@ static void recover_forget(struct worker *w, struct replica *r, const struct rec
 	uint64_t hash = store_hash(w->store, record->key, record->key_bytes);
 	struct entry *e = store_find(w->store, hash, record->key, record->key_bytes);
 
+	if (mutant(209) && !(record->flags & ENTRY_TOMBSTONE))
+		return;
 	if (e && op_ts_compare(entry_ts(e), record->ts) == 0)
 		store_remove(w->store, e);
 	if (record->flags & ENTRY_TOMBSTONE)
@@ -203,7 +205,8 @@ static int recover_record(struct worker *w, const struct record *record)
 		break;
 	case RECORD_RESET:
 		if (record->ts.version == RECORD_RESET_CLIENTS) {
-			replica_recover_rejoin(r);
+			if (!mutant(208))
+				replica_recover_rejoin(r);
 			break;
 		}
 		if (mutant(46))
