@@ -79,7 +79,7 @@ enum action_kind {
 	ACTION_RESET,	/* drop all entries of the shard, and log that: what came before is void */
 	ACTION_NOTE,	/* append a record that changes no key: its origin took effect at ts */
 	ACTION_REJOIN,	/* log that what came before is unproven, and void about clients */
-	ACTION_FORGET,	/* log that the key's update at ts is void; remove the entry, if there is one */
+	ACTION_FORGET,	/* log that the key's update at ts is void; remove entry, if not NULL */
 	ACTION_RAFT_SEND,    /* raft message to the nodes in `to`, in Raft frames of the shard */
 	ACTION_RAFT_PERSIST, /* append the Raft record to the log */
 };

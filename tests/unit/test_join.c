@@ -248,7 +248,7 @@ static void invalid_there_is_invalid_here(void **state)
 
 /* ---- meanwhile ------------------------------------------------------------------------------- */
 
-/* An INV of this epoch is measured by nothing from before; and an older record must not come back. */
+/* An INV of this epoch is measured by nothing from before; nor does a record come back. */
 static void an_update_finds_nothing_unproven(void **state)
 {
 	(void)state;
