@@ -312,11 +312,11 @@ void join_on_walk(struct replica *r, const struct event *ev, struct actions *a)
 		return;
 	j->sweeping = false;
 	j->guard = 0;
-	j->paced = true;
 	if (j->keys_done) {
 		j->sessions = true;
 		next_chunk(j, 0);
 	}
+	ask(r, a);
 }
 
 /* take: is this message part of the chunk asked for, and not in yet? */
