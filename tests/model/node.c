@@ -699,7 +699,7 @@ static void listen(struct model *m, struct raw *w, struct local_facts *f)
 	}
 	if (w->alive && r->join.active)
 		f->chunk = voice.chunk = r->join.chunk;
-	f->resetting = w->alive && r->join.active && r->join.reset;
+	f->resetting = w->alive && r->join.active && r->join.guard != 0;
 	voice.live = f->live;
 	f->voice = intern_put(&m->voices, &voice, sizeof(voice), &new);
 }
