@@ -100,7 +100,8 @@ static bool guard_inv(struct replica *r, const struct event *ev, struct actions 
 
 bool join_guards(struct replica *r, const struct event *ev, struct actions *a)
 {
-	if (r->join.guard & GUARD_RESET)
+	/* Out of the view, or about to drop everything: nothing may be acknowledged. */
+	if (r->write_set == 0 || (r->join.guard & GUARD_RESET))
 		return true;
 	if (!ev->entry || !unproven(r, ev->entry) || mutant(200))
 		return false;
@@ -206,19 +207,25 @@ static void choose_donor(struct replica *r)
 	next_chunk(j, 0);
 }
 
+static void set_guard(struct replica *r, uint8_t guard)
+{
+	r->join.guard = guard;
+	r->closed = r->write_set == 0 || guard != 0;
+}
+
 void join_view(struct replica *r, bool from_nothing)
 {
 	struct join *j = &r->join;
 	bool shadow = (r->write_set & r->view.shadows & replica_bit(r->config.node)) != 0;
 
+	set_guard(r, shadow ? j->guard : 0);
 	if (!shadow) {
 		j->active = false;
-		j->guard = 0;
 		return;
 	}
 	if (from_nothing) {
-		*j = (struct join){ .active = true, .guard = GUARD_RESET,
-				    .donor = r->config.node };
+		*j = (struct join){ .active = true, .donor = r->config.node };
+		set_guard(r, GUARD_RESET);
 	} else if (!j->active) {
 		j->done = true; /* it has joined before, or was a member until now */
 		return;
@@ -240,7 +247,7 @@ static void begin(struct replica *r, struct actions *a)
 	struct action *action = replica_action(a, delta ? ACTION_REJOIN : ACTION_RESET);
 
 	r->counters.resets++;
-	j->guard = delta ? GUARD_UNPROVEN : 0;
+	set_guard(r, delta ? GUARD_UNPROVEN : 0);
 	j->stubs = delta;
 	r->held_head = r->held_tail; /* promises about what is void */
 	if (!delta)
@@ -258,24 +265,21 @@ static void sweep(struct join *j)
 	j->ask_ns = 0;
 }
 
-bool join_tick(struct replica *r, struct actions *a)
+void join_tick(struct replica *r, struct actions *a)
 {
 	struct join *j = &r->join;
 
 	if (!j->active || !actions_room(a) || view_dismissing(r))
-		return false;
+		return;
 	if (j->guard & GUARD_RESET)
 		begin(r, a);
 	if ((j->guard & GUARD_UNPROVEN) && r->space != SPACE_OK && !j->sweeping)
 		sweep(j); /* absent it is in any case; make room for what is true */
-	if (r->now_ns < j->ask_ns)
-		return false;
-	if (j->sweeping)
-		return !r->failed;
+	if (r->now_ns < j->ask_ns || j->sweeping)
+		return;
 	if (!j->paced && j->silent++ == JOIN_ASKS_MAX)
 		choose_donor(r);
 	ask(r, a);
-	return false;
 }
 
 uint64_t join_deadline_ns(const struct replica *r)
@@ -311,7 +315,7 @@ void join_on_walk(struct replica *r, const struct event *ev, struct actions *a)
 	if (j->sweep_at != WALK_END)
 		return;
 	j->sweeping = false;
-	j->guard = 0;
+	set_guard(r, 0);
 	if (j->keys_done) {
 		j->sessions = true;
 		next_chunk(j, 0);

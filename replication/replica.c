@@ -386,9 +386,7 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 		view_on_hello(r, ev);
 		return STEP_DONE;
 	}
-	/* Out of the view, or about to drop everything: nothing may be acknowledged. */
-	if (r->write_set == 0 || (r->join.guard != 0 && join_guards(r, ev, a)) ||
-	    !view_accepts(r, ev))
+	if ((r->closed && join_guards(r, ev, a)) || !view_accepts(r, ev))
 		return STEP_DONE;
 	r->peers[h->from].heard_ns = r->now_ns;
 	if (ev->message->type == WIRE_ACK) {
@@ -418,12 +416,20 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 
 /* ---- the door -------------------------------------------------------------------------------- */
 
-static enum step_next on_tick(struct replica *r, uint64_t ready_limit, struct actions *a)
+static void on_tick(struct replica *r, uint64_t ready_limit, struct actions *a)
 {
 	turn_wheel(r, a);
 	view_send_hellos(r, a);
 	resume_ready(r, ready_limit, a);
-	return join_tick(r, a) ? STEP_WALK : STEP_DONE;
+	join_tick(r, a);
+}
+
+/* after_tick: what is left to do when all that waited for it has been said. */
+static enum step_next after_tick(const struct replica *r)
+{
+	if (r->armed != 0 && r->tick < tick_now(r))
+		return STEP_TICK;
+	return join_walk_due(r) ? STEP_WALK : STEP_DONE;
 }
 
 enum step_next replica_step(struct replica *r, const struct event *event, struct actions *actions)
@@ -452,7 +458,7 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 		r->durable_seq = event->durable_seq;
 		break;
 	case EVENT_TICK:
-		next = on_tick(r, ready_limit, actions);
+		on_tick(r, ready_limit, actions);
 		break;
 	case EVENT_VIEW:
 		view_install(r, event->view);
@@ -474,10 +480,9 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	released = release_held(r, actions);
 	if (next == STEP_SAME)
 		return STEP_SAME;
-	if (!released || r->ready_head != r->ready_tail || r->upheaval ||
-	    (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
+	if (!released || r->ready_head != r->ready_tail || r->upheaval)
 		return STEP_TICK;
-	return next;
+	return event->kind == EVENT_TICK ? after_tick(r) : STEP_DONE;
 }
 
 uint64_t replica_deadline_ns(const struct replica *r)

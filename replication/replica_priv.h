@@ -128,6 +128,7 @@ struct replica {
 	bool member;	     /* this node serves clients */
 	bool was_in;	     /* it has been in a write set in this incarnation */
 	bool spent;	     /* and was left out since: this incarnation is over */
+	bool closed;	     /* out, or joining: what peers send passes join_guards first */
 	uint8_t space;
 	bool failed;
 	bool linked; /* replica_linked */
@@ -283,8 +284,12 @@ void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a)
 void join_on_copy(struct replica *r, const struct event *ev, struct actions *a);
 void join_on_copy_session(struct replica *r, const struct event *ev, struct actions *a);
 void join_on_copied(struct replica *r, const struct event *ev, struct actions *a);
-/* join_tick: true: STEP_WALK. */
-bool join_tick(struct replica *r, struct actions *a);
+void join_tick(struct replica *r, struct actions *a);
+/* join_walk_due: STEP_WALK: some more of what is still unproven is to be removed. */
+static inline bool join_walk_due(const struct replica *r)
+{
+	return r->join.active && r->join.sweeping && r->now_ns >= r->join.ask_ns && !r->failed;
+}
 /* join_walks: this FETCH asks for entries. */
 bool join_walks(const struct wire_message *fetch);
 uint64_t join_deadline_ns(const struct replica *r);
