@@ -326,12 +326,13 @@ static void walk(struct worker *w, uint16_t shard, struct event *ev)
 {
 	const struct wire_message *m = ev->message;
 	uint64_t above = 0;
+	uint32_t max;
 
 	ev->walk = w->walk;
 	ev->walk_next = (uint32_t)m->id;
-	if (replica_walk(w->replica[shard], m, &above))
-		ev->walk_count = store_walk(w->store, shard, above, &ev->walk_next, w->walk,
-					    WALK_MAX);
+	max = replica_walk(w->replica[shard], m, &above);
+	if (max != 0)
+		ev->walk_count = store_walk(w->store, shard, above, &ev->walk_next, w->walk, max);
 }
 
 static void on_peer_message(struct worker *w, const struct wire_header *h,

@@ -129,6 +129,19 @@ static void await(struct join *j)
 	j->got = 0;
 	j->expected = UINT32_MAX;
 	j->miss = j->miss_sum = 0;
+	j->stubbed = false;
+}
+
+/* first_of: so many of the bitmap as make one chunk with values. */
+static uint32_t first_of(uint32_t bits)
+{
+	uint32_t some = 0;
+
+	for (uint32_t i = 0; i < WALK_MAX && bits != 0; i++) {
+		some |= bits & -bits;
+		bits &= bits - 1;
+	}
+	return some;
 }
 
 /*
@@ -146,8 +159,10 @@ static void ask(struct replica *r, struct actions *a)
 		await(j);
 	}
 	m->ts.version = what(j);
+	j->wanted = 0;
 	if (m->ts.version == WIRE_WALK_SOME) {
-		m->ts.writer = j->want;
+		j->wanted = first_of(j->want);
+		m->ts.writer = j->wanted;
 		m->prior = j->want_sum;
 	}
 	m->id = (uint64_t)j->chunk << 32 | j->cursor;
@@ -277,8 +292,12 @@ void join_tick(struct replica *r, struct actions *a)
 		sweep(j); /* absent it is in any case; make room for what is true */
 	if (r->now_ns < j->ask_ns || j->sweeping)
 		return;
-	if (!j->paced && j->silent++ == JOIN_ASKS_MAX)
-		choose_donor(r);
+	if (!j->paced) {
+		/* Some of the answer may have come: see first what is still missing. */
+		j->want = j->whole = 0;
+		if (j->silent++ == JOIN_ASKS_MAX)
+			choose_donor(r);
+	}
 	ask(r, a);
 }
 
@@ -330,7 +349,7 @@ static bool take(struct replica *r, const struct event *ev)
 	uint32_t index = (uint32_t)ev->message->id;
 
 	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
-	    ev->message->id >> 32 != j->chunk || index >= WALK_MAX || (j->got & 1u << index))
+	    ev->message->id >> 32 != j->chunk || index >= WALK_STUBS_MAX || (j->got & 1u << index))
 		return false;
 	j->got |= 1u << index;
 	j->bytes += MESSAGE_COST + ev->message->key_bytes + ev->message->value_bytes;
@@ -360,14 +379,16 @@ static void finish(struct replica *r, struct actions *a)
 /* chunk_done: true: on to the next one; false: some of it is still to be asked for. */
 static bool chunk_done(struct join *j)
 {
-	if (j->miss == 0)
-		return true;
-	if (j->miss == (1u << j->expected) - 1)
+	/* Other keys are there now, or none. */
+	bool seen = j->stubbed || j->expected == 0;
+
+	if (j->stubbed && j->miss == (1u << j->expected) - 1)
 		j->whole = WHOLE_CHUNKS;
-	j->want = j->miss;
-	j->want_sum = j->miss_sum;
+	j->want = seen ? j->miss : j->want & ~j->wanted;
+	if (seen)
+		j->want_sum = j->miss_sum;
 	j->silent = 0;
-	return false;
+	return j->want == 0;
 }
 
 static void advance(struct replica *r, struct actions *a)
@@ -424,6 +445,7 @@ static void on_stub(struct replica *r, const struct event *ev, struct actions *a
 	int order = op_ts_compare(entry_ts(e), m.ts);
 	uint32_t index = (uint32_t)m.id;
 
+	r->join.stubbed = true;
 	r->join.miss_sum += key_sum(index, m.key, m.key_bytes);
 	if (unproven(r, e) && mutant(203) && order > 0) {
 		e->persist_seq = r->join.proof_seq;
@@ -497,7 +519,7 @@ void join_on_copied(struct replica *r, const struct event *ev, struct actions *a
 	uint32_t expected = load_u32(m->value + 8);
 
 	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
-	    m->id >> 32 != j->chunk || expected > WALK_MAX)
+	    m->id >> 32 != j->chunk || expected > WALK_STUBS_MAX)
 		return;
 	if (!mutant(91))
 		r->floor = max_u64(r->floor, load_u64(m->value));
@@ -580,9 +602,11 @@ static void send_stub(struct replica *r, uint8_t to, const struct entry *e, uint
 	m->value_bytes = WIRE_STUB_BYTES;
 }
 
-bool join_walks(const struct wire_message *fetch)
+uint32_t join_walk_max(const struct wire_message *fetch)
 {
-	return fetch->ts.version != WIRE_WALK_SESSIONS;
+	if (fetch->ts.version == WIRE_WALK_SESSIONS)
+		return 0;
+	return fetch->ts.version == WIRE_WALK_KEYS ? WALK_MAX : WALK_STUBS_MAX;
 }
 
 /* walk_sum: of the keys that this walk met. */
@@ -613,7 +637,7 @@ static void give_keys(struct replica *r, const struct event *ev, struct actions 
 	bool stubs = m->ts.version != WIRE_WALK_KEYS && !some;
 	uint32_t place = 0, count = 0;
 
-	must(ev->walk_count <= WALK_MAX);
+	must(ev->walk_count <= WALK_STUBS_MAX);
 	for (uint32_t i = 0; i < ev->walk_count; i++) {
 		const struct entry *e = ev->walk[i];
 

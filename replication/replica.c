@@ -504,12 +504,13 @@ const struct wire_message *replica_apply_message(const struct replica *r)
 	return group_apply_message(r);
 }
 
-bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above)
+uint32_t replica_walk(const struct replica *r, const struct wire_message *fetch,
+		      uint64_t *ret_above)
 {
 	if (r->group)
-		return group_walk(r, fetch, ret_above);
+		return group_walk(r, fetch, ret_above) ? WALK_MAX : 0;
 	*ret_above = 0;
-	return join_walks(fetch) && (uint32_t)fetch->id != WALK_END;
+	return (uint32_t)fetch->id != WALK_END ? join_walk_max(fetch) : 0;
 }
 
 const struct raft *replica_raft(const struct replica *r)

@@ -104,10 +104,11 @@ void replica_fail(struct replica *r);
 const struct wire_message *replica_apply_message(const struct replica *r);
 
 /*
- * replica_walk: true: this FETCH wants entries of the store, those with a version above *ret_above
- * (store_walk); false: no walk.
+ * replica_walk: how many entries of the store this FETCH wants at most, those with a version above
+ * *ret_above (store_walk); 0: no walk. At most WALK_STUBS_MAX.
  */
-bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
+uint32_t replica_walk(const struct replica *r, const struct wire_message *fetch,
+		      uint64_t *ret_above);
 
 /* replica_walk_from: STEP_WALK: the store index at which the walk goes on. */
 uint32_t replica_walk_from(const struct replica *r);

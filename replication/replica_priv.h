@@ -24,6 +24,8 @@
 
 _Static_assert((TICKS_PER_RETRANSMIT << BACKOFF_SHIFT_MAX) < WHEEL_SLOTS, "wheel spans all delays");
 _Static_assert(WALK_MAX + 1 <= ACTIONS_PER_EVENT, "a chunk of copies is one event");
+_Static_assert(WALK_STUBS_MAX + 1 + ACTIONS_PER_EVENT <= ACTIONS_MAX, "so is one of stubs");
+_Static_assert(WALK_STUBS_MAX < 32, "a bitmap of them");
 
 /*
  * op: one client operation under way or waiting; at most one per key is the key's front
@@ -105,6 +107,8 @@ struct join {
 	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
 	uint32_t silent; /* times asked in vain */
 	uint32_t want, want_sum; /* of the chunk at the cursor: the values to ask for; its keys */
+	uint32_t wanted; /* of them, those that are asked for now */
+	bool stubbed;	 /* the answer that is coming in is of stubs */
 	uint32_t miss, miss_sum; /* the same, as the answer that is coming in shows it */
 	uint32_t whole;	 /* chunks to ask for without stubs, since stubs were of no use lately */
 	uint32_t sweep_at;
@@ -163,7 +167,7 @@ struct replica {
 	uint8_t hello[WIRE_HELLO_BYTES];
 	uint8_t opened[WIRE_OPEN_BYTES];
 	uint8_t copied[WIRE_COPIED_BYTES];
-	uint8_t stubs[WALK_MAX][WIRE_STUB_BYTES];
+	uint8_t stubs[WALK_STUBS_MAX][WIRE_STUB_BYTES];
 	uint8_t pack[SESSION_PACK_BYTES];
 
 	uint32_t *ready; /* ring of op indices: fronts whose key can go on */
@@ -290,8 +294,8 @@ static inline bool join_walk_due(const struct replica *r)
 {
 	return r->join.active && r->join.sweeping && r->now_ns >= r->join.ask_ns && !r->failed;
 }
-/* join_walks: this FETCH asks for entries. */
-bool join_walks(const struct wire_message *fetch);
+/* join_walk_max: how many entries this FETCH asks for at most. */
+uint32_t join_walk_max(const struct wire_message *fetch);
 uint64_t join_deadline_ns(const struct replica *r);
 
 #endif

@@ -34,6 +34,7 @@ enum event_kind {
 
 /* Entries of one chunk of the bulk copy to a shadow, at most. */
 #define WALK_MAX 8u
+#define WALK_STUBS_MAX 24u /* of a chunk without values */
 #define WALK_END UINT32_MAX
 
 struct event {
@@ -61,9 +62,9 @@ struct event {
 	uint32_t lease_epoch;
 	/*
 	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at
-	 * store index >= cursor, in order, at most WALK_MAX, and the index behind the last,
-	 * WALK_END when there is none left. replica_walk says whether, and which.
-	 * WALK: likewise, from replica_walk_from() on.
+	 * store index >= cursor, in order, and the index behind the last, WALK_END when
+	 * there is none left. replica_walk says whether, which, and how many at most.
+	 * WALK: likewise, from replica_walk_from() on, at most WALK_MAX.
 	 */
 	struct entry *const *walk;
 	uint32_t walk_count;

@@ -324,7 +324,7 @@ static void world_step(struct world *w, uint32_t node, struct event *ev)
 {
 	static struct actions actions;
 	struct world_node *n = &w->node[node];
-	struct entry *list[WALK_MAX];
+	struct entry *list[WALK_STUBS_MAX];
 	enum step_next next;
 
 	do {
@@ -350,7 +350,7 @@ static void world_step(struct world *w, uint32_t node, struct event *ev)
 static void arrive(struct world *w, uint32_t node, uint32_t client, const struct world_packet *p)
 {
 	struct world_node *n = &w->node[node];
-	struct entry *list[WALK_MAX];
+	struct entry *list[WALK_STUBS_MAX];
 	struct wire_message m;
 	uint32_t offset = 0;
 	struct event ev = { .header = &p->header, .message = &m };

@@ -152,11 +152,11 @@ static void execute(uint8_t n, const struct actions *a)
 }
 
 /* next_walk: the keys of a node from *at on. */
-static void next_walk(const struct rig_node *node, uint32_t at, struct entry **walk,
-		      struct event *ev)
+static void next_walk(const struct rig_node *node, uint32_t at, uint32_t max,
+		      struct entry **walk, struct event *ev)
 {
 	ev->walk_count = 0;
-	for (; at < RIG_KEYS && ev->walk_count < WALK_MAX; at++)
+	for (; at < RIG_KEYS && ev->walk_count < max; at++)
 		if (node->present[at])
 			walk[ev->walk_count++] = (struct entry *)&node->e[at];
 	ev->walk = walk;
@@ -166,7 +166,7 @@ static void next_walk(const struct rig_node *node, uint32_t at, struct entry **w
 enum step_next rig_step(uint8_t n, struct event *ev)
 {
 	enum step_next next, first = STEP_DONE;
-	struct entry *walk[WALK_MAX];
+	struct entry *walk[WALK_STUBS_MAX];
 	struct actions a;
 	int calls = 0;
 
@@ -181,7 +181,8 @@ enum step_next rig_step(uint8_t n, struct event *ev)
 			ev->kind = EVENT_TICK;
 		if (next == STEP_WALK) {
 			ev->kind = EVENT_WALK;
-			next_walk(&rig_nodes[n], replica_walk_from(rig_nodes[n].r), walk, ev);
+			next_walk(&rig_nodes[n], replica_walk_from(rig_nodes[n].r), WALK_MAX,
+				  walk, ev);
 		}
 		assert_true(++calls < SETTLE_MAX);
 	} while (next != STEP_DONE);
@@ -215,7 +216,8 @@ void rig_give(struct rig_packet *p)
 		.from = p->from, .to = p->to };
 	struct event ev = { .kind = EVENT_PEER, .header = &h, .message = &p->m };
 	struct rig_node *node = &rig_nodes[p->to];
-	struct entry *walk[WALK_MAX];
+	uint64_t above;
+	struct entry *walk[WALK_STUBS_MAX];
 
 	if (!node->r)
 		return;
@@ -223,7 +225,8 @@ void rig_give(struct rig_packet *p)
 	p->m.value = p->bytes + p->m.key_bytes;
 	ev.entry = entry_for(p->to, &p->m);
 	if (p->m.type == WIRE_FETCH)
-		next_walk(node, (uint32_t)p->m.id, walk, &ev);
+		next_walk(node, (uint32_t)p->m.id, replica_walk(node->r, &p->m, &above),
+			  walk, &ev);
 	rig_step(p->to, &ev);
 }
 

@@ -7,7 +7,7 @@
 
 #define KEY 3
 #define ALL 0x07u
-#define FILLED 20u /* more than two chunks */
+#define FILLED 29u /* more than one chunk; ids of requests behind */
 
 static struct view view_now;
 static uint64_t bytes_per_s;
@@ -385,10 +385,10 @@ static void a_crash_of_the_joiner_costs_little(void **state)
 	rig_put(0, 4, 30, "new");
 	rig_put(0, 12, 31, "newer");
 	rig_settle();
-	for (uint32_t steps = 1; steps < 40; steps += 3) {
+	for (uint32_t steps = 1; steps < 70; steps += 5) {
 		come_back(1 + steps);
 		for (uint32_t i = 0; i < steps; i++) {
-			rig_tick(2, 1);
+			rig_tick(2, i % 8 == 7);
 			for (int from = 0; from < 2; from++)
 				if (rig_find(WIRE_COPY, from, 2))
 					rig_deliver(WIRE_COPY, from, 2);
@@ -419,7 +419,7 @@ static void another_donor_goes_on(void **state)
 	rig_settle();
 	come_back(2);
 	rig_tick(2, 1);
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 60; i++) {
 		if (rig_find(WIRE_FETCH, 2, 0))
 			rig_deliver(WIRE_FETCH, 2, 0);
 		if (rig_find(WIRE_COPY, 0, 2))
@@ -467,9 +467,9 @@ static void lossy(enum wire_type type, uint32_t nth)
 static void a_lost_message_costs_one_chunk(void **state)
 {
 	(void)state;
-	for (uint32_t nth = 1; nth <= 6; nth++) {
+	for (uint32_t nth = 1; nth <= 4; nth++) {
 		lossy(WIRE_FETCH, nth);
-		lossy(WIRE_COPY, nth * 3);
+		lossy(WIRE_COPY, nth * 7);
 		lossy(WIRE_COPIED, nth);
 	}
 }
@@ -609,7 +609,7 @@ static void the_rate_is_kept(void **state)
 
 	(void)state;
 	leave();
-	bytes_per_s = 20000; /* 20 stubs of about 73 bytes and 4 chunks of sessions */
+	bytes_per_s = 20000; /* and so many stubs of about 73 bytes */
 	come_back(2);
 	began_ns = rig_now;
 	while (!replica_joined(rig_nodes[2].r)) {
