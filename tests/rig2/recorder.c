@@ -482,6 +482,30 @@ static int usage(void)
 	return 2;
 }
 
+/* parse_keys: the options about keys and values; false: not one of them, or out of range. */
+static bool parse_keys(int option, double number, struct settings *set)
+{
+	switch (option) {
+	case 'a':
+		set->absent = (uint32_t)number;
+		return true;
+	case 'h':
+		set->hot = (uint32_t)number;
+		return number >= 1 && number <= KEYS_MAX;
+	case 'k':
+		set->counters = (uint32_t)number;
+		return number <= KEYS_MAX;
+	case 'c':
+		set->cold = (uint32_t)number;
+		return number <= KEYS_MAX;
+	case 'v':
+		set->value_bytes = (uint32_t)number;
+		return number >= VALUE_MIN && number <= CAIRN_VALUE_BYTES_MAX;
+	default:
+		return false;
+	}
+}
+
 static bool parse_option(int option, const char *text, struct settings *set)
 {
 	char *rest = NULL;
@@ -534,23 +558,8 @@ static bool parse_option(int option, const char *text, struct settings *set)
 	case 'r':
 		set->readers = (uint32_t)number;
 		return good && number <= SLOTS_MAX;
-	case 'a':
-		set->absent = (uint32_t)number;
-		return good;
-	case 'h':
-		set->hot = (uint32_t)number;
-		return good && number >= 1 && number <= KEYS_MAX;
-	case 'k':
-		set->counters = (uint32_t)number;
-		return good && number <= KEYS_MAX;
-	case 'c':
-		set->cold = (uint32_t)number;
-		return good && number <= KEYS_MAX;
-	case 'v':
-		set->value_bytes = (uint32_t)number;
-		return good && number >= VALUE_MIN && number <= CAIRN_VALUE_BYTES_MAX;
 	default:
-		return false;
+		return parse_keys(option, number, set) && good;
 	}
 }
 
