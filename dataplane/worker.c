@@ -81,6 +81,36 @@ static void reset(struct worker *w, uint16_t shard, const struct action *a)
 		must(wal_append(w->wal, &record) == a->persist_seq);
 }
 
+/* rejoin: what this shard holds is kept until a member has said whether it stands. */
+static void rejoin(struct worker *w, uint16_t shard, const struct action *a)
+{
+	struct record record = {
+		.ts = { RECORD_RESET_CLIENTS, 0 },
+		.epoch = record_epoch(w, shard),
+		.shard = shard,
+		.kind = RECORD_RESET,
+	};
+
+	must(wal_append(w->wal, &record) == a->persist_seq);
+}
+
+/* append_void: the log must not bring back what never was, or is no more (CC-24). */
+static void append_void(struct worker *w, uint16_t shard, const struct action *a)
+{
+	struct record record = {
+		.key = a->message.key,
+		.ts = a->message.ts,
+		.epoch = record_epoch(w, shard),
+		.key_bytes = a->message.key_bytes,
+		.shard = shard,
+		.kind = RECORD_FORGET,
+	};
+
+	must(wal_append(w->wal, &record) == a->persist_seq);
+	if (a->entry)
+		store_remove(w->store, a->entry);
+}
+
 static void append_raft(struct worker *w, uint16_t shard, const struct action *a)
 {
 	struct record record;
@@ -112,6 +142,12 @@ static void execute(struct worker *w, uint16_t shard)
 			break;
 		case ACTION_NOTE:
 			append_note(w, shard, a);
+			break;
+		case ACTION_REJOIN:
+			rejoin(w, shard, a);
+			break;
+		case ACTION_FORGET:
+			append_void(w, shard, a);
 			break;
 		case ACTION_RAFT_SEND:
 			for (uint8_t n = 0; n < w->sb.node_count; n++)
@@ -166,7 +202,7 @@ static bool adopts(const struct event *ev)
 /* has_room: the step can be made; what could not be acknowledged must not be adopted. */
 static bool has_room(const struct worker *w, uint16_t shard, const struct event *ev)
 {
-	if (!adopts(ev))
+	if (ev->kind != EVENT_WALK && !adopts(ev))
 		return can_step(w);
 	return wal_can_append(w->wal, ACTIONS_MAX + w->reserve) &&
 	       replica_can_hold(w->replica[shard]);
@@ -184,6 +220,15 @@ void worker_apply(struct worker *w, uint16_t shard, struct event *ev)
 		e = store_insert(w->store, hash, m->key, m->key_bytes, m->value_bytes);
 	ev->kind = EVENT_APPLY;
 	ev->entry = e;
+}
+
+/* walk_own: the next entries of the shard, for a replica that looks through them. */
+static void walk_own(struct worker *w, uint16_t shard, struct event *ev)
+{
+	ev->kind = EVENT_WALK;
+	ev->walk = w->walk;
+	ev->walk_next = replica_walk_from(w->replica[shard]);
+	ev->walk_count = store_walk(w->store, shard, 0, &ev->walk_next, w->walk, WALK_MAX);
 }
 
 /*
@@ -220,6 +265,8 @@ static bool step(struct worker *w, uint16_t shard, struct event *ev)
 		}
 		if (next == STEP_APPLY)
 			worker_apply(w, shard, ev);
+		if (next == STEP_WALK)
+			walk_own(w, shard, ev);
 	} while (next != STEP_DONE);
 	w->stalled &= ~(1ull << shard);
 	return true;
@@ -279,12 +326,13 @@ static void walk(struct worker *w, uint16_t shard, struct event *ev)
 {
 	const struct wire_message *m = ev->message;
 	uint64_t above = 0;
+	uint32_t max;
 
 	ev->walk = w->walk;
 	ev->walk_next = (uint32_t)m->id;
-	if (replica_walk(w->replica[shard], m, &above))
-		ev->walk_count = store_walk(w->store, shard, above, &ev->walk_next, w->walk,
-					    WALK_MAX);
+	max = replica_walk(w->replica[shard], m, &above);
+	if (max != 0)
+		ev->walk_count = store_walk(w->store, shard, above, &ev->walk_next, w->walk, max);
 }
 
 static void on_peer_message(struct worker *w, const struct wire_header *h,

@@ -32,6 +32,8 @@ struct worker_config {
 	uint32_t ops_max, held_max, sessions_max; /* of each shard; as in replica_config */
 	uint16_t session_window;		  /* likewise */
 	bool broadcast_acks;			  /* likewise */
+	bool join_delta;			  /* likewise */
+	uint64_t join_bytes_per_s;		  /* likewise, of each shard */
 	bool views; /* likewise: worker_install_view says who takes part */
 	/*
 	 * With views: the clock that leases are told in, the one now_ns is from, read anew at each

@@ -104,7 +104,7 @@ struct worker {
 	uint32_t leased_count;
 	struct actions actions;
 	struct entry *shrink; /* of this event: perhaps a tombstone now, in too large a blob */
-	struct entry *walk[WALK_MAX];
+	struct entry *walk[WALK_STUBS_MAX];
 
 	struct worker_service service;
 

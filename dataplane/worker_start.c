@@ -44,6 +44,8 @@ static struct replica_config replica_config_of(const struct worker_config *c,
 		.retransmit_ns = c->retransmit_ns,
 		.replay_ns = c->replay_ns,
 		.hello_ns = c->hello_ns,
+		.join_delta = c->join_delta,
+		.join_bytes_per_s = c->join_bytes_per_s,
 		.engine = sb->engine,
 		.founders = founders,
 		.witnesses = witnesses,
@@ -156,9 +158,12 @@ static void recover_forget(struct worker *w, struct replica *r, const struct rec
 	uint64_t hash = store_hash(w->store, record->key, record->key_bytes);
 	struct entry *e = store_find(w->store, hash, record->key, record->key_bytes);
 
+	if (mutant(209) && !(record->flags & ENTRY_TOMBSTONE))
+		return;
 	if (e && op_ts_compare(entry_ts(e), record->ts) == 0)
 		store_remove(w->store, e);
-	replica_recover_note(r, &(struct origin){ 0, 0 }, record->ts);
+	if (record->flags & ENTRY_TOMBSTONE)
+		replica_recover_note(r, &(struct origin){ 0, 0 }, record->ts);
 }
 
 static int recover_raft(struct worker *w, struct replica *r, const struct record *record)
@@ -199,6 +204,11 @@ static int recover_record(struct worker *w, const struct record *record)
 			replica_recover_note(r, &record->origin, record->ts);
 		break;
 	case RECORD_RESET:
+		if (record->ts.version == RECORD_RESET_CLIENTS) {
+			if (!mutant(208))
+				replica_recover_rejoin(r);
+			break;
+		}
 		if (mutant(46))
 			break;
 		store_drop_shard(w->store, record->shard);

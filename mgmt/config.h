@@ -69,6 +69,7 @@ struct config {
 	char net_device[CONFIG_DEVICE_BYTES];
 	struct config_net_address net_address;
 	uint64_t net_port;
+	uint64_t net_join_mib_s; /* of the whole node; 0: no limit */
 
 	uint64_t storage_wal_bytes;  /* of each stream, used by cairnutil format */
 	uint64_t storage_durability; /* enum durability */

@@ -483,6 +483,14 @@ static void service_settings(const struct node_worker *w, struct worker_config *
 	}
 }
 
+/* join_rate: of one shard, so that all of them together pull what the node may. */
+static uint64_t join_rate(const struct config *c, uint16_t shard_count)
+{
+	uint64_t bytes = c->net_join_mib_s << 20;
+
+	return bytes == 0 ? 0 : bytes / shard_count + 1;
+}
+
 void node_worker_config(const struct node_worker *w, struct worker_config *ret_config)
 {
 	const struct config *c = w->node->config;
@@ -496,6 +504,8 @@ void node_worker_config(const struct node_worker *w, struct worker_config *ret_c
 		.retransmit_ns = c->timers_retransmit_us * 1000u,
 		.replay_ns = c->timers_replay_us * 1000u,
 		.hello_ns = c->timers_hello_us * 1000u,
+		.join_delta = true,
+		.join_bytes_per_s = join_rate(c, w->sb.shard_count),
 		.housekeeping_ns = NODE_HOUSEKEEPING_NS,
 		.store = { .keys_max = (uint32_t)keys,
 			   .blob_bytes = c->memory_value_bytes / c->cpu_workers,

@@ -562,6 +562,8 @@ static void dispatch(struct replica *r, const struct event *ev, struct actions *
 	case EVENT_RAFT:
 		on_raft(r, ev, a);
 		break;
+	case EVENT_WALK:
+		break; /* of Hermes */
 	case EVENT_APPLY:
 		group_apply(r, ev->entry, a);
 		break;

@@ -3,19 +3,146 @@
  * How a shadow comes to hold everything (CC-19, CC-24, H11). It is in the write set, so whatever is
  * new reaches it by itself; the rest it pulls from one member, chunk by chunk: first every key,
  * then the session tables. Pulling needs no state at the donor, and a lost message costs one chunk.
- * What it held before is void when it missed a view: the donor knows, it does not.
+ *
+ * What it held before is void when it missed a view: the donor knows, it does not. Either it drops
+ * all of that, or every key of it is absent to everybody until an answer or an INV of this very
+ * epoch shows that it stands: unproven. Such entries are those that this life has not logged
+ * anything about. What is left of them in the end the donor does not have: it goes.
  */
+#include "replication/crc.h"
 #include "replication/group.h"
 #include "replication/replica_priv.h"
 
-#define JOIN_ASKS_MAX 8u /* asked in vain so often: try another donor */
+#define JOIN_ASKS_MAX 8u  /* asked in vain so often: try another donor */
+#define WHOLE_CHUNKS 8u	  /* to ask for at once with values, after one of which nothing stood */
+#define MESSAGE_COST 64u  /* bytes that a message is, beside key and value */
+#define SECOND_NS 1000000000ull
 
 #define COPIED_COMPLETE 1u /* COPIED, byte 12: no session was ever dropped */
 #define COPIED_BLIND 2u	   /* an update came whose origin nobody knew */
 
-enum walk { WALK_KEYS = 0, WALK_SESSIONS = 1 }; /* FETCH: ts.version */
+/* ---- what the joiner brings ------------------------------------------------------------------ */
+
+static bool unproven(const struct replica *r, const struct entry *e)
+{
+	return (r->join.guard & GUARD_UNPROVEN) && e->persist_seq == 0 && e->version != 0;
+}
+
+bool replica_proven(const struct replica *r, const struct entry *e)
+{
+	return !unproven(r, e);
+}
+
+/* log_void: the record that makes a later life forget what the entry holds, too. */
+static struct action *log_void(struct replica *r, struct entry *e, struct actions *a)
+{
+	struct action *action = replica_action(a, ACTION_FORGET);
+
+	action->entry = NULL;
+	action->message = (struct wire_message){
+		.key_bytes = e->key_bytes, .ts = entry_ts(e), .key = e->blob,
+	};
+	action->persist_seq = r->persist_next++;
+	r->counters.join_voided++;
+	if (!mutant(207))
+		r->join.persist_seq = max_u64(r->join.persist_seq, action->persist_seq);
+	return action;
+}
+
+/*
+ * drop_unproven: the entry becomes one that was never written; an update with ts takes its place
+ * next. In the log the newer of both would win: the older one must say so.
+ */
+static void drop_unproven(struct replica *r, struct entry *e, struct op_ts ts, struct actions *a)
+{
+	if (op_ts_compare(entry_ts(e), ts) > 0 && !mutant(201))
+		log_void(r, e, a);
+	if (e->state != HERMES_VALID)
+		hermes_move(e, HERMES_VALID);
+	e->version = 0;
+	e->writer = 0;
+	e->value_bytes = 0;
+	e->flags = 0;
+	e->base = 0;
+	e->origin = 0;
+	e->acks = 0;
+}
+
+/*
+ * prove: the key's update, which m is about and which lies on the disk, stands: as good as adopted
+ * now. That it does is forgotten by a crash, so nothing rests on a record of it.
+ */
+static void prove(struct replica *r, struct entry *e, const struct wire_message *m)
+{
+	e->persist_seq = r->join.proof_seq;
+	e->base = m->prior;
+	e->origin = origin_note(r, m, e->hash, OUTCOME_SEEN);
+	e->acks = 0;
+	e->view = r->view_count & ENTRY_VIEW_MASK;
+	r->counters.join_confirmed++;
+}
+
+/* guard_inv: an INV of this epoch meets an unproven key: the INV counts. */
+static bool guard_inv(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+
+	if (m->flags & WIRE_OVERTAKEN)
+		return true; /* what it was overtaken by comes, too, and first of all */
+	if (op_ts_compare(m->ts, entry_ts(ev->entry)) != 0) {
+		drop_unproven(r, ev->entry, m->ts, a);
+		return false;
+	}
+	prove(r, ev->entry, m);
+	r->sessions.blind |= m->origin.client == 0;
+	return false;
+}
+
+bool join_guards(struct replica *r, const struct event *ev, struct actions *a)
+{
+	/* Out of the view, or about to drop everything: nothing may be acknowledged. */
+	if (r->write_set == 0 || (r->join.guard & GUARD_RESET))
+		return true;
+	if (!ev->entry || !unproven(r, ev->entry) || mutant(200))
+		return false;
+	if (!view_accepts(r, ev))
+		return true;
+	if (ev->message->type == WIRE_INV)
+		return guard_inv(r, ev, a);
+	return ev->message->type == WIRE_VAL || ev->message->type == WIRE_ACK;
+}
 
 /* ---- shadow ---------------------------------------------------------------------------------- */
+
+/* what: to ask for next. */
+static enum wire_walk what(const struct join *j)
+{
+	if (j->sessions)
+		return WIRE_WALK_SESSIONS;
+	if (j->want != 0)
+		return WIRE_WALK_SOME;
+	return j->stubs && j->whole == 0 ? WIRE_WALK_STUBS : WIRE_WALK_KEYS;
+}
+
+static void await(struct join *j)
+{
+	j->got = 0;
+	j->expected = UINT32_MAX;
+	j->miss = j->miss_sum = 0;
+	j->stubbed = false;
+}
+
+/* first_of: so many of the bitmap as make one chunk with values. */
+static uint32_t first_of(uint32_t bits)
+{
+	uint32_t some = 0;
+
+	for (uint32_t i = 0; i < WALK_MAX && bits != 0; i++) {
+		some |= bits & -bits;
+		bits &= bits - 1;
+	}
+	return some;
+}
 
 /*
  * ask: for the keys behind the cursor. Every time under a new number: what a donor finds there may
@@ -29,24 +156,57 @@ static void ask(struct replica *r, struct actions *a)
 
 	if (!mutant(103)) {
 		j->chunk++;
-		j->got = 0;
-		j->expected = UINT32_MAX;
+		await(j);
 	}
-	m->ts = (struct op_ts){ j->sessions ? WALK_SESSIONS : WALK_KEYS, 0 };
+	m->ts.version = what(j);
+	j->wanted = 0;
+	if (m->ts.version == WIRE_WALK_SOME) {
+		j->wanted = first_of(j->want);
+		m->ts.writer = j->wanted;
+		m->prior = j->want_sum;
+	}
 	m->id = (uint64_t)j->chunk << 32 | j->cursor;
+	j->paced = false;
+	j->bytes = 0;
+	j->asked_ns = r->now_ns;
 	j->ask_ns = r->now_ns + (r->config.retransmit_ns << shift);
+}
+
+/* paced_ns: when so much may be pulled again. */
+static uint64_t paced_ns(const struct replica *r, uint64_t since_ns, uint64_t bytes)
+{
+	uint64_t rate = r->config.join_bytes_per_s;
+
+	return rate == 0 ? since_ns : since_ns + bytes * SECOND_NS / rate;
+}
+
+/* go_on: asks, at once or when the rate allows it. */
+static void go_on(struct replica *r, struct actions *a)
+{
+	struct join *j = &r->join;
+	uint64_t due_ns = paced_ns(r, j->asked_ns, j->bytes);
+
+	if (j->sweeping)
+		return;
+	if (due_ns <= r->now_ns) {
+		ask(r, a);
+		return;
+	}
+	j->ask_ns = due_ns;
+	j->paced = true;
 }
 
 static void next_chunk(struct join *j, uint32_t cursor)
 {
 	j->cursor = cursor;
-	j->got = 0;
-	j->expected = UINT32_MAX;
+	await(j);
+	j->want = j->want_sum = 0;
+	j->whole -= j->whole != 0;
 	j->silent = 0;
 	j->ask_ns = 0; /* at the next tick */
 }
 
-/* choose_donor: the next member after the last one, around. */
+/* choose_donor: the next member after the last one, around. What is proven stays so. */
 static void choose_donor(struct replica *r)
 {
 	struct join *j = &r->join;
@@ -56,7 +216,16 @@ static void choose_donor(struct replica *r)
 	while (!(r->view.members & replica_bit(j->donor)));
 	j->donor_incarnation = r->view.incarnation[j->donor];
 	j->sessions = false;
+	j->keys_done = false;
+	j->stubs |= r->config.join_delta && j->chunk != 0;
+	j->whole = 0;
 	next_chunk(j, 0);
+}
+
+static void set_guard(struct replica *r, uint8_t guard)
+{
+	r->join.guard = guard;
+	r->closed = r->write_set == 0 || guard != 0;
 }
 
 void join_view(struct replica *r, bool from_nothing)
@@ -64,12 +233,14 @@ void join_view(struct replica *r, bool from_nothing)
 	struct join *j = &r->join;
 	bool shadow = (r->write_set & r->view.shadows & replica_bit(r->config.node)) != 0;
 
+	set_guard(r, shadow ? j->guard : 0);
 	if (!shadow) {
-		j->active = j->reset = false;
+		j->active = false;
 		return;
 	}
 	if (from_nothing) {
-		*j = (struct join){ .active = true, .reset = true, .donor = r->config.node };
+		*j = (struct join){ .active = true, .donor = r->config.node };
+		set_guard(r, GUARD_RESET);
 	} else if (!j->active) {
 		j->done = true; /* it has joined before, or was a member until now */
 		return;
@@ -80,18 +251,33 @@ void join_view(struct replica *r, bool from_nothing)
 	j->ask_ns = 0;
 }
 
-/* reset: ops are gone, entries go next; nothing of before may be used again. */
-static void reset(struct replica *r, struct actions *a)
+/*
+ * begin: ops are gone; nothing of before may be used again: entries go next, or are unproven from
+ * here on. A node short of room cannot keep what may be void beside what is true.
+ */
+static void begin(struct replica *r, struct actions *a)
 {
-	struct action *action = replica_action(a, ACTION_RESET);
+	struct join *j = &r->join;
+	bool delta = r->config.join_delta && r->space == SPACE_OK && !r->failed;
+	struct action *action = replica_action(a, delta ? ACTION_REJOIN : ACTION_RESET);
 
 	r->counters.resets++;
-	r->join.reset = false;
+	set_guard(r, delta ? GUARD_UNPROVEN : 0);
+	j->stubs = delta;
 	r->held_head = r->held_tail; /* promises about what is void */
-	r->floor = 0;
-	session_table_clear(&r->sessions, false);
+	if (!delta)
+		r->floor = 0;
+	if (!delta || !mutant(204))
+		session_table_clear(&r->sessions, false);
 	action->persist_seq = r->persist_next++;
-	r->join.persist_seq = action->persist_seq;
+	j->persist_seq = j->proof_seq = action->persist_seq;
+}
+
+static void sweep(struct join *j)
+{
+	j->sweeping = true;
+	j->sweep_at = 0;
+	j->ask_ns = 0;
 }
 
 void join_tick(struct replica *r, struct actions *a)
@@ -100,12 +286,18 @@ void join_tick(struct replica *r, struct actions *a)
 
 	if (!j->active || !actions_room(a) || view_dismissing(r))
 		return;
-	if (j->reset)
-		reset(r, a);
-	if (r->now_ns < j->ask_ns)
+	if (j->guard & GUARD_RESET)
+		begin(r, a);
+	if ((j->guard & GUARD_UNPROVEN) && r->space != SPACE_OK && !j->sweeping)
+		sweep(j); /* absent it is in any case; make room for what is true */
+	if (r->now_ns < j->ask_ns || j->sweeping)
 		return;
-	if (j->silent++ == JOIN_ASKS_MAX)
-		choose_donor(r);
+	if (!j->paced) {
+		/* Some of the answer may have come: see first what is still missing. */
+		j->want = j->whole = 0;
+		if (j->silent++ == JOIN_ASKS_MAX)
+			choose_donor(r);
+	}
 	ask(r, a);
 }
 
@@ -114,16 +306,53 @@ uint64_t join_deadline_ns(const struct replica *r)
 	return r->join.active ? r->join.ask_ns : UINT64_MAX;
 }
 
+uint32_t replica_walk_from(const struct replica *r)
+{
+	return r->join.sweep_at;
+}
+
+/* join_on_walk: what nobody has proven by now goes. */
+void join_on_walk(struct replica *r, const struct event *ev, struct actions *a)
+{
+	struct join *j = &r->join;
+	uint64_t bytes = 0;
+
+	if (!j->active || !j->sweeping)
+		return;
+	must(ev->walk_count <= WALK_MAX);
+	for (uint32_t i = 0; i < ev->walk_count; i++) {
+		struct entry *e = ev->walk[i];
+
+		if (!unproven(r, e) || mutant(202))
+			continue;
+		must(e->op == OP_NONE && e->wait == OP_NONE);
+		log_void(r, e, a)->entry = e;
+		bytes += MESSAGE_COST + e->key_bytes;
+	}
+	j->sweep_at = ev->walk_next;
+	j->ask_ns = paced_ns(r, r->now_ns, bytes);
+	if (j->sweep_at != WALK_END)
+		return;
+	j->sweeping = false;
+	set_guard(r, 0);
+	if (j->keys_done) {
+		j->sessions = true;
+		next_chunk(j, 0);
+	}
+	ask(r, a);
+}
+
 /* take: is this message part of the chunk asked for, and not in yet? */
 static bool take(struct replica *r, const struct event *ev)
 {
 	struct join *j = &r->join;
 	uint32_t index = (uint32_t)ev->message->id;
 
-	if (!j->active || j->reset || ev->header->from != j->donor ||
-	    ev->message->id >> 32 != j->chunk || index >= WALK_MAX || (j->got & 1u << index))
+	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
+	    ev->message->id >> 32 != j->chunk || index >= WALK_STUBS_MAX || (j->got & 1u << index))
 		return false;
 	j->got |= 1u << index;
+	j->bytes += MESSAGE_COST + ev->message->key_bytes + ev->message->value_bytes;
 	r->counters.copies_merged++;
 	return true;
 }
@@ -133,6 +362,7 @@ static void finish(struct replica *r, struct actions *a)
 	struct join *j = &r->join;
 	struct action *action;
 
+	must((j->guard & GUARD_UNPROVEN) == 0 || mutant(69));
 	session_unpacked(&r->sessions, j->complete || mutant(69));
 	j->active = false;
 	j->done = true;
@@ -146,29 +376,127 @@ static void finish(struct replica *r, struct actions *a)
 	j->persist_seq = action->persist_seq;
 }
 
+/* chunk_done: true: on to the next one; false: some of it is still to be asked for. */
+static bool chunk_done(struct join *j)
+{
+	/* Other keys are there now, or none. */
+	bool seen = j->stubbed || j->expected == 0;
+
+	if (j->stubbed && j->miss == (1u << j->expected) - 1)
+		j->whole = WHOLE_CHUNKS;
+	j->want = seen ? j->miss : j->want & ~j->wanted;
+	if (seen)
+		j->want_sum = j->miss_sum;
+	j->silent = 0;
+	return j->want == 0;
+}
+
 static void advance(struct replica *r, struct actions *a)
 {
 	struct join *j = &r->join;
 
 	if (j->expected == UINT32_MAX || j->got != (1u << j->expected) - 1)
 		return;
-	if (j->next != WALK_END) {
-		next_chunk(j, j->next);
-	} else if (!j->sessions && !mutant(69)) {
-		j->sessions = true;
-		next_chunk(j, 0);
-	} else {
-		finish(r, a);
+	if (!chunk_done(j)) {
+		go_on(r, a);
 		return;
 	}
-	ask(r, a);
+	if (j->next != WALK_END) {
+		next_chunk(j, j->next);
+	} else if (j->sessions || mutant(69)) {
+		finish(r, a);
+		return;
+	} else {
+		j->keys_done = true;
+		if (j->guard & GUARD_UNPROVEN) {
+			if (!j->sweeping)
+				sweep(j);
+			return;
+		}
+		j->sessions = true;
+		next_chunk(j, 0);
+	}
+	go_on(r, a);
+}
+
+/* key_sum: of the keys of a chunk, in their places. */
+static uint32_t key_sum(uint32_t index, const uint8_t *key, uint32_t key_bytes)
+{
+	return crc32c_update(crc32c_u64(~0u, index), key, key_bytes);
+}
+
+static bool stub_fits(const struct entry *e, const struct wire_message *m)
+{
+	if (m->flags & WIRE_TOMBSTONE)
+		return e->value_bytes == 0;
+	return load_u32(m->value) == crc32c(entry_value(e), e->value_bytes) &&
+	       load_u32(m->value + 4) == e->value_bytes;
+}
+
+/*
+ * on_stub: what the donor has of a key. The very same here, from whenever: it stands. Older, or
+ * unproven and another one: to be asked for.
+ */
+static void on_stub(struct replica *r, const struct event *ev, struct actions *a)
+{
+	struct wire_message m = *ev->message;
+	struct event copy = *ev;
+	struct entry *e = ev->entry;
+	int order = op_ts_compare(entry_ts(e), m.ts);
+	uint32_t index = (uint32_t)m.id;
+
+	r->join.stubbed = true;
+	r->join.miss_sum += key_sum(index, m.key, m.key_bytes);
+	if (unproven(r, e) && mutant(203) && order > 0) {
+		e->persist_seq = r->join.proof_seq;
+		return;
+	}
+	if (order != 0) {
+		if (order < 0 || unproven(r, e))
+			r->join.miss |= 1u << index;
+		return;
+	}
+	must(stub_fits(e, &m)); /* CC-21 */
+	m.flags &= (uint8_t)~WIRE_STUB;
+	if (mutant(205))
+		m.flags |= WIRE_VALID;
+	m.value = entry_value(e);
+	m.value_bytes = e->value_bytes;
+	copy.message = &m;
+	if (unproven(r, e))
+		prove(r, e, &m);
+	hermes_on_copy(r, &copy, a);
+}
+
+static void on_whole(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	struct entry *e = ev->entry;
+
+	if (unproven(r, e)) {
+		if (op_ts_compare(entry_ts(e), m->ts) == 0)
+			prove(r, e, m);
+		else
+			drop_unproven(r, e, m->ts, a);
+	}
+	hermes_on_copy(r, ev, a);
 }
 
 void join_on_copy(struct replica *r, const struct event *ev, struct actions *a)
 {
+	const struct wire_message *m = ev->message;
+	bool stub = (m->flags & WIRE_STUB) != 0;
+
+	if (stub && m->value_bytes != (m->flags & WIRE_TOMBSTONE ? 0 : WIRE_STUB_BYTES)) {
+		r->counters.bad_request++;
+		return;
+	}
 	if (!take(r, ev))
 		return;
-	hermes_on_copy(r, ev, a);
+	if (stub)
+		on_stub(r, ev, a);
+	else
+		on_whole(r, ev, a);
 	r->join.persist_seq = max_u64(r->join.persist_seq, ev->entry->persist_seq);
 	advance(r, a);
 }
@@ -190,8 +518,8 @@ void join_on_copied(struct replica *r, const struct event *ev, struct actions *a
 	struct join *j = &r->join;
 	uint32_t expected = load_u32(m->value + 8);
 
-	if (!j->active || j->reset || ev->header->from != j->donor || m->id >> 32 != j->chunk ||
-	    expected > WALK_MAX)
+	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
+	    m->id >> 32 != j->chunk || expected > WALK_STUBS_MAX)
 		return;
 	if (!mutant(91))
 		r->floor = max_u64(r->floor, load_u64(m->value));
@@ -254,16 +582,86 @@ static void send_copy(struct replica *r, uint8_t to, const struct entry *e, uint
 	*replica_send(r, a, replica_bit(to), m.type) = m;
 }
 
+/* send_stub: the key without its value; what says which value it is goes into r->stubs[at]. */
+static void send_stub(struct replica *r, uint8_t to, const struct entry *e, uint64_t id,
+		      uint32_t at, struct actions *a)
+{
+	struct wire_message *m;
+	uint8_t *stub = r->stubs[at];
+
+	send_copy(r, to, e, id, a);
+	r->counters.copies_sent--;
+	r->counters.stubs_sent++;
+	m = &a->list[a->count - 1].message;
+	m->flags |= WIRE_STUB;
+	if (e->flags & ENTRY_TOMBSTONE)
+		return;
+	store_u32(stub, crc32c(entry_value(e), e->value_bytes));
+	store_u32(stub + 4, e->value_bytes);
+	m->value = stub;
+	m->value_bytes = WIRE_STUB_BYTES;
+}
+
+uint32_t join_walk_max(const struct wire_message *fetch)
+{
+	if (fetch->ts.version == WIRE_WALK_SESSIONS)
+		return 0;
+	return fetch->ts.version == WIRE_WALK_KEYS ? WALK_MAX : WALK_STUBS_MAX;
+}
+
+/* walk_sum: of the keys that this walk met. */
+static uint32_t walk_sum(const struct event *ev)
+{
+	uint32_t sum = 0, count = 0;
+
+	for (uint32_t i = 0; i < ev->walk_count; i++) {
+		const struct entry *e = ev->walk[i];
+
+		if (e->version != 0)
+			sum += key_sum(count++, e->blob, e->key_bytes);
+	}
+	return sum;
+}
+
+/*
+ * give_keys: the entries of the walk, in the form asked for. A bitmap of them means something only
+ * as long as they are the same ones; else the joiner must see first what is there now.
+ */
+static void give_keys(struct replica *r, const struct event *ev, struct actions *a)
+{
+	const struct wire_message *m = ev->message;
+	uint64_t chunk = m->id >> 32 << 32;
+	uint8_t to = ev->header->from;
+	bool some = m->ts.version == WIRE_WALK_SOME &&
+		    (walk_sum(ev) == m->prior || mutant(206));
+	bool stubs = m->ts.version != WIRE_WALK_KEYS && !some;
+	uint32_t place = 0, count = 0;
+
+	must(ev->walk_count <= WALK_STUBS_MAX);
+	for (uint32_t i = 0; i < ev->walk_count; i++) {
+		const struct entry *e = ev->walk[i];
+
+		/* Version 0: made, and never written. */
+		if (e->version == 0 || (some && !(m->ts.writer & 1u << place++)))
+			continue;
+		if (stubs)
+			send_stub(r, to, e, chunk | count, count, a);
+		else
+			send_copy(r, to, e, chunk | count, a);
+		count++;
+	}
+	send_copied(r, to, (uint32_t)(m->id >> 32), ev->walk_next, count, a);
+}
+
 void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a)
 {
 	uint32_t chunk = (uint32_t)(ev->message->id >> 32);
 	uint32_t cursor = (uint32_t)ev->message->id;
 	uint8_t to = ev->header->from;
-	uint32_t count = 0;
 
 	if (!r->member || !(r->view.shadows & replica_bit(to)))
 		return;
-	if (ev->message->ts.version == WALK_SESSIONS) {
+	if (ev->message->ts.version == WIRE_WALK_SESSIONS) {
 		uint32_t bytes = session_pack(&r->sessions, &cursor, r->pack);
 		struct wire_message m = {
 			.type = WIRE_COPY_SESSION,
@@ -277,9 +675,5 @@ void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a)
 		send_copied(r, to, chunk, bytes != 0 ? cursor : WALK_END, bytes != 0, a);
 		return;
 	}
-	must(ev->walk_count <= WALK_MAX);
-	for (uint32_t i = 0; i < ev->walk_count; i++)
-		if (ev->walk[i]->version != 0) /* else: made, and never written */
-			send_copy(r, to, ev->walk[i], (uint64_t)chunk << 32 | count++, a);
-	send_copied(r, to, chunk, ev->walk_next, count, a);
+	give_keys(r, ev, a);
 }

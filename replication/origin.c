@@ -133,3 +133,10 @@ void replica_recover_reset(struct replica *r)
 	r->floor = 0;
 	session_table_clear(&r->sessions, false);
 }
+
+void replica_recover_rejoin(struct replica *r)
+{
+	session_table_clear(&r->sessions, false);
+	/* Of keys that were confirmed later nothing was logged: whose they are is not known. */
+	r->sessions.blind = true;
+}

@@ -386,8 +386,7 @@ static enum step_next on_peer(struct replica *r, const struct event *ev, struct 
 		view_on_hello(r, ev);
 		return STEP_DONE;
 	}
-	/* Out of the view, or about to drop everything: nothing may be acknowledged. */
-	if (r->write_set == 0 || r->join.reset || !view_accepts(r, ev))
+	if ((r->closed && join_guards(r, ev, a)) || !view_accepts(r, ev))
 		return STEP_DONE;
 	r->peers[h->from].heard_ns = r->now_ns;
 	if (ev->message->type == WIRE_ACK) {
@@ -425,6 +424,14 @@ static void on_tick(struct replica *r, uint64_t ready_limit, struct actions *a)
 	join_tick(r, a);
 }
 
+/* after_tick: what is left to do when all that waited for it has been said. */
+static enum step_next after_tick(const struct replica *r)
+{
+	if (r->armed != 0 && r->tick < tick_now(r))
+		return STEP_TICK;
+	return join_walk_due(r) ? STEP_WALK : STEP_DONE;
+}
+
 enum step_next replica_step(struct replica *r, const struct event *event, struct actions *actions)
 {
 	uint64_t ready_limit = r->ready_tail;
@@ -459,21 +466,23 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
 	case EVENT_LEASE:
 		view_lease(r, event);
 		break;
+	case EVENT_WALK:
+		join_on_walk(r, event, actions);
+		break;
 	case EVENT_RAFT:
 	case EVENT_APPLY:
 		break; /* of the other engine */
 	}
 	if (r->upheaval) {
 		view_dismiss(r, actions);
-		r->upheaval = view_dismissing(r) || r->join.reset;
+		r->upheaval = view_dismissing(r) || (r->join.guard & GUARD_RESET) != 0;
 	}
 	released = release_held(r, actions);
 	if (next == STEP_SAME)
 		return STEP_SAME;
-	if (!released || r->ready_head != r->ready_tail || r->upheaval ||
-	    (event->kind == EVENT_TICK && r->armed != 0 && r->tick < tick_now(r)))
+	if (!released || r->ready_head != r->ready_tail || r->upheaval)
 		return STEP_TICK;
-	return STEP_DONE;
+	return event->kind == EVENT_TICK ? after_tick(r) : STEP_DONE;
 }
 
 uint64_t replica_deadline_ns(const struct replica *r)
@@ -495,12 +504,13 @@ const struct wire_message *replica_apply_message(const struct replica *r)
 	return group_apply_message(r);
 }
 
-bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above)
+uint32_t replica_walk(const struct replica *r, const struct wire_message *fetch,
+		      uint64_t *ret_above)
 {
 	if (r->group)
-		return group_walk(r, fetch, ret_above);
+		return group_walk(r, fetch, ret_above) ? WALK_MAX : 0;
 	*ret_above = 0;
-	return fetch->ts.version == 0 && (uint32_t)fetch->id != WALK_END;
+	return (uint32_t)fetch->id != WALK_END ? join_walk_max(fetch) : 0;
 }
 
 const struct raft *replica_raft(const struct replica *r)

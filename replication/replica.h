@@ -37,6 +37,12 @@ struct replica_config {
 	uint64_t retransmit_ns; /* message-loss timeout of a coordinator (mlt) */
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
+	/*
+	 * Hermes: a node that comes back compares what it holds with a member's (docs/protocol.md,
+	 * Join), else it drops it; how fast it may pull, 0: as fast as it can.
+	 */
+	bool join_delta;
+	uint64_t join_bytes_per_s;
 	uint8_t engine;		/* enum membership_engine; what follows is of raft (group.h) */
 	/*
 	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that
@@ -54,7 +60,8 @@ struct replica_config {
 	X(ack_received) X(ack_unmatched) X(val_sent) X(val_received) X(val_ignored) X(retransmits) \
 	X(replays) X(rmw_aborts) X(rmw_retries) X(commits) X(acks_held) X(busy) X(no_space)        \
 	X(base_validated) X(ack_validated) X(expired) X(views_installed) X(resets) X(joins)        \
-	X(copies_sent) X(copies_merged) X(lease_refused) X(retries) X(retries_resolved)            \
+	X(copies_sent) X(copies_merged) X(stubs_sent) X(join_confirmed) X(join_voided)             \
+	X(lease_refused) X(retries) X(retries_resolved)            \
 	X(retries_waiting) X(evicted_requests) X(collected)                                        \
 	X(stale_epoch) X(stale_incarnation) X(foreign_cluster) X(shape_mismatch) X(not_linked)     \
 	X(sessions_opened) X(sessions_evicted) X(no_session) X(duplicate_requests)                 \
@@ -97,10 +104,20 @@ void replica_fail(struct replica *r);
 const struct wire_message *replica_apply_message(const struct replica *r);
 
 /*
- * replica_walk: true: this FETCH wants entries of the store, those with a version above *ret_above
- * (store_walk); false: no walk.
+ * replica_walk: how many entries of the store this FETCH wants at most, those with a version above
+ * *ret_above (store_walk); 0: no walk. At most WALK_STUBS_MAX.
  */
-bool replica_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
+uint32_t replica_walk(const struct replica *r, const struct wire_message *fetch,
+		      uint64_t *ret_above);
+
+/* replica_walk_from: STEP_WALK: the store index at which the walk goes on. */
+uint32_t replica_walk_from(const struct replica *r);
+
+/*
+ * replica_proven: false: this node has not heard yet whether what e holds, from before it was left
+ * out, still stands: a joiner treats it as absent (CC-24).
+ */
+bool replica_proven(const struct replica *r, const struct entry *e);
 
 /* replica_raft: the shard's Raft group, NULL with engine Hermes. For tests and status. */
 const struct raft *replica_raft(const struct replica *r);
@@ -168,6 +185,8 @@ uint32_t replica_recover(struct replica *r, const struct entry *e, const struct 
 			 uint64_t hash);
 void replica_recover_note(struct replica *r, const struct origin *origin, struct op_ts ts);
 void replica_recover_reset(struct replica *r);
+/* replica_recover_rejoin: keys stay, what is known about clients goes. */
+void replica_recover_rejoin(struct replica *r);
 /*
  * replica_recover_raft: a Raft record of this shard. STEP_APPLY: before the next record, entries
  * must be applied as in replica_step, whose actions are none then. Merged entries of UPDATE records

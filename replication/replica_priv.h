@@ -24,6 +24,8 @@
 
 _Static_assert((TICKS_PER_RETRANSMIT << BACKOFF_SHIFT_MAX) < WHEEL_SLOTS, "wheel spans all delays");
 _Static_assert(WALK_MAX + 1 <= ACTIONS_PER_EVENT, "a chunk of copies is one event");
+_Static_assert(WALK_STUBS_MAX + 1 + ACTIONS_PER_EVENT <= ACTIONS_MAX, "so is one of stubs");
+_Static_assert(WALK_STUBS_MAX < 32, "a bitmap of them");
 
 /*
  * op: one client operation under way or waiting; at most one per key is the key's front
@@ -84,11 +86,19 @@ struct peer {
 #define PEER_NOBODY NODES_MAX
 _Static_assert(PEER_NOBODY < 8, "a bit of the write set");
 
-/* join: a shadow's pull of everything from a member, chunk by chunk. */
+/* Why a joiner looks at what comes before anybody else does. */
+#define GUARD_RESET 0x01u    /* what this node holds is void, and must go first */
+#define GUARD_UNPROVEN 0x02u /* some of it is unproven: absent, until a member confirms it */
+
+/* join: a shadow's pull of everything from a member, chunk by chunk (docs/protocol.md, Join). */
 struct join {
 	bool active, done;
-	bool reset;	 /* what this node holds is void, and must go first */
+	uint8_t guard;	 /* GUARD_* */
+	bool stubs;	 /* ask what there is before asking for it */
+	bool keys_done;	 /* the donor's keys have all been seen */
 	bool sessions;	 /* second half: session tables */
+	bool sweeping;	 /* what is still unproven is being removed */
+	bool paced;	 /* the next question is not due because nobody answered */
 	uint8_t donor;
 	uint32_t donor_incarnation;
 	uint32_t chunk;	 /* number of the chunk asked for; answers to others are late */
@@ -96,8 +106,17 @@ struct join {
 	uint32_t got;	 /* bitmap of messages of this chunk that are in */
 	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
 	uint32_t silent; /* times asked in vain */
+	uint32_t want, want_sum; /* of the chunk at the cursor: the values to ask for; its keys */
+	uint32_t wanted; /* of them, those that are asked for now */
+	bool stubbed;	 /* the answer that is coming in is of stubs */
+	uint32_t miss, miss_sum; /* the same, as the answer that is coming in shows it */
+	uint32_t whole;	 /* chunks to ask for without stubs, since stubs were of no use lately */
+	uint32_t sweep_at;
 	bool complete;	 /* the donor's session table is */
 	uint64_t persist_seq; /* of the last merge */
+	uint64_t proof_seq; /* of the record that began the join: a proof rests on it */
+	uint64_t bytes;	 /* received since asked_ns */
+	uint64_t asked_ns;
 	uint64_t ask_ns; /* when to ask again */
 };
 
@@ -113,6 +132,7 @@ struct replica {
 	bool member;	     /* this node serves clients */
 	bool was_in;	     /* it has been in a write set in this incarnation */
 	bool spent;	     /* and was left out since: this incarnation is over */
+	bool closed;	     /* out, or joining: what peers send passes join_guards first */
 	uint8_t space;
 	bool failed;
 	bool linked; /* replica_linked */
@@ -147,6 +167,7 @@ struct replica {
 	uint8_t hello[WIRE_HELLO_BYTES];
 	uint8_t opened[WIRE_OPEN_BYTES];
 	uint8_t copied[WIRE_COPIED_BYTES];
+	uint8_t stubs[WALK_STUBS_MAX][WIRE_STUB_BYTES];
 	uint8_t pack[SESSION_PACK_BYTES];
 
 	uint32_t *ready; /* ring of op indices: fronts whose key can go on */
@@ -259,13 +280,22 @@ static inline bool view_heard(const struct replica *r, const struct peer *p)
 }
 void view_dismiss(struct replica *r, struct actions *a);
 
-/* join.c: bulk copy */
+/* join.c: bulk copy. join_guards: true: the message is not for anybody else. */
+bool join_guards(struct replica *r, const struct event *ev, struct actions *a);
+void join_on_walk(struct replica *r, const struct event *ev, struct actions *a);
 void join_view(struct replica *r, bool from_nothing);
 void join_on_fetch(struct replica *r, const struct event *ev, struct actions *a);
 void join_on_copy(struct replica *r, const struct event *ev, struct actions *a);
 void join_on_copy_session(struct replica *r, const struct event *ev, struct actions *a);
 void join_on_copied(struct replica *r, const struct event *ev, struct actions *a);
 void join_tick(struct replica *r, struct actions *a);
+/* join_walk_due: STEP_WALK: some more of what is still unproven is to be removed. */
+static inline bool join_walk_due(const struct replica *r)
+{
+	return r->join.active && r->join.sweeping && r->now_ns >= r->join.ask_ns && !r->failed;
+}
+/* join_walk_max: how many entries this FETCH asks for at most. */
+uint32_t join_walk_max(const struct wire_message *fetch);
 uint64_t join_deadline_ns(const struct replica *r);
 
 #endif

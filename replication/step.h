@@ -29,10 +29,12 @@ enum event_kind {
 	EVENT_LEASE,   /* the node's lease for an epoch holds until lease_ns; likewise */
 	EVENT_RAFT,    /* a message of a Raft frame (engine raft) */
 	EVENT_APPLY,   /* the entry asked for by STEP_APPLY */
+	EVENT_WALK,    /* entries of the own shard, asked for by STEP_WALK */
 };
 
 /* Entries of one chunk of the bulk copy to a shadow, at most. */
 #define WALK_MAX 8u
+#define WALK_STUBS_MAX 24u /* of a chunk without values */
 #define WALK_END UINT32_MAX
 
 struct event {
@@ -60,8 +62,9 @@ struct event {
 	uint32_t lease_epoch;
 	/*
 	 * PEER with FETCH whose cursor (wire.h) is below WALK_END: the entries of this shard at
-	 * store index >= cursor, in order, at most WALK_MAX, and the index behind the last,
-	 * WALK_END when there is none left. replica_walk says whether, and which.
+	 * store index >= cursor, in order, and the index behind the last, WALK_END when
+	 * there is none left. replica_walk says whether, which, and how many at most.
+	 * WALK: likewise, from replica_walk_from() on, at most WALK_MAX.
 	 */
 	struct entry *const *walk;
 	uint32_t walk_count;
@@ -76,6 +79,8 @@ enum action_kind {
 	ACTION_REPLY,	/* message to a client */
 	ACTION_RESET,	/* drop all entries of the shard, and log that: what came before is void */
 	ACTION_NOTE,	/* append a record that changes no key: its origin took effect at ts */
+	ACTION_REJOIN,	/* log that what came before is unproven, and void about clients */
+	ACTION_FORGET,	/* log that the key's update at ts is void; remove entry, if not NULL */
 	ACTION_RAFT_SEND,    /* raft message to the nodes in `to`, in Raft frames of the shard */
 	ACTION_RAFT_PERSIST, /* append the Raft record to the log */
 };
@@ -85,13 +90,13 @@ struct action {
 	uint8_t to;		 /* SEND: bitmap of nodes */
 	bool lease; /* REPLY: a read; void if the clock, read after encoding, is past the lease */
 	union {
-		struct entry *entry;		  /* PERSIST */
+		struct entry *entry;		  /* PERSIST, FORGET */
 		const struct raft_message *raft;  /* RAFT_SEND */
 		const struct raft_record *record; /* RAFT_PERSIST */
 	};
-	uint64_t persist_seq;	 /* PERSIST, RESET, NOTE: the sequence the log must give it */
+	uint64_t persist_seq;	 /* all that log: the sequence the log must give it */
 	struct origin origin;	 /* PERSIST, NOTE: goes into the record */
-	struct wire_message message; /* SEND, REPLY; NOTE: key, ts, flags (ENTRY_*) */
+	struct wire_message message; /* SEND, REPLY; NOTE, FORGET: key, ts, flags (ENTRY_*) */
 	uint64_t session;	 /* REPLY: goes into the frame header */
 	struct client_addr client; /* REPLY */
 };
@@ -106,6 +111,11 @@ enum step_next {
 	 * for. When that cannot be done now, a later step says so again.
 	 */
 	STEP_APPLY,
+	/*
+	 * A shadow looks through what it holds: call again with EVENT_WALK. When that cannot be
+	 * done now, a later EVENT_TICK says so again.
+	 */
+	STEP_WALK,
 };
 
 /* One step's output. */

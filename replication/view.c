@@ -43,6 +43,7 @@ void view_start(struct replica *r)
 	uint8_t all = (uint8_t)((1u << r->config.node_count) - 1);
 
 	r->dismiss_next = r->config.ops_max;
+	r->closed = r->config.views;
 	if (r->config.views)
 		return; /* no view, no lease: this node is out */
 	r->peers[r->config.node].incarnation = r->config.incarnation;

@@ -56,7 +56,11 @@ enum wire_type {
 	WIRE_ACK = 2,	/* ts, op id: I durably hold this ts, which is >= the INV's */
 	WIRE_VAL = 3,	/* key, ts: every replica holds this update */
 	WIRE_HELLO = 4, /* "I am here, in this incarnation"; value: HELLO_BYTES below */
-	WIRE_FETCH = 5, /* shadow to donor: id: chunk number << 32 | cursor; ts.version: of what */
+	/*
+	 * shadow to donor: id: chunk number << 32 | cursor; ts.version: of what (Hermes: enum
+	 * wire_walk; WIRE_WALK_SOME: ts.writer: which messages of the chunk, prior: sum of keys)
+	 */
+	WIRE_FETCH = 5,
 	WIRE_COPY = 6,	/* answer: one key as the donor has it; id: chunk number << 32 | index */
 	WIRE_COPY_SESSION = 7, /* answer: outcomes of one session; id likewise; value: session.h */
 	WIRE_COPIED = 8, /* end of it: id: chunk number << 32 | next cursor; value: below */
@@ -72,6 +76,17 @@ enum wire_type {
 	WIRE_OPENED = 32, /* id: nonce; value: WIRE_OPEN_BYTES, see below */
 	WIRE_RESULT = 33, /* id: request id; status, version; value: GET's, INCR's result */
 };
+
+/* What a FETCH of engine Hermes asks for (docs/protocol.md, Join). */
+enum wire_walk {
+	WIRE_WALK_KEYS = 0,	/* keys with their values */
+	WIRE_WALK_SESSIONS = 1, /* session tables */
+	WIRE_WALK_STUBS = 2,	/* keys without their values */
+	WIRE_WALK_SOME = 3,	/* those of them that are in the bitmap, with their values */
+};
+
+/* COPY with WIRE_STUB, of no tombstone: value: u32 CRC32C and u32 bytes of the value. */
+#define WIRE_STUB_BYTES 8u
 
 /*
  * WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 bytes (zero;
@@ -99,6 +114,8 @@ enum wire_type {
 #define WIRE_VALID 0x08u  /* COPY: the donor has it Valid */
 /* INV: resent by a coordinator that holds something newer: not to be adopted (CC-13). */
 #define WIRE_OVERTAKEN 0x10u
+/* COPY: the value is left out: who holds this ts has it (docs/protocol.md, Join). */
+#define WIRE_STUB 0x40u
 /* Updates from clients: sent before, when this session was not open yet (S-EVICT). */
 #define WIRE_OLD 0x20u
 

@@ -130,11 +130,12 @@ static bool fields_ok(const uint8_t *p, uint32_t end, uint32_t total)
 		return false;
 	if (kind == RECORD_NOTE && (load_u16(p + 4) == 0) != (load_u64(p + 32) == 0))
 		return false;
-	if (kind == RECORD_RESET && (load_u64(p + 8) != 0 || load_u32(p + 16) != 0 || p[22] != 0))
+	if (kind == RECORD_RESET && (load_u64(p + 8) > RECORD_RESET_CLIENTS ||
+				     load_u32(p + 16) != 0 || p[22] != 0))
 		return false;
 	if (kind >= RECORD_RESET && (load_u64(p + 32) != 0 || load_u64(p + 40) != 0))
 		return false;
-	if (kind == RECORD_FORGET && !(p[22] & ENTRY_TOMBSTONE))
+	if (kind == RECORD_FORGET && p[22] != 0 && !(p[22] & ENTRY_TOMBSTONE))
 		return false;
 	return !(p[22] & ENTRY_TOMBSTONE) || load_u16(p + 6) == 0;
 }

@@ -45,13 +45,17 @@ enum record_kind {
 	RECORD_UPDATE = 0, /* the key has this value now, if ts is its newest */
 	RECORD_NOTE = 1,   /* no value: operation `origin` was seen at ts, overtaken already;
 			    * without key and origin: a floor, docs/protocol.md, Tombstones */
-	RECORD_RESET = 2,  /* no key: everything of the shard before this record is void */
-	RECORD_FORGET = 3, /* no value: the delete at ts need not be remembered any more (CC-13) */
+	RECORD_RESET = 2,  /* no key: everything of the shard before this record is void; version
+			    * RECORD_RESET_CLIENTS: what is known about clients, and no key */
+	RECORD_FORGET = 3, /* no value: the delete at ts need not be remembered any more (CC-13);
+			    * not a tombstone: the update at ts is void (CC-24) */
 	RECORD_RAFT_ENTRY = 4,	  /* these: what struct raft_record says */
 	RECORD_RAFT_HARD = 5,
 	RECORD_RAFT_SNAPSHOT = 6,
 	RECORD_RAFT_USER = 7,
 };
+
+#define RECORD_RESET_CLIENTS 1u
 
 struct record {
 	const uint8_t *key;

@@ -279,6 +279,24 @@
 	MUTANT(193, unconfirmed_order, service, \
 	       "a lease is said to be given up before all workers have (M-LEASE-GAP)") \
 	MUTANT(194, worker_hangs_unseen, service, \
-	       "a worker that does not go round any more shows in nothing (M-DATA-ALIVE)")
+	       "a worker that does not go round any more shows in nothing (M-DATA-ALIVE)") \
+	MUTANT(200, old_measures_new, join, \
+	       "an INV is compared with what a joiner holds from before (CC-24)") \
+	MUTANT(201, void_unlogged, join, \
+	       "what a joiner has replaced comes back at its next start (CC-24)") \
+	MUTANT(202, leftovers_stay, join, \
+	       "a joiner keeps keys that its donor does not have (CC-24)") \
+	MUTANT(203, newer_stands, join, \
+	       "what is newer at a joiner than at its donor stands (CC-24)") \
+	MUTANT(204, outcomes_stand, join, \
+	       "a joiner keeps what it made of clients' updates before (S-ONCE)") \
+	MUTANT(205, stub_validates, join, "what a donor holds Invalid is Valid at a joiner") \
+	MUTANT(206, any_chunk, join, \
+	       "a donor takes the bitmap of one chunk for another one (H-LAG-JOIN)") \
+	MUTANT(207, voids_not_durable, join, \
+	       "a shadow has joined before the log knows what is void") \
+	MUTANT(208, outcomes_come_back, worker, \
+	       "a start takes outcomes from before a join for true (S-ONCE)") \
+	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)")
 
 #endif

@@ -178,7 +178,7 @@ static void put_join(struct writer *out, const struct replica *r)
 {
 	const struct join *j = &r->join;
 
-	put(out, j->active | j->done << 1 | j->sessions << 2 | j->complete << 3 | j->reset << 4);
+	put(out, j->active | j->done << 1 | j->sessions << 2 | j->complete << 3 | j->guard << 4);
 	if (!j->active)
 		return;
 	put(out, j->donor);

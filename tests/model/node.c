@@ -268,6 +268,10 @@ static void do_action(struct model *m, struct raw *w, const struct action *a, st
 		d->ts = a->message.ts;
 		d->flags = a->message.flags;
 		return;
+	case ACTION_REJOIN:
+	case ACTION_FORGET:
+		must(!"join by delta");
+		return;
 	case ACTION_RAFT_SEND:
 	case ACTION_RAFT_PERSIST:
 		must(false); /* the raft engine's */
@@ -695,7 +699,7 @@ static void listen(struct model *m, struct raw *w, struct local_facts *f)
 	}
 	if (w->alive && r->join.active)
 		f->chunk = voice.chunk = r->join.chunk;
-	f->resetting = w->alive && r->join.active && r->join.reset;
+	f->resetting = w->alive && r->join.active && r->join.guard != 0;
 	voice.live = f->live;
 	f->voice = intern_put(&m->voices, &voice, sizeof(voice), &new);
 }

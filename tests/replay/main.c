@@ -6,7 +6,7 @@
  * Every script runs twice: the same events must give the same actions, to the byte.
  *
  * Before anything else (else: three nodes, a static cluster):
- *   nodes N, option views|o3|sessions=N|walk=N      walk: entries in one chunk of a bulk copy
+ *   nodes N, option views|o3|delta|sessions=N|walk=N  walk: entries per chunk of a bulk copy
  * Requests of client x, by default the one named like its node:
  *   put|get|del|cas|casv|incr NODE KEY [VALUE | VERSION VALUE | EXPECTED VALUE | DELTA]
  *     [as CLIENT] [within MS]     within: the client's patience
@@ -326,6 +326,8 @@ static bool option(struct world *w, const struct words *s)
 		w->views = true;
 	else if (strcmp(what, "o3") == 0)
 		w->broadcast_acks = true;
+	else if (strcmp(what, "delta") == 0)
+		w->join_delta = true;
 	else if (strncmp(what, "sessions=", 9) == 0)
 		w->sessions = number(what + 9);
 	else if (strncmp(what, "walk=", 5) == 0)

@@ -32,6 +32,7 @@ static void start_node(struct world *w, uint32_t node)
 		.session_window = 8,
 		.views = w->views,
 		.broadcast_acks = w->broadcast_acks,
+		.join_delta = w->join_delta,
 		.retransmit_ns = 10 * MS,
 		.replay_ns = 20 * MS,
 		.hello_ns = 100000 * MS,
@@ -219,6 +220,34 @@ static void do_reset(struct world *w, uint32_t node, const struct action *a)
 	fprintf(w->out, "  %c log reset\n", world_letter(node));
 }
 
+static void do_rejoin(struct world *w, uint32_t node, const struct action *a)
+{
+	struct world_record *r = append(w, node, WORLD_REJOIN);
+
+	r->seq = w->node[node].seq_next++;
+	must(a->persist_seq == r->seq);
+	fprintf(w->out, "  %c log rejoin\n", world_letter(node));
+}
+
+static void do_forget(struct world *w, uint32_t node, const struct action *a)
+{
+	struct world_record *r = append(w, node, WORLD_FORGET);
+	const struct wire_message *m = &a->message;
+
+	r->seq = w->node[node].seq_next++;
+	must(a->persist_seq == r->seq);
+	r->ts = m->ts;
+	r->key_bytes = m->key_bytes;
+	memcpy(r->blob, m->key, m->key_bytes);
+	world_fold(w, &r->ts.version, sizeof(r->ts.version));
+	fprintf(w->out, "  %c log void %.*s", world_letter(node), m->key_bytes,
+		(const char *)m->key);
+	world_print_ts(w, r->ts);
+	fputc('\n', w->out);
+	if (a->entry)
+		a->entry->key_bytes = 0;
+}
+
 static void do_reply(struct world *w, uint32_t node, const struct action *a)
 {
 	const struct wire_message *m = &a->message;
@@ -256,41 +285,28 @@ static void execute(struct world *w, uint32_t node, const struct action *a)
 	case ACTION_NOTE:
 		do_note(w, node, a);
 		return;
+	case ACTION_REJOIN:
+		do_rejoin(w, node, a);
+		return;
+	case ACTION_FORGET:
+		do_forget(w, node, a);
+		return;
 	case ACTION_RAFT_SEND:
 	case ACTION_RAFT_PERSIST:
 		must(false); /* the raft engine's */
 	}
 }
 
-static void world_step(struct world *w, uint32_t node, struct event *ev)
-{
-	static struct actions actions;
-	struct world_node *n = &w->node[node];
-	enum step_next next;
-
-	do {
-		ev->now_ns = w->now_ns;
-		ev->persist_seq_next = n->seq_next;
-		next = replica_step(n->replica, ev, &actions);
-		w->now_ns += n->stall_ns;
-		n->stall_ns = 0;
-		for (uint32_t i = 0; i < actions.count; i++)
-			execute(w, node, &actions.list[i]);
-		if (next == STEP_TICK)
-			ev->kind = EVENT_TICK;
-	} while (next != STEP_DONE);
-	replica_check(n->replica);
-}
-
-/* ---- messages -------------------------------------------------------------------------------- */
-
-/* walk: the next entries of the shard, for a node that is asked for them. */
-static void walk(struct world *w, uint32_t node, struct event *ev, struct entry **list)
+/* walk: the next entries of a node, for another one or for itself. */
+static void walk(struct world *w, uint32_t node, uint32_t from, struct event *ev,
+		 struct entry **list)
 {
 	struct world_node *n = &w->node[node];
-	uint32_t i = (uint32_t)ev->message->id;
+	uint32_t i = from;
 
 	ev->walk = list;
+	ev->walk_count = 0;
+	ev->walk_next = WALK_END;
 	if (i == WALK_END)
 		return;
 	for (; i < WORLD_KEYS && ev->walk_count < w->walk; i++) {
@@ -304,10 +320,37 @@ static void walk(struct world *w, uint32_t node, struct event *ev, struct entry 
 		ev->walk_next = WALK_END;
 }
 
+static void world_step(struct world *w, uint32_t node, struct event *ev)
+{
+	static struct actions actions;
+	struct world_node *n = &w->node[node];
+	struct entry *list[WALK_STUBS_MAX];
+	enum step_next next;
+
+	do {
+		ev->now_ns = w->now_ns;
+		ev->persist_seq_next = n->seq_next;
+		next = replica_step(n->replica, ev, &actions);
+		w->now_ns += n->stall_ns;
+		n->stall_ns = 0;
+		for (uint32_t i = 0; i < actions.count; i++)
+			execute(w, node, &actions.list[i]);
+		if (next == STEP_TICK)
+			ev->kind = EVENT_TICK;
+		if (next == STEP_WALK) {
+			ev->kind = EVENT_WALK;
+			walk(w, node, replica_walk_from(n->replica), ev, list);
+		}
+	} while (next != STEP_DONE);
+	replica_check(n->replica);
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
 static void arrive(struct world *w, uint32_t node, uint32_t client, const struct world_packet *p)
 {
 	struct world_node *n = &w->node[node];
-	struct entry *list[WALK_MAX];
+	struct entry *list[WALK_STUBS_MAX];
 	struct wire_message m;
 	uint32_t offset = 0;
 	struct event ev = { .header = &p->header, .message = &m };
@@ -321,7 +364,7 @@ static void arrive(struct world *w, uint32_t node, uint32_t client, const struct
 	else
 		ev.entry = world_entry(n, m.key, m.key_bytes);
 	if (m.type == WIRE_FETCH)
-		walk(w, node, &ev, list);
+		walk(w, node, (uint32_t)m.id, &ev, list);
 	world_step(w, node, &ev);
 }
 
@@ -592,6 +635,14 @@ static void recover_update(struct world_node *n, const struct world_record *r)
 	memcpy(e->blob + e->key_bytes, m.value, m.value_bytes);
 }
 
+static void recover_forget(struct world_node *n, const struct world_record *r)
+{
+	struct entry *e = world_entry(n, r->blob, r->key_bytes);
+
+	if (e && op_ts_compare(entry_ts(e), r->ts) == 0)
+		e->key_bytes = 0;
+}
+
 /* recover: what storage and worker do: the log, in order; a key's newest record wins. */
 static void recover(struct world_node *n)
 {
@@ -602,6 +653,10 @@ static void recover(struct world_node *n)
 			recover_update(n, r);
 		} else if (r->kind == WORLD_NOTE) {
 			replica_recover_note(n->replica, &r->origin, r->ts);
+		} else if (r->kind == WORLD_REJOIN) {
+			replica_recover_rejoin(n->replica);
+		} else if (r->kind == WORLD_FORGET) {
+			recover_forget(n, r);
 		} else {
 			drop_entries(n);
 			replica_recover_reset(n->replica);

@@ -37,7 +37,7 @@ struct world_link {
 };
 
 /* A record as the log would hold it; kind as in storage/record.h. */
-enum world_record_kind { WORLD_UPDATE, WORLD_NOTE, WORLD_RESET };
+enum world_record_kind { WORLD_UPDATE, WORLD_NOTE, WORLD_RESET, WORLD_REJOIN, WORLD_FORGET };
 
 struct world_record {
 	enum world_record_kind kind;
@@ -80,7 +80,7 @@ struct world {
 	FILE *out;
 	uint64_t now_ns, digest;
 	uint32_t nodes, sessions, walk;
-	bool started, views, broadcast_acks;
+	bool started, views, broadcast_acks, join_delta;
 	struct world_node node[WORLD_NODES];
 	struct world_client client[WORLD_CLIENTS];
 	struct world_link link[WORLD_NODES][WORLD_NODES];

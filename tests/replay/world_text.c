@@ -100,6 +100,11 @@ void world_print_message(struct world *w, const struct wire_message *m)
 	fprintf(w->out, " %s", type_name((uint8_t)m->type));
 	if (m->type == WIRE_FETCH || m->type == WIRE_COPIED || m->type == WIRE_COPY_SESSION)
 		print_chunk(w, m);
+	if (m->type == WIRE_FETCH && m->ts.version == WIRE_WALK_SOME) {
+		fprintf(w->out, " %llu, %x of them", (unsigned long long)m->ts.version,
+			m->ts.writer);
+		return;
+	}
 	if (m->type == WIRE_COPIED) {
 		fprintf(w->out, " floor %llu, %u sent", (unsigned long long)load_u64(m->value),
 			load_u32(m->value + 8));
@@ -114,7 +119,9 @@ void world_print_message(struct world *w, const struct wire_message *m)
 		fprintf(w->out, " %.*s", m->key_bytes, (const char *)m->key);
 	world_print_ts(w, m->ts);
 	world_print_flags(w, m->flags);
-	if (m->type == WIRE_INV || m->type == WIRE_COPY)
+	if (m->flags & WIRE_STUB)
+		fputs(" stub", w->out);
+	else if (m->type == WIRE_INV || m->type == WIRE_COPY)
 		print_value(w, m);
 }
 

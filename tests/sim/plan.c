@@ -365,6 +365,7 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 {
 	struct rng rng = rng_make(seed, 0), *r = &rng;
 	struct rng service_rng = rng_make(seed, 1); /* leaves the other seeds as they were */
+	struct rng join_rng = rng_make(seed, 2);    /* likewise */
 	uint32_t source = draw_source(&service_rng, profile);
 	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
@@ -391,6 +392,8 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	if (draw_authority(r, profile))
 		draw_views(p, r, length_ns);
 	draw_worker(p, r);
+	p->worker.join_delta = rng_chance(&join_rng, 700000);
+	p->worker.join_bytes_per_s = PICK(&join_rng, 0, 0, 1000000);
 	draw_load(p, r, length_ns);
 	draw_clients(p, r);
 	restrict_to(p, r, profile, length_ns);
@@ -436,6 +439,7 @@ static const struct field fields[] = {
 	FIELD(worker.held_max), FIELD(worker.sessions_max), FIELD(worker.port_base),
 	FIELD(worker.worker_count), FIELD(worker.space_low_permille),
 	FIELD(worker.views), FIELD(worker.session_window), FIELD(worker.broadcast_acks),
+	FIELD(worker.join_delta), FIELD(worker.join_bytes_per_s),
 	FIELD(clients), FIELD(keys), FIELD(counters), FIELD(slots), FIELD(ops), FIELD(weight[0]),
 	FIELD(weight[1]), FIELD(weight[2]), FIELD(weight[3]), FIELD(weight[4]), FIELD(weight[5]),
 	FIELD(weight_sum),

@@ -108,6 +108,17 @@ static void see_resets(struct sim *s, uint8_t node, uint16_t shard)
 			n->seen[key] = (struct op_ts){ 0, 0 };
 }
 
+/* verify_proven: H-LAG-JOIN: who has joined in this life has nothing left from before (CC-24). */
+static void verify_proven(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
+{
+	const struct replica_counters *c =
+		replica_counters(sim_node_replica(s, node, s->key[key].shard));
+
+	if (c->joins != 0 && e && e->version != 0 && e->persist_seq == 0)
+		sim_violation(s, "H-LAG-JOIN: node %u has joined, and key %u was never proven",
+			      node, key);
+}
+
 /*
  * verify_held: H-COMMIT-ALL: what a client was told is there. H-NO-RESURRECT: after a delete, too.
  * H-LAG-JOIN: also at a node that has just become a member.
@@ -168,11 +179,14 @@ static void verify_key(struct sim *s, uint32_t key)
 			continue;
 		see_resets(s, n, shard);
 		e = sim_node_entry(s, n, key);
+		if (e && !replica_proven(sim_node_replica(s, n, shard), e))
+			e = NULL; /* as good as dropped */
 		verify_mono(s, n, key, e);
 		if (sim_is_raft(s))
 			continue;
 		if (must_hold(s, n))
 			verify_held(s, n, key, e);
+		verify_proven(s, n, key, e);
 		if (!e || e->state != HERMES_VALID || e->version == 0 || !serves(s, n, shard))
 			continue;
 		if (valid)

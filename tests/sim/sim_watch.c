@@ -100,11 +100,12 @@ static const char *ts_text(char out[48], struct op_ts ts)
 /* holds: the node's store has this update of the key or a newer one, or forgot a tombstone. */
 static bool holds(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts)
 {
+	const struct replica *r = sim_node_replica(s, node, s->key[key].shard);
 	const struct entry *e = sim_node_entry(s, node, key);
 
-	if (e && op_ts_compare(entry_ts(e), ts) >= 0)
+	if (e && replica_proven(r, e) && op_ts_compare(entry_ts(e), ts) >= 0)
 		return true;
-	return replica_floor(sim_node_replica(s, node, s->key[key].shard)) >= ts.version;
+	return replica_floor(r) >= ts.version;
 }
 
 /*
@@ -196,6 +197,8 @@ static void on_update(struct sim *s, uint8_t node, const struct wire_header *h,
 		sim_violation(s, "node %u sends an update of a key nobody ever used", node);
 		return;
 	}
+	if ((m->flags & WIRE_STUB) && !(m->flags & WIRE_TOMBSTONE)) /* it says so itself */
+		u.hash = (uint64_t)load_u32(m->value) << 32 | load_u32(m->value + 4);
 	u.key = (uint8_t)key;
 	if (m->ts.version == 0)
 		return;

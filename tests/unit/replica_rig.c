@@ -80,7 +80,7 @@ static void log_record(struct rig_node *node, const struct action *x)
 		r->ts = entry_ts(e);
 		r->value_bytes = e->value_bytes;
 		memcpy(r->value, entry_value(e), e->value_bytes);
-	} else if (x->kind == ACTION_NOTE) {
+	} else if (x->kind == ACTION_NOTE || x->kind == ACTION_FORGET) {
 		r->ts = x->message.ts;
 		if (x->message.key_bytes)
 			r->key = key_of(x->message.key);
@@ -145,12 +145,28 @@ static void execute(uint8_t n, const struct actions *a)
 			memset(rig_nodes[n].present, 0, sizeof(rig_nodes[n].present));
 			rig_nodes[n].resets++;
 		}
+		rig_nodes[n].rejoins += x->kind == ACTION_REJOIN;
+		if (x->kind == ACTION_FORGET && x->entry)
+			rig_forget(n, (uint8_t)(x->entry - rig_nodes[n].e));
 	}
+}
+
+/* next_walk: the keys of a node from *at on. */
+static void next_walk(const struct rig_node *node, uint32_t at, uint32_t max,
+		      struct entry **walk, struct event *ev)
+{
+	ev->walk_count = 0;
+	for (; at < RIG_KEYS && ev->walk_count < max; at++)
+		if (node->present[at])
+			walk[ev->walk_count++] = (struct entry *)&node->e[at];
+	ev->walk = walk;
+	ev->walk_next = at < RIG_KEYS ? at : WALK_END;
 }
 
 enum step_next rig_step(uint8_t n, struct event *ev)
 {
 	enum step_next next, first = STEP_DONE;
+	struct entry *walk[WALK_STUBS_MAX];
 	struct actions a;
 	int calls = 0;
 
@@ -163,6 +179,11 @@ enum step_next rig_step(uint8_t n, struct event *ev)
 		execute(n, &a);
 		if (next == STEP_TICK)
 			ev->kind = EVENT_TICK;
+		if (next == STEP_WALK) {
+			ev->kind = EVENT_WALK;
+			next_walk(&rig_nodes[n], replica_walk_from(rig_nodes[n].r), WALK_MAX,
+				  walk, ev);
+		}
 		assert_true(++calls < SETTLE_MAX);
 	} while (next != STEP_DONE);
 	replica_check(rig_nodes[n].r);
@@ -195,22 +216,17 @@ void rig_give(struct rig_packet *p)
 		.from = p->from, .to = p->to };
 	struct event ev = { .kind = EVENT_PEER, .header = &h, .message = &p->m };
 	struct rig_node *node = &rig_nodes[p->to];
-	struct entry *walk[WALK_MAX];
+	uint64_t above;
+	struct entry *walk[WALK_STUBS_MAX];
 
 	if (!node->r)
 		return;
 	p->m.key = p->bytes;
 	p->m.value = p->bytes + p->m.key_bytes;
 	ev.entry = entry_for(p->to, &p->m);
-	if (p->m.type == WIRE_FETCH) {
-		uint32_t at = (uint32_t)p->m.id;
-
-		for (; at < RIG_KEYS && ev.walk_count < WALK_MAX; at++)
-			if (node->present[at])
-				walk[ev.walk_count++] = &node->e[at];
-		ev.walk = walk;
-		ev.walk_next = at < RIG_KEYS ? at : WALK_END;
-	}
+	if (p->m.type == WIRE_FETCH)
+		next_walk(node, (uint32_t)p->m.id, replica_walk(node->r, &p->m, &above),
+			  walk, &ev);
 	rig_step(p->to, &ev);
 }
 
@@ -402,6 +418,14 @@ static void recover_one(struct rig_node *node, uint8_t n, const struct rig_recor
 		replica_recover_reset(node->r);
 		return;
 	}
+	if (r->kind == ACTION_REJOIN) {
+		replica_recover_rejoin(node->r);
+		return;
+	}
+	if (r->kind == ACTION_FORGET) {
+		node->present[r->key] &= e && op_ts_compare(entry_ts(e), r->ts) != 0;
+		return;
+	}
 	if (r->kind == ACTION_NOTE) {
 		replica_recover_note(node->r, &r->origin, r->ts);
 		return;
@@ -444,7 +468,7 @@ static void make_world(uint8_t nodes)
 		bytes_of_key[k] = (uint8_t)('k' + k);
 	for (uint8_t n = 0; n < nodes; n++) {
 		memset(rig_nodes[n].present, 0, sizeof(rig_nodes[n].present));
-		rig_nodes[n].resets = 0;
+		rig_nodes[n].resets = rig_nodes[n].rejoins = 0;
 		rig_start(n, 1);
 	}
 }

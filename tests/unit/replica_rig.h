@@ -32,7 +32,7 @@ struct rig_packet {
 	uint8_t bytes[KEY_BYTES_MAX + VALUE_BYTES_MAX];
 };
 
-/* rig_record: what one ACTION_PERSIST, NOTE or RESET put into the log. */
+/* rig_record: what one action put into the log. */
 struct rig_record {
 	enum action_kind kind;
 	uint8_t key, flags;
@@ -54,7 +54,7 @@ struct rig_node {
 	uint32_t log_count;
 	uint64_t session, client;
 	uint32_t incarnation;
-	uint32_t resets;
+	uint32_t resets, rejoins;
 };
 
 extern struct rig_node rig_nodes[NODES_MAX];

@@ -180,7 +180,7 @@ static void fields_of_the_other_kinds(void **state)
 		{ RECORD_NOTE, 6, RECORD_BAD_LENGTH },	 { RECORD_NOTE, 28, RECORD_BAD_FIELD },
 		{ RECORD_FORGET, 6, RECORD_BAD_LENGTH }, { RECORD_FORGET, 28, RECORD_BAD_FIELD },
 		{ RECORD_FORGET, 32, RECORD_BAD_FIELD }, { RECORD_FORGET, 40, RECORD_BAD_FIELD },
-		{ RECORD_RESET, 4, RECORD_BAD_LENGTH },	 { RECORD_RESET, 8, RECORD_BAD_FIELD },
+		{ RECORD_RESET, 4, RECORD_BAD_LENGTH },	 { RECORD_RESET, 9, RECORD_BAD_FIELD },
 		{ RECORD_RESET, 16, RECORD_BAD_FIELD },	 { RECORD_RESET, 22, RECORD_BAD_FIELD },
 		{ RECORD_RESET, 28, RECORD_BAD_FIELD },	 { RECORD_RESET, 39, RECORD_BAD_FIELD },
 		{ RECORD_RESET, 47, RECORD_BAD_FIELD },
@@ -198,9 +198,9 @@ static void fields_of_the_other_kinds(void **state)
 		store_u32(out, crc32c(out + 4, end - 4));
 		assert_int_equal(record_decode(out, n + 8, &offset, &got), cases[i].verdict);
 	}
-	struct record r = other(RECORD_FORGET); /* only deletes are forgotten */
+	struct record r = other(RECORD_FORGET); /* only deletes are forgotten, or what is void */
 	uint32_t n = record_encode(out, &r), offset = 0;
-	out[22] = 0;
+	out[22] = ENTRY_RMW;
 	store_u32(out, crc32c(out + 4, 48 + 11 - 4));
 	assert_int_equal(record_decode(out, n, &offset, &got), RECORD_BAD_FIELD);
 }

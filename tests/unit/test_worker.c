@@ -463,6 +463,38 @@ static void reset_voids_what_came_before(void **state)
 	end_rig();
 }
 
+/* CC-24: what a join has found to be void stays so, and nothing is known of clients before it. */
+static void what_was_void_stays_so(void **state)
+{
+	struct record before = update(0, "k", "void", 10), after = update(0, "k", "true", 8);
+	struct record log[] = {
+		before, update(0, "j", "kept", 4), update(0, "l", "void", 6),
+		other(RECORD_RESET, 0, "", RECORD_RESET_CLIENTS),
+		other(RECORD_FORGET, 0, "k", 10), after, other(RECORD_FORGET, 0, "l", 6),
+	};
+	struct wire_message put = message(WIRE_PUT, 9, "k", "again");
+	uint64_t session;
+
+	(void)state;
+	make_rig(1, 1, false);
+	log[0].origin = (struct origin) { 700, 9 };
+	log[3].ts.writer = 0;
+	log[4].flags = log[6].flags = 0;
+	write_log(log, ARRAY_LEN(log));
+	start(0);
+	turn(5000000);
+	session = open_session(0, 700, 10);
+	assert_int_equal(call(0, session, &put)->status, STATUS_EVICTED);
+	expect_get(0, session, "k", "true");
+	assert_true(rig.reply[0].ts.version == 8);
+	expect_get(0, session, "j", "kept");
+	expect_get(0, session, "l", NULL);
+	put = message(WIRE_PUT, 11, "l", "now");
+	expect_status(0, session, &put, STATUS_OK);
+	assert_true(rig.reply[0].ts.version == 2); /* what never was leaves no floor */
+	end_rig();
+}
+
 /*
  * S-ONCE over a restart: what took effect is answered, what was acknowledged as stale is UNKNOWN;
  * neither is done again.
@@ -760,6 +792,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reset_voids_what_came_before),
+		cmocka_unit_test(what_was_void_stays_so),
 		cmocka_unit_test(requests_are_remembered),
 		cmocka_unit_test(deletes_stay_forgotten),
 		cmocka_unit_test(compare_on_value_has_room),
