@@ -251,6 +251,8 @@ static json_t *warnings(const struct api_view *view)
 
 	must(list != NULL);
 	warn_process(view, list);
+	if (view->herald && view->herald->id != PROBLEM_NONE)
+		must(json_array_append_new(list, api_problem(view->herald)) == 0);
 	if (view->region) {
 		sum_up(view->region, &totals);
 		warn_node(view, &totals, list);
@@ -474,7 +476,7 @@ json_t *api_config(const struct api_view *view)
 {
 	json_t *object = answer(CTL_SCHEMA_CONFIG), *settings = json_object(),
 	       *peers = json_array();
-	char name[64], value[CONFIG_PATH_BYTES * 2 + 64], ip[16];
+	char name[64], value[CONFIG_PATH_BYTES * 2 + 64], ip[16], control[24];
 
 	for (uint32_t i = 0; i < config_key_count(); i++) {
 		/* What TOML writes for these kinds of value, JSON reads. */
@@ -484,8 +486,11 @@ json_t *api_config(const struct api_view *view)
 	}
 	for (uint32_t i = 0; i < view->config->peer_count; i++)
 		json_array_append_new(
-			peers, json_pack("{s:I, s:s}", "id", (json_int_t)view->config->peer[i].id,
-					 "addr", config_ip_text(view->config->peer[i].ip, ip)));
+			peers, json_pack("{s:I, s:s, s:s}", "id",
+					 (json_int_t)view->config->peer[i].id, "addr",
+					 config_ip_text(view->config->peer[i].ip, ip), "control",
+					 config_endpoint_text(&view->config->peer[i].control,
+							      control)));
 	set(object, "file", text(view->config->file));
 	set(object, "settings", settings);
 	set(object, "peers", peers);

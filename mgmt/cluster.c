@@ -456,6 +456,8 @@ const char *cluster_note_text(const struct membership_state *state, const struct
 	else if (e->note == NOTE_COMMAND)
 		snprintf(out, bytes, "an operator's command was carried out: %s %s",
 			 verb_name(value), node);
+	else if (e->note == NOTE_DEAD && value != 0)
+		snprintf(out, bytes, "%s is dead: incarnation %llu was reaped", node, value);
 	else if (notes[e->note].has_node && notes[e->note].has_value)
 		snprintf(out, bytes, notes[e->note].text, node, value);
 	else if (notes[e->note].has_node)

@@ -18,7 +18,7 @@ struct parse {
 	const char *file;
 	struct problem *p;
 	char section[TOML_NAME_BYTES_MAX + 1]; /* "" before the first table */
-	bool in_peer, peer_has_id, peer_has_addr, peer_has_witness;
+	bool in_peer, peer_has_id, peer_has_addr, peer_has_witness, peer_has_control;
 	struct toml_pos section_pos;
 	uint64_t sections_seen; /* bit per index of the section's first key */
 };
@@ -104,6 +104,7 @@ static int unknown_key(struct parse *s, const struct toml_item *item)
 		suggest(item->name, "addr", &best, &near);
 		suggest(item->name, "witness", &best, &near);
 		suggest(item->name, "name", &best, &near);
+		suggest(item->name, "control", &best, &near);
 	}
 	fail(s, PROBLEM_CONFIG_UNKNOWN_KEY, item->pos, "unknown key \"%s\" in [%s]", item->name,
 	     s->section);
@@ -150,6 +151,31 @@ static bool parse_address(const char *text, struct config_net_address *ret)
 	if (!parse_ip(ip, &address))
 		return false;
 	*ret = (struct config_net_address) { address, bits };
+	return true;
+}
+
+/* parse_endpoint: "a.b.c.d:port"; "" is none. */
+static bool parse_endpoint(const char *text, struct config_endpoint *ret)
+{
+	const char *colon = strchr(text, ':');
+	struct config_endpoint e = { 0 };
+	unsigned long port;
+	char ip[16];
+
+	if (*text == 0) {
+		*ret = e;
+		return true;
+	}
+	if (!colon || (size_t)(colon - text) >= sizeof(ip) || strlen(colon + 1) > 5 ||
+	    colon[1] == 0 || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+		return false;
+	memcpy(ip, text, (size_t)(colon - text));
+	ip[colon - text] = 0;
+	port = strtoul(colon + 1, NULL, 10);
+	if (!parse_ip(ip, &e.ip) || port == 0 || port > UINT16_MAX)
+		return false;
+	e.port = (uint16_t)port;
+	*ret = e;
 	return true;
 }
 
@@ -275,6 +301,7 @@ static int set_word(struct parse *s, const struct config_key *key, const struct 
 	case CONFIG_ADDRESS:
 	case CONFIG_CORES:
 	case CONFIG_FLAG:
+	case CONFIG_ENDPOINT:
 		break;
 	}
 	return wrong_type(s, item, "an integer");
@@ -309,6 +336,15 @@ static int set_flag(struct parse *s, const struct toml_item *item, bool *ret)
 	return 0;
 }
 
+static int set_endpoint(struct parse *s, const struct toml_item *item, struct config_endpoint *ret)
+{
+	if (item->value.type != TOML_STRING)
+		return wrong_type(s, item, "a string such as \"192.168.1.1:7390\"");
+	return parse_endpoint(item->value.string, ret)
+		       ? 0
+		       : bad_text(s, item, "an IPv4 address and a port: \"192.168.1.1:7390\"");
+}
+
 static int set_value(struct parse *s, const struct config_key *key, const struct toml_item *item)
 {
 	void *at = (char *)s->c + key->offset;
@@ -325,6 +361,8 @@ static int set_value(struct parse *s, const struct config_key *key, const struct
 		rc = set_flag(s, item, &flag);
 		*(uint64_t *)at = flag;
 		return rc;
+	case CONFIG_ENDPOINT:
+		return set_endpoint(s, item, at);
 	case CONFIG_ADDRESS:
 		if (type != TOML_STRING)
 			return wrong_type(s, item, "a string such as \"10.77.0.1/24\"");
@@ -375,9 +413,10 @@ static int peer_addr(struct parse *s, const struct toml_item *item, struct confi
 
 static int peer_key(struct parse *s, const struct toml_item *item)
 {
-	static const char *const names[] = { "id", "addr", "witness", "name" };
+	static const char *const names[] = { "id", "addr", "witness", "control", "name" };
 	struct config_peer *peer = &s->c->peer[s->c->peer_count - 1];
-	bool *const has[] = { &s->peer_has_id, &s->peer_has_addr, &s->peer_has_witness, NULL };
+	bool *const has[] = { &s->peer_has_id, &s->peer_has_addr, &s->peer_has_witness,
+			      &s->peer_has_control, NULL };
 	size_t i = 0;
 
 	while (i < ARRAY_LEN(names) && strcmp(names[i], item->name) != 0)
@@ -396,6 +435,8 @@ static int peer_key(struct parse *s, const struct toml_item *item)
 		return peer_addr(s, item, peer);
 	case 2:
 		return set_flag(s, item, &peer->witness);
+	case 3:
+		return set_endpoint(s, item, &peer->control);
 	default:
 		return set_text(s, item, peer->name, sizeof(peer->name));
 	}
@@ -421,7 +462,8 @@ static int peer_open(struct parse *s, const struct toml_item *item)
 			    (unsigned)ARRAY_LEN(s->c->peer), NODES_MAX);
 	s->c->peer[s->c->peer_count++] = (struct config_peer) { .pos = item->pos };
 	s->in_peer = true;
-	s->peer_has_id = s->peer_has_addr = s->peer_has_witness = false;
+	s->peer_has_id = s->peer_has_addr = false;
+	s->peer_has_witness = s->peer_has_control = false;
 	return 0;
 }
 

@@ -34,10 +34,17 @@ struct config_net_address {
 	uint32_t prefix_bits;
 };
 
+/* Where a cairnd takes datagrams; port 0: nowhere. */
+struct config_endpoint {
+	uint32_t ip; /* host byte order */
+	uint16_t port;
+};
+
 struct config_peer {
 	uint64_t id;
 	uint32_t ip;
 	bool witness;
+	struct config_endpoint control; /* of its cairnd */
 	char name[CONFIG_NAME_BYTES]; /* "": none given */
 	struct toml_pos pos;
 };
@@ -83,6 +90,7 @@ struct config {
 
 	char control_socket[CONFIG_PATH_BYTES + 16]; /* after config_finish: never empty */
 	uint64_t control_socket_mode;
+	struct config_endpoint control_listen;
 
 	uint32_t peer_count; /* [[peer]] blocks */
 	struct config_peer peer[NODES_MAX + 1u];
@@ -143,7 +151,8 @@ void config_stream_path(const struct config *c, uint32_t stream, char out[CONFIG
 void config_runtime_path(const struct config *c, const char *file,
 			 char out[CONFIG_PATH_BYTES + 32]);
 
-/* config_ip_text: "10.77.0.1". */
+/* config_ip_text: "10.77.0.1". config_endpoint_text: "10.77.0.1:7390", "": none. */
 const char *config_ip_text(uint32_t ip, char out[16]);
+const char *config_endpoint_text(const struct config_endpoint *e, char out[24]);
 
 #endif

@@ -163,6 +163,36 @@ static int fail_peer(const struct check *k, const struct config_peer *peer, cons
 			   k->file, peer->pos.line, peer->pos.column, (unsigned)peer->id, what);
 }
 
+static bool same_endpoint(const struct config_endpoint *a, const struct config_endpoint *b)
+{
+	return a->ip == b->ip && a->port == b->port;
+}
+
+/* check_control: who is told of this node's end, and believed about its own. */
+static int check_control(const struct check *k, uint32_t index)
+{
+	const struct config *c = k->c;
+	const struct config_peer *peer = &c->peer[index];
+	const struct config_endpoint *listen = &c->control_listen;
+
+	if (peer->control.port == 0)
+		return 0;
+	if (peer->control.ip >> 24 == 0 || peer->control.ip >> 28 >= 14)
+		return fail_peer(k, peer, "control is no host address");
+	if (listen->port == 0) {
+		fail_peer(k, peer, "control is set, but [control] listen is not");
+		return problem_cure(k->p, "set [control] listen at every node, or control at none");
+	}
+	if (peer->id == c->node_id && !same_endpoint(&peer->control, listen))
+		return fail_peer(k, peer, "is this node, but control is not [control] listen");
+	if (peer->id != c->node_id && same_endpoint(&peer->control, listen))
+		return fail_peer(k, peer, "has this node's own control address");
+	for (uint32_t j = 0; j < index; j++)
+		if (same_endpoint(&c->peer[j].control, &peer->control))
+			return fail_peer(k, peer, "control is used twice");
+	return 0;
+}
+
 static int check_peer(const struct check *k, uint32_t index)
 {
 	const struct config *c = k->c;
@@ -190,7 +220,7 @@ static int check_peer(const struct check *k, uint32_t index)
 		if (c->peer[j].ip == peer->ip)
 			return fail_peer(k, peer, "addr is used twice");
 	}
-	return 0;
+	return check_control(k, index);
 }
 
 static int check_cluster(const struct check *k)
@@ -295,7 +325,14 @@ static int check_service(const struct check *k)
 
 static int check_socket(const struct check *k)
 {
+	const struct config_endpoint *listen = &k->c->control_listen;
 	struct config finished = *k->c;
+
+	if (listen->port != 0 && (listen->ip >> 24 == 0 || listen->ip >> 28 >= 14)) {
+		fail(k, "control.listen", PROBLEM_CONFIG_OUT_OF_RANGE,
+		     "\"listen\" is no host address");
+		return problem_cure(k->p, "give the address that the other nodes know this one by");
+	}
 
 	config_finish(&finished);
 	if (strlen(finished.control_socket) <= CTL_SOCKET_PATH_MAX)
@@ -387,5 +424,15 @@ void config_runtime_path(const struct config *c, const char *file, char out[CONF
 const char *config_ip_text(uint32_t ip, char out[16])
 {
 	snprintf(out, 16, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+	return out;
+}
+
+const char *config_endpoint_text(const struct config_endpoint *e, char out[24])
+{
+	char ip[16];
+
+	out[0] = 0;
+	if (e->port != 0)
+		snprintf(out, 24, "%s:%u", config_ip_text(e->ip, ip), e->port);
 	return out;
 }

@@ -156,6 +156,13 @@ const struct config_key config_keys[] = {
 	  .help = "UNIX socket of cairnd. Empty: <runtime>/cairnd.sock." },
 	{ "control", "socket_mode", CONFIG_MODE, AT(control_socket_mode), .max = 0777,
 	  .value = "\"0660\"", .help = "Permissions of the socket, octal." },
+	{ "control", "listen", CONFIG_ENDPOINT, AT(control_listen), .value = "\"\"",
+	  .help = "Address and UDP port, such as \"192.168.1.1:7390\", where cairnd hears from "
+		  "the cairnd\n"
+		  "of other nodes that their dataplane has ended, and tells them of its own: a "
+		  "crash then\n"
+		  "costs no lease. A network of the kernel's, trusted, not that of [net]. Empty: "
+		  "neither." },
 };
 
 const uint32_t config_keys_count = ARRAY_LEN(config_keys);

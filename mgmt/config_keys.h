@@ -18,6 +18,7 @@ enum config_kind {
 	CONFIG_ADDRESS, /* struct config_net_address, "a.b.c.d/bits" */
 	CONFIG_CORES,	/* struct config_cores, an array of integers */
 	CONFIG_FLAG,	/* uint64_t, true or false */
+	CONFIG_ENDPOINT, /* struct config_endpoint, "a.b.c.d:port", or "": none */
 };
 
 struct config_key {

@@ -52,6 +52,7 @@ static void add_range(struct out *o, const struct config_key *key)
 	case CONFIG_ADDRESS:
 	case CONFIG_CORES:
 	case CONFIG_FLAG:
+	case CONFIG_ENDPOINT:
 		break;
 	}
 }
@@ -89,9 +90,11 @@ size_t config_reference(char *out, size_t bytes)
 	    "# node may be listed too, so that all nodes can share the blocks. Once the cluster "
 	    "runs it\n"
 	    "# keeps its members itself (\"cairnctl member\"), and the blocks are not looked at "
-	    "again; a\n"
-	    "# node formatted with --join needs none.\n"
-	    "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\nname = \"node1\"\nwitness = false\n\n"
+	    "again, but\n"
+	    "# for \"control\", the [control] listen of that node; a node formatted with --join "
+	    "needs none.\n"
+	    "[[peer]]\nid = 1\naddr = \"10.77.0.2\"\nname = \"node1\"\nwitness = false\n"
+	    "control = \"\"\n\n"
 	    "[[peer]]\nid = 2\naddr = \"10.77.0.3\"\n");
 	return o.used;
 }
@@ -169,6 +172,9 @@ const char *config_key_value(const struct config *c, uint32_t index, char *out, 
 		break;
 	case CONFIG_FLAG:
 		add(&o, number ? "true" : "false");
+		break;
+	case CONFIG_ENDPOINT:
+		add(&o, "\"%s\"", config_endpoint_text(at, word));
 		break;
 	}
 	return out;

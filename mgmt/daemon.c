@@ -21,6 +21,7 @@
 #include "mgmt/api.h"
 #include "mgmt/command.h"
 #include "mgmt/ctl_proto.h"
+#include "mgmt/herald.h"
 #include "mgmt/http.h"
 #include "mgmt/lock.h"
 #include "mgmt/log.h"
@@ -34,6 +35,7 @@ struct daemon_state {
 	struct supervisor supervisor;
 	struct stats_region region;
 	struct service service;
+	struct herald herald;
 	struct http *http;
 	int seen_pid; /* of the dataplane, for events */
 	uint64_t started_ns;
@@ -69,6 +71,7 @@ static void look(struct daemon_state *d, struct api_view *ret_view)
 		.region = region,
 		.service = service_look(&d->service, region, now),
 		.now_ns = now_ns(),
+		.herald = &d->herald.problem,
 		.daemon_started_ns = d->started_ns,
 		.daemon_pid = (int)getpid(),
 	};
@@ -261,10 +264,30 @@ static void take_signal(struct daemon_state *d, int signals)
 static int wait_ms(const struct daemon_state *d)
 {
 	int http_ms = http_timeout_ms(d->http);
-	uint64_t now = now_ns(), deadline = d->supervisor.deadline_ns;
+	uint64_t now = now_ns();
+	uint64_t deadline = min_u64(d->supervisor.deadline_ns, herald_deadline_ns(&d->herald));
 	uint64_t ms = deadline > now ? (deadline - now) / 1000000u + 1 : 0;
 
 	return (uint64_t)http_ms < ms ? http_ms : (int)ms;
+}
+
+/* Its last words first: they say which incarnation it is that has ended. */
+static void dataplane_ended(struct daemon_state *d)
+{
+	struct api_view view;
+
+	look(d, &view);
+	if (supervise_ended(&d->supervisor, now_ns()))
+		herald_ended(&d->herald, &d->service, now_ns());
+}
+
+/* Judged by what the view service says now, not when this daemon last looked. */
+static void hear(struct daemon_state *d)
+{
+	struct api_view view;
+
+	look(d, &view);
+	herald_hear(&d->herald, &d->service);
 }
 
 static void loop(struct daemon_state *d, int signals)
@@ -274,6 +297,7 @@ static void loop(struct daemon_state *d, int signals)
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = http_fd(d->http), .events = POLLIN },
 			{ .fd = d->supervisor.pidfd, .events = POLLIN },
+			{ .fd = d->herald.fd, .events = POLLIN },
 		};
 
 		if (poll(fds, ARRAY_LEN(fds), wait_ms(d)) < 0 && errno != EINTR) {
@@ -281,10 +305,13 @@ static void loop(struct daemon_state *d, int signals)
 			return;
 		}
 		if (fds[2].revents)
-			supervise_ended(&d->supervisor, now_ns());
+			dataplane_ended(d);
 		if (fds[0].revents)
 			take_signal(d, signals);
+		if (fds[3].revents)
+			hear(d);
 		supervise_tick(&d->supervisor, now_ns());
+		herald_tick(&d->herald, now_ns());
 		watch(d);
 		http_run(d->http);
 	}
@@ -360,6 +387,7 @@ static int run(struct daemon_state *d, const char *program)
 	log_event(LOG_LEVEL_INFO, "started", "node=%s version=%s socket=%s", c->node_name,
 		  CAIRN_VERSION, c->control_socket);
 	service_init(&d->service, c);
+	herald_open(&d->herald, c);
 	supervise_init(&d->supervisor, c, program);
 	/* A failure to start it is in the status, with the cure: stay and tell. */
 	(void)supervise_start(&d->supervisor, d->started_ns);

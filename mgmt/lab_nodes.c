@@ -36,6 +36,7 @@ static int fail_path(const char *path)
 static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 {
 	uint64_t value_bytes = max_u64(lab->keys * BYTES_PER_KEY, VALUE_BYTES_MIN);
+	char listen[32];
 
 	fprintf(f,
 		"# Made by cairnctl lab up.\n"
@@ -56,13 +57,18 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 		fprintf(f, "[net]\ndevice = \"memif:%s:%u\"\n", lab->memif_socket, node);
 	fprintf(f, "address = \"10.77.0.%u/24\"\nport = %u\n\n[storage]\nwal_bytes = %" PRIu64 "\n",
 		node + 1, lab->port_base, lab->wal_bytes);
+	if (!lab->veth)
+		fprintf(f, "\n[control]\nlisten = \"%s\"\n", lab_state_listen(lab, node, listen));
 	fprintf(f, "\n[timers]\n");
 #define LAB_TIMER(name, value) fprintf(f, #name " = %" PRIu64 "\n", lab->timers.name);
 	LAB_TIMERS(LAB_TIMER)
 #undef LAB_TIMER
-	for (uint32_t i = 0; node < lab->founders && i < lab->founders; i++)
+	for (uint32_t i = 0; node < lab->founders && i < lab->founders; i++) {
 		fprintf(f, "\n[[peer]]\nid = %u\naddr = \"10.77.0.%u\"\nwitness = %s\n", i, i + 1,
 			lab->witnesses >> i & 1 ? "true" : "false");
+		if (!lab->veth)
+			fprintf(f, "control = \"%s\"\n", lab_state_listen(lab, i, listen));
+	}
 }
 
 int lab_nodes_create(const struct lab *lab, uint32_t nodes)

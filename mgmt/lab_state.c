@@ -68,6 +68,14 @@ void lab_state_endpoint(const struct lab *lab, uint32_t node, char out[32])
 		snprintf(out, 32, "127.0.0.1:%u", lab->gateway[node]);
 }
 
+const char *lab_state_listen(const struct lab *lab, uint32_t node, char out[32])
+{
+	uint32_t own = (uint32_t)(lab->cluster >> 8);
+
+	snprintf(out, 32, "127.%u.%u.%u:%u", own >> 8 & 255, own & 255, node + 1, LAB_LISTEN_PORT);
+	return out;
+}
+
 void lab_state_control(const struct lab *lab, uint32_t node, char out[LAB_PATH_BYTES])
 {
 	snprintf(out, LAB_PATH_BYTES, "%s/node%u/" CTL_SOCKET_NAME, lab->run, node);

@@ -35,6 +35,7 @@
 #define LAB_PATH_BYTES	160u
 #define LAB_FAULT_BYTES 256u
 #define LAB_CLIENTS	4u /* memif client ports */
+#define LAB_LISTEN_PORT 7390u /* of every cairnd, each at an address of its own */
 
 /* [timers] of the view service at every node. Slower than the defaults: cores are shared. */
 #define LAB_TIMERS(X)                                                                       \
@@ -108,6 +109,13 @@ void lab_state_node_path(const struct lab *lab, uint32_t node, const char *file,
 
 /* lab_state_control: the control socket of a node. */
 void lab_state_control(const struct lab *lab, uint32_t node, char out[LAB_PATH_BYTES]);
+
+/*
+ * lab_state_listen: where the cairnd of a node hears from the others: an address of the loopback
+ * interface that no other lab has, so that no port need be found. Not with veth: no kernel address
+ * joins its namespaces.
+ */
+const char *lab_state_listen(const struct lab *lab, uint32_t node, char out[32]);
 
 /* lab_state_endpoint: "ADDRESS:PORT" of a node for UDP clients. */
 void lab_state_endpoint(const struct lab *lab, uint32_t node, char out[32]);

@@ -53,6 +53,8 @@
 	X(RECOVERING, 116, "start the missing nodes: those of the last view are needed")           \
 	X(NOT_ADDED, 117, "on a node of the cluster: cairnctl member add NAME --address ADDRESS"   \
 			  " --id ID")                                                              \
+	X(CONTROL_LISTEN, 118, "correct [control] listen, or free the port, and restart cairnd:"   \
+			       " until then a crash of the dataplane costs a lease")               \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \

@@ -66,6 +66,7 @@ static void close_region(struct service *s)
 	s->seen = 0;
 	s->known = false;
 	s->command = 0;
+	memset(s->buried, 0, sizeof(s->buried));
 }
 
 static void open_region(struct service *s, const struct stats_region *stats)
@@ -146,4 +147,19 @@ bool service_answer(const struct service *s, uint32_t number, struct control_ans
 {
 	*ret_known = s->region && number != 0 && number == s->command;
 	return *ret_known && control_answer(s->region, number, ret_answer);
+}
+
+void service_bury(struct service *s, uint8_t node, uint32_t incarnation)
+{
+	const char *name = s->status.state.node[node].name;
+	char text[EVENTS_TEXT_BYTES];
+
+	if (s->buried[node] >= incarnation)
+		return;
+	s->buried[node] = incarnation;
+	control_bury(s->region, node, incarnation);
+	snprintf(text, sizeof(text), "node %u (%.15s): incarnation %u was reaped, says its cairnd",
+		 node, name, incarnation);
+	events_add(&s->events, unix_ns(), "obituary", node, text);
+	events_log(&s->events);
 }

@@ -18,6 +18,7 @@ struct service {
 	uint8_t unsafe;
 	uint32_t command; /* number of the last command, 0: none */
 	uint64_t command_ns;
+	uint32_t buried[NODES_MAX]; /* newest incarnation handed to this region */
 	struct events events;
 };
 
@@ -38,5 +39,8 @@ uint32_t service_command(struct service *s, const struct membership_command *com
 			 uint64_t now_ns, struct problem *p);
 bool service_answer(const struct service *s, uint32_t number, struct control_answer *ret_answer,
 		    bool *ret_known);
+
+/* service_bury: that process has ended, says its cairnd; once more changes nothing. */
+void service_bury(struct service *s, uint8_t node, uint32_t incarnation);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -275,12 +276,16 @@ static void comes_back(struct supervisor *s, uint64_t now_ns)
 	s->deadline_ns = now_ns + (soon ? SUPERVISE_BACKOFF_NS : 0);
 }
 
-void supervise_ended(struct supervisor *s, uint64_t now_ns)
+bool supervise_ended(struct supervisor *s, uint64_t now_ns)
 {
+	struct pollfd gone = { .fd = s->pidfd, .events = POLLIN };
 	siginfo_t info = { 0 };
+	bool ended = poll(&gone, 1, 0) == 1 && (gone.revents & POLLIN);
 
+	/* A process that is not our child shows as readable when no thread of it is left. */
 	if (!s->attached)
-		waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG);
+		ended = waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG) == 0 &&
+			info.si_pid == s->pid && s->pid != 0;
 	close(s->pidfd);
 	s->pidfd = -1;
 	bool wanted =
@@ -299,6 +304,7 @@ void supervise_ended(struct supervisor *s, uint64_t now_ns)
 		s->start_again = false;
 		supervise_start(s, now_ns);
 	}
+	return ended;
 }
 
 void supervise_tick(struct supervisor *s, uint64_t now_ns)

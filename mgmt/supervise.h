@@ -66,8 +66,11 @@ int supervise_start(struct supervisor *s, uint64_t now_ns);
 void supervise_stop(struct supervisor *s, uint64_t now_ns);
 int supervise_restart(struct supervisor *s, uint64_t now_ns);
 
-/* supervise_ended: pidfd became readable. */
-void supervise_ended(struct supervisor *s, uint64_t now_ns);
+/*
+ * supervise_ended: pidfd became readable. true: the process that was watched has surely ended, all
+ * its threads too, and was reaped if it was a child; another may have been started.
+ */
+bool supervise_ended(struct supervisor *s, uint64_t now_ns);
 
 /* supervise_tick: call at deadline_ns or later; earlier does nothing. */
 void supervise_tick(struct supervisor *s, uint64_t now_ns);

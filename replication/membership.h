@@ -156,7 +156,7 @@ enum membership_note {
 	NOTE_VIEW = 1,	     /* a view was agreed on: value: epoch */
 	NOTE_LEADER,	     /* node leads; value: term */
 	NOTE_NO_LEADER,
-	NOTE_DEAD,	     /* leader: node is taken for dead: silent */
+	NOTE_DEAD,	     /* leader: node is dead: silent; value: reaped in that incarnation */
 	NOTE_RESTARTED,	     /* leader: a newer incarnation of node is there: value */
 	NOTE_UNREACHABLE,    /* leader: node cannot be reached by some other members */
 	NOTE_SLOW,	     /* leader: node is slow: value: ns */

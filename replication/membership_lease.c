@@ -245,9 +245,13 @@ void lease_on_obituary(struct membership *m, uint8_t node, uint32_t incarnation)
 {
 	if (node >= NODES_MAX || node == m->config.node)
 		return;
+	if (mutant(230))
+		incarnation = INCARNATION_MAX;
 	m->buried[node] = max_u32(m->buried[node], incarnation);
 	if (m->promise[node].incarnation <= incarnation)
 		m->promise[node].incarnation = 0;
+	if (m->peer[node].incarnation <= incarnation)
+		raft_bury(m->raft, node, m->now_ns);
 }
 
 static void answer_report(struct membership *m, const struct membership_event *ev,

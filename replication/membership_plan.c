@@ -47,6 +47,12 @@ static bool unwanted(const struct membership_node *node)
 	return node->want != WANT_DATA || (node->flags & (MEMBER_DRAINED | MEMBER_LEAVING));
 }
 
+/* reaped: the life that was last heard of is over, says its supervisor. */
+static bool reaped(const struct membership *m, uint8_t node)
+{
+	return m->buried[node] != 0 && m->peer[node].incarnation <= m->buried[node];
+}
+
 /* ---- who cannot stay ------------------------------------------------------------------------- */
 
 /* casualties: of the write set, those that are dead, or of no use any more. */
@@ -70,7 +76,8 @@ static uint8_t casualties(struct membership *m)
 		if (anew)
 			membership_note(m, NOTE_RESTARTED, n, newest_incarnation(m, n));
 		else
-			membership_note(m, failed ? NOTE_DISK_FAILED : NOTE_DEAD, n, 0);
+			membership_note(m, failed ? NOTE_DISK_FAILED : NOTE_DEAD, n,
+					reaped(m, n) ? m->buried[n] : 0);
 	}
 	return set;
 }

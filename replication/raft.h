@@ -262,6 +262,13 @@ bool raft_configuring(const struct raft *r);
  */
 uint64_t raft_lease_ns(const struct raft *r);
 
+/*
+ * raft_bury: that node's process has surely ended (CC-25): what this node promised it as its leader
+ * is void, and an election comes soon. Only for a group whose leaders answer no reads by lease: the
+ * node may lead again already, in its next life.
+ */
+void raft_bury(struct raft *r, uint8_t node, uint64_t now_ns);
+
 /* raft_match: leader: durable and matching at that node up to. raft_heard_ns: last word from it. */
 uint64_t raft_match(const struct raft *r, uint8_t node);
 uint64_t raft_heard_ns(const struct raft *r, uint8_t node);

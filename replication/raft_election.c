@@ -259,6 +259,17 @@ void raft_election_on_vote(struct raft *r, uint8_t from, const struct raft_messa
 	raft_election_rearm(r, r->config.election_ns);
 }
 
+void raft_bury(struct raft *r, uint8_t node, uint64_t now_ns)
+{
+	if (r->role != RAFT_FOLLOWER || r->leader != node)
+		return;
+	r->now_ns = max_u64(r->now_ns, now_ns);
+	raft_election_follow(r);
+	r->protected_ns = 0;
+	/* Not all at once: the others heard the same word. */
+	r->election_at_ns = r->now_ns + raft_random(r, r->config.heartbeat_ns);
+}
+
 /* Answers: a promise of a vote is not a vote (R07). */
 void raft_election_on_vote_ack(struct raft *r, uint8_t from, const struct raft_message *m)
 {

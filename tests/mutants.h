@@ -297,6 +297,8 @@
 	       "a shadow has joined before the log knows what is void") \
 	MUTANT(208, outcomes_come_back, worker, \
 	       "a start takes outcomes from before a join for true (S-ONCE)") \
-	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)")
+	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)") \
+	MUTANT(230, buries_next_life, service, \
+	       "an obituary counts for every life of the node, to come too (CC-25)")
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "dataplane/frame.h"
 #include "mgmt/config.h"
+#include "mgmt/obituary.h"
 #include "replication/membership.h"
 #include "replication/raft_wire.h"
 #include "replication/session.h"
@@ -182,6 +183,17 @@ static void raft_corpus(void)
 	save("raft", "snapshot", out, raft_frame(out, WIRE_SHARD_VIEW, &snap, &vote));
 }
 
+static void obituary_corpus(void)
+{
+	static const struct obituary known = { 0xc0ffee, 71, 4, 1 }, other = { 7, 9, 12, 6 };
+	uint8_t out[OBITUARY_BYTES];
+
+	obituary_encode(out, &known);
+	save("obituary", "known", out, sizeof(out));
+	obituary_encode(out, &other);
+	save("obituary", "other", out, sizeof(out));
+}
+
 static void frame_corpus(void)
 {
 	static const struct frame_addr self = { { 2, 0xca, 0x1a, 0, 0, 1 }, 4420, 0x0a4d0001 };
@@ -321,6 +333,7 @@ int main(int argc, char **argv)
 	wire_corpus();
 	raft_corpus();
 	frame_corpus();
+	obituary_corpus();
 	record_corpus();
 	config_corpus();
 	return 0;

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 
@@ -51,10 +52,11 @@ def holds(lab, node, key, value):
            f"node {node} has {key}")
 
 
-def happened(lab, name, node=None):
-    """Some node reports an event of that name (about that node)."""
+def happened(lab, name, node=None, text=""):
+    """Some node reports an event of that name (about that node, with that text)."""
     events = lab.ctl("events", "-o", "json", code=0).json()["events"]
-    return any(e["event"] == name and node in (None, e["node"]) for e in events)
+    return any(e["event"] == name and node in (None, e["node"]) and text in e["text"]
+               for e in events)
 
 
 def shapes(lab):
@@ -87,6 +89,20 @@ def transfer(lab):
         lab.ctl("leader", "transfer", f"node{before}", "--wait", "30s", code=0)
         expect(lab.status()["cluster"]["leader"] == before, "the one that was asked for")
     lab.error("CAIRN-0604", 3, "leader", "transfer", "nobody")
+
+
+def obituary(lab):
+    """A dataplane is killed, its cairnd lives: the others are told, and wait for no lease."""
+    leader = lab.status()["cluster"]["leader"]
+    with Load(lab):
+        for node in (leader, (leader + 1) % 3):
+            incarnation = lab.members()[node]["incarnation"]
+            os.kill(lab.pid("cairn-dataplane", node), signal.SIGKILL)
+            for name in ("obituary",) if RAFT else ("obituary", "dead"):
+                until(lambda: happened(lab, name, node, f"incarnation {incarnation} was reaped"),
+                      30, f"{name} of node {node}, reaped as incarnation {incarnation}")
+            lab.serving()
+            expect(int(lab.members()[node]["incarnation"]) > int(incarnation), "it came back by itself")
 
 
 def drain(lab):
@@ -333,7 +349,7 @@ def test(build, args):
             run(lab, globals()[options.only])
             return
         lab.up(*up)
-        run(lab, shapes, transfer, drain, read_only, grow, replace, lost_disk, words)
+        run(lab, shapes, transfer, obituary, drain, read_only, grow, replace, lost_disk, words)
         lab.ctl("lab", "down", code=0)
         lab.up(*up)
         run(lab, cold_start, cold_start_shrunk, unsafe_recovery)

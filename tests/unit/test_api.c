@@ -84,7 +84,7 @@ static int make_node(void **state)
 		w->replica.reads = 10;
 	}
 	make_service();
-	view = (struct api_view) { &config,    &supervisor, &region, &service,
+	view = (struct api_view) { &config,    &supervisor, &region, &service, NULL,
 				   9000000000, 4000000000,  78 };
 	return 0;
 }
@@ -326,6 +326,9 @@ static void events_are_sentences(void **state)
 		events_add_note(&events, 1700000000123000000, &service.state, &e);
 	}
 	e.note = NOTE_DEAD;
+	assert_string_equal(cluster_note_text(&service.state, &e, text, sizeof(text)),
+			    "node 2 (node2) is dead: incarnation 7000 was reaped");
+	e.value = 0;
 	assert_string_equal(cluster_note_text(&service.state, &e, text, sizeof(text)),
 			    "node 2 (node2) is taken for dead: silent");
 	events_add(&events, 0, "x", -1, "bytes \n\xff");

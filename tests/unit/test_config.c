@@ -57,6 +57,7 @@ static void takes_defaults(void **state)
 	assert_true(c.timers_slow_factor == 20);
 }
 
+#define LISTEN "[control]\nlisten = \"127.0.0.1:7390\"\n"
 #define PEER(id, more) "[[peer]]\nid = " #id "\naddr = \"10.77.0.1" #id "\"\n" more
 
 /* The founding state says the same whoever of the founders makes it. */
@@ -118,9 +119,10 @@ static void takes_everything(void **state)
 		"heartbeat_us = 20000\nelection_us = 100000\nlease_us = 160001\n"
 		"detect_us = 80000\nrecover_ms = 161\nholddown_ms = 161\nslow_ms = 80\n"
 		"slow_floor_us = 100\nslow_factor = 0\n"
-		"[control]\nsocket = \"/r/s\"\nsocket_mode = \"0600\"\n"
+		"[control]\nsocket = \"/r/s\"\nsocket_mode = \"0600\"\nlisten = \"127.0.0.2:1\"\n"
 		"[[peer]]\nid = 0\naddr = \"10.77.0.1\"\n[[peer]]\nid = 1\naddr = \"10.77.0.2\"\n"
-		"[[peer]]\nwitness = true\naddr = \"10.77.0.3\"\nid = 2\nname = \"w\"\n";
+		"[[peer]]\nwitness = true\naddr = \"10.77.0.3\"\nid = 2\nname = \"w\"\n"
+		"control = \"127.0.0.3:65535\"\n";
 	static struct config c;
 	struct problem p;
 
@@ -141,6 +143,8 @@ static void takes_everything(void **state)
 	assert_int_equal(c.net_address.prefix_bits, 24);
 	assert_int_equal(c.control_socket_mode, 0600);
 	assert_string_equal(c.control_socket, "/r/s");
+	assert_true(c.control_listen.ip == 0x7f000002 && c.control_listen.port == 1);
+	assert_true(c.peer[2].control.ip == 0x7f000003 && c.peer[2].control.port == 65535);
 }
 
 static const struct {
@@ -185,6 +189,29 @@ static const struct {
 	  "write an IPv4 address such as \"10.77.0.1/24\"" },
 	{ "[cpu]\ncores = [\"a\"]\n", PROBLEM_CONFIG_WRONG_TYPE, "f:2:9: \"cores\" is an array",
 	  "write an array of core numbers such as [2, 3]" },
+	{ "[control]\nlisten = 7390\n", PROBLEM_CONFIG_WRONG_TYPE,
+	  "f:2:10: \"listen\" is an integer", "write a string such as \"192.168.1.1:7390\"" },
+	{ "[control]\nlisten = \"127.0.0.1\"\n", PROBLEM_CONFIG_WRONG_TYPE,
+	  "f:2:10: \"listen\" = \"127.0.0.1\" is not an IPv4 address and a port:"
+	  " \"192.168.1.1:7390\"",
+	  "write an IPv4 address and a port: \"192.168.1.1:7390\"" },
+	{ "[[peer]]\ncontrol = \"127.0.0.1:65536\"\n", PROBLEM_CONFIG_WRONG_TYPE,
+	  "f:2:11: \"control\" = \"127.0.0.1:65536\" is not an IPv4 address and a port:"
+	  " \"192.168.1.1:7390\"",
+	  "write an IPv4 address and a port: \"192.168.1.1:7390\"" },
+	{ BASE "[control]\nlisten = \"0.0.0.0:7390\"\n", PROBLEM_CONFIG_OUT_OF_RANGE,
+	  "f:10:10: \"listen\" is no host address",
+	  "give the address that the other nodes know this one by" },
+	{ BASE PEER(1, "control = \"127.0.0.1:7390\"\n"), PROBLEM_CONFIG_CONFLICT,
+	  "f:9:3: [[peer]] with id 1: control is set, but [control] listen is not",
+	  "set [control] listen at every node, or control at none" },
+	{ BASE LISTEN PEER(1, "control = \"127.0.0.1:7390\"\n"), PROBLEM_CONFIG_CONFLICT,
+	  "f:11:3: [[peer]] with id 1: has this node's own control address", NULL },
+	{ BASE LISTEN PEER(1, "control = \"127.0.0.2:7390\"\n")
+	  PEER(2, "control = \"127.0.0.2:7390\"\n"), PROBLEM_CONFIG_CONFLICT,
+	  "f:15:3: [[peer]] with id 2: control is used twice", NULL },
+	{ "[[peer]]\ncontrol = \"\"\ncontrol = \"\"\n", PROBLEM_CONFIG_DUPLICATE,
+	  "f:3:1: \"control\" is set twice in one [[peer]]", NULL },
 	{ "[node]\nid = 0\nid = 1\n", PROBLEM_CONFIG_DUPLICATE,
 	  "f:3:1: \"id\" was set already in line 2", NULL },
 	{ "[node]\n[node]\n", PROBLEM_CONFIG_DUPLICATE, "f:2:2: table [node] appears twice", NULL },

@@ -546,6 +546,25 @@ static void who_was_buried_is_left_out_at_once(void **state)
 	end_rig();
 }
 
+/* The leader of the view service, too: its followers need not be silent for an election. */
+static void a_leader_that_was_buried_is_followed_at_once(void **state)
+{
+	uint8_t dead;
+
+	(void)state;
+	make_rig(3, 0, 1, false);
+	start_all(3);
+	await(0x7);
+	dead = leader();
+	stop(dead);
+	for (uint8_t n = 0; n < 3; n++)
+		control_bury(&rig.node[n].control, dead, rig.node[dead].sb[0].incarnation);
+	assert_true(await((uint8_t)(0x7 & ~(1u << dead))) < 15 * MS);
+	start(dead, 0);
+	await(0x7);
+	end_rig();
+}
+
 /* A node cut off loses its lease, is left out, and learns on its return that it must restart. */
 static void a_node_cut_off_comes_back_as_another_life(void **state)
 {
@@ -832,6 +851,7 @@ int main(void)
 		cmocka_unit_test(a_cluster_founds_itself),
 		cmocka_unit_test(a_dead_node_is_replaced_by_its_next_life),
 		cmocka_unit_test(who_was_buried_is_left_out_at_once),
+		cmocka_unit_test(a_leader_that_was_buried_is_followed_at_once),
 		cmocka_unit_test(a_node_cut_off_comes_back_as_another_life),
 		cmocka_unit_test(a_whole_cluster_starts_again),
 		cmocka_unit_test(a_worker_that_hangs_costs_the_node_its_place),
