@@ -30,8 +30,8 @@ enum dataplane_state {
 /* What the worker itself counts. Names are the counter names users see. */
 #define WORKER_COUNTERS(X)                                                                         \
 	X(polls) X(polls_idle) X(rx_messages) X(tx_messages) X(arp_answered) X(pings_answered)     \
-	X(drop_shard) X(drop_unknown_peer) X(drop_no_room) X(drop_no_mac) X(drop_no_buffer)    \
-	X(reads_voided)
+	X(drop_shard) X(drop_unknown_peer) X(drop_other_disk) X(drop_no_room) X(drop_no_mac)       \
+	X(drop_no_buffer) X(reads_voided)
 
 struct worker_stats {
 	_Alignas(64) uint64_t updated_ns; /* monotonic time of the last copy-out */

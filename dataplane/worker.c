@@ -438,6 +438,20 @@ static bool accept_raft(struct worker *w, const struct frame_info *info,
 	return true;
 }
 
+bool worker_addressed(struct worker *w, const struct frame_info *info, const struct wire_header *h)
+{
+	bool asks = info->payload_bytes > WIRE_HEADER_BYTES;
+
+	w->peer_ident[h->from] = h->ident;
+	if (h->to_ident == w->config.membership.ident || mutant(220))
+		return true;
+	w->count.drop_other_disk++;
+	/* Frames without messages are not answered: two strangers would never end. */
+	if (asks && !mutant(221))
+		worker_tx_introduce(w, h->shard, h->from);
+	return false;
+}
+
 /*
  * time_burst: what this node promises others from here on counts from a clock read after their
  * frames came in: this thread may have been stopped in between (CC-26, M-LEASE-GAP).
@@ -461,6 +475,8 @@ static void on_raft(struct worker *w, const struct frame_info *info, const struc
 		worker_service_receive(w, info, h);
 		return;
 	}
+	if (!worker_addressed(w, info, h))
+		return;
 	while (offset < info->payload_bytes) {
 		struct raft_message m;
 		struct event ev = { .kind = EVENT_RAFT, .header = h, .raft = &m };

@@ -92,6 +92,7 @@ struct worker {
 
 	struct frame_addr peer[NODES_MAX];
 	bool peer_known[NODES_MAX];
+	uint32_t peer_ident[NODES_MAX]; /* of its disk, as its last frame said; 0: not known */
 
 	struct tx_frame to_peer[NODES_MAX];
 	struct tx_frame to_raft[NODES_MAX];
@@ -121,6 +122,13 @@ void worker_fail(struct worker *w);
 bool worker_take_view(struct worker *w, const struct view *view);
 bool worker_take_lease(struct worker *w, uint32_t epoch, uint64_t lease_ns);
 
+/*
+ * worker_addressed: a Raft frame, its source checked, is for this very disk. One for a disk that
+ * had this node's number before is not: the network may have kept it, and who is blank believes
+ * what it is told first (R19). Its sender is told of this disk, by a frame without messages.
+ */
+bool worker_addressed(struct worker *w, const struct frame_info *info, const struct wire_header *h);
+
 /* worker_set_peers: where the nodes are now; 0: not known. */
 void worker_set_peers(struct worker *w, const uint32_t *ip);
 
@@ -149,6 +157,9 @@ void worker_tx_peer(struct worker *w, uint16_t shard, uint8_t node, const struct
 
 /* worker_tx_raft: likewise a message of a Raft group: of a shard, or WIRE_SHARD_VIEW. */
 void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct raft_message *m);
+
+/* worker_tx_introduce: a Raft frame leaves for that node, if need be without messages. */
+void worker_tx_introduce(struct worker *w, uint16_t shard, uint8_t node);
 
 /* worker_tx_client: likewise an answer. worker_tx_buf: a whole frame; the buffer is given away. */
 void worker_tx_client(struct worker *w, uint16_t shard, const struct action *a);

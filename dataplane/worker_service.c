@@ -187,6 +187,8 @@ void worker_service_receive(struct worker *w, const struct frame_info *info,
 		return;
 	}
 	learn(w, h, &info->source);
+	if (!worker_addressed(w, info, h))
+		return;
 	while (offset < info->payload_bytes) {
 		struct raft_message m;
 		struct membership_event ev = {

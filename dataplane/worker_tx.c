@@ -184,15 +184,15 @@ static void close_raft(struct worker *w, uint8_t node)
 	w->raft_open &= (uint8_t)~(1u << node);
 }
 
-void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct raft_message *m)
+/* open_raft: a frame to that node with room for so many bytes is open; false: none can be. */
+static bool open_raft(struct worker *w, uint16_t shard, uint8_t node, uint32_t bytes)
 {
 	struct tx_frame *f = &w->to_raft[node];
-	uint32_t bytes = raft_message_bytes(m);
 
 	must_dbg(node < NODES_MAX && node != w->sb.node);
 	if (!w->peer_known[node]) {
 		w->count.drop_no_mac += w->peer[node].ip != 0;
-		return;
+		return false;
 	}
 	if (f->bytes != 0 && (f->shard != shard || f->bytes + bytes > FRAME_PAYLOAD_MAX))
 		close_raft(w, node);
@@ -201,6 +201,7 @@ void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct
 			.kind = WIRE_RAFT,
 			.cluster = w->sb.cluster,
 			.ident = w->config.membership.ident,
+			.to_ident = w->peer_ident[node],
 			.from_incarnation = w->sb.incarnation,
 			.from = w->sb.node,
 			.to = node,
@@ -208,9 +209,24 @@ void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct
 		};
 
 		if (!frame_open(w, f, &header))
-			return;
+			return false;
 		w->raft_open |= (uint8_t)(1u << node);
 	}
+	return true;
+}
+
+void worker_tx_introduce(struct worker *w, uint16_t shard, uint8_t node)
+{
+	(void)open_raft(w, shard, node, 0);
+}
+
+void worker_tx_raft(struct worker *w, uint16_t shard, uint8_t node, const struct raft_message *m)
+{
+	struct tx_frame *f = &w->to_raft[node];
+	uint32_t bytes = raft_message_bytes(m);
+
+	if (!open_raft(w, shard, node, bytes))
+		return;
 	raft_message_encode(frame_payload(f) + f->bytes, m);
 	f->bytes += bytes;
 	w->count.tx_messages++;

@@ -69,7 +69,7 @@ void wire_header_encode(uint8_t *payload, const struct wire_header *h)
 	} else {
 		store_u64(payload + 16, h->session);
 	}
-	store_u32(payload + 24, h->to_incarnation);
+	store_u32(payload + 24, h->kind == WIRE_RAFT ? h->to_ident : h->to_incarnation);
 	payload[28] = h->from;
 	payload[29] = h->to;
 	store_u16(payload + 30, h->shard);
@@ -137,7 +137,10 @@ enum wire_verdict wire_header_decode(const uint8_t *payload, uint32_t bytes,
 	} else {
 		h.session = load_u64(payload + 16);
 	}
-	h.to_incarnation = load_u32(payload + 24);
+	if (h.kind == WIRE_RAFT)
+		h.to_ident = load_u32(payload + 24);
+	else
+		h.to_incarnation = load_u32(payload + 24);
 	h.from = payload[28];
 	h.to = payload[29];
 	h.shard = load_u16(payload + 30);

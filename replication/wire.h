@@ -5,14 +5,16 @@
  * docs/wire.md shows the same tables; tests/unit/test_wire.c holds them together.
  *
  * Frame header (32 bytes)
- *   0  u16 magic 0x4e43      2  u8 format (3)         3  u8 kind (enum wire_kind)
+ *   0  u16 magic 0x4e43      2  u8 format (4)         3  u8 kind (enum wire_kind)
  *   4  u32 CRC32C of the whole payload with this field zero
  *   8  u64 cluster id
  *  16  peer frames: u32 epoch (replica_epoch),
  *      u32 incarnation of the sender
  *      client frames: u64 session (0 in an OPEN)
  *      Raft frames: u32 ident of the sender's disk, u32 incarnation of the sender
- *  24  u32 incarnation of the node addressed (HELLO, OPEN, Raft: 0, any); replies: of the sender
+ *  24  u32 incarnation of the node addressed (HELLO, OPEN: 0, any); replies: of the sender;
+ *      Raft frames: ident of the disk addressed, 0: not known. A frame without messages only says
+ *      who its sender is: the answer to one for another disk
  *  28  u8 node that sends (client: 0xff)   29  u8 node addressed (client: 0xff)   30  u16 shard,
  *      in Raft frames also WIRE_SHARD_VIEW
  *
@@ -36,7 +38,7 @@
 #include "replication/types.h"
 
 #define WIRE_MAGIC 0x4e43u
-#define WIRE_FORMAT 3u
+#define WIRE_FORMAT 4u
 #define WIRE_HEADER_BYTES 32u
 #define WIRE_MESSAGE_BYTES 32u
 #define WIRE_ORIGIN_BYTES 16u
@@ -139,9 +141,9 @@ struct wire_header {
 	uint64_t cluster;
 	uint64_t session;	   /* client frames */
 	uint32_t epoch;		   /* peer frames */
-	uint32_t ident;		   /* Raft frames */
+	uint32_t ident, to_ident;  /* Raft frames */
 	uint32_t from_incarnation; /* peer and Raft frames */
-	uint32_t to_incarnation;
+	uint32_t to_incarnation;   /* all but Raft frames */
 	uint8_t from;
 	uint8_t to;
 	uint16_t shard;

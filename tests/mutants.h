@@ -298,6 +298,10 @@
 	MUTANT(208, outcomes_come_back, worker, \
 	       "a start takes outcomes from before a join for true (S-ONCE)") \
 	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)") \
+	MUTANT(220, any_disk, service, \
+	       "a Raft frame for the disk that had this number before is taken (R19)") \
+	MUTANT(221, disk_untold, service, \
+	       "who speaks to another disk than is there is not told which one is") \
 	MUTANT(230, buries_next_life, service, \
 	       "an obituary counts for every life of the node, to come too (CC-25)")
 

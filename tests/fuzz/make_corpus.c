@@ -136,7 +136,8 @@ static uint32_t raft_frame(uint8_t *out, uint16_t shard, const struct raft_messa
 			   const struct raft_message *b)
 {
 	struct wire_header h = { .kind = WIRE_RAFT, .cluster = 0x1122334455667788u, .ident = 77,
-				 .from_incarnation = 4, .from = 1, .to = 2, .shard = shard };
+				 .to_ident = 78, .from_incarnation = 4, .from = 1, .to = 2,
+				 .shard = shard };
 	uint32_t at = WIRE_HEADER_BYTES;
 
 	wire_header_encode(out, &h);

@@ -124,7 +124,7 @@ static void trace_raft(const struct sim *s, const struct wire_header *h, const u
 	uint32_t offset = WIRE_HEADER_BYTES;
 	struct raft_message m;
 
-	fprintf(s->trace, " disk %x", h->ident);
+	fprintf(s->trace, " disk %x->%x", h->ident, h->to_ident);
 	while (offset < bytes && raft_message_decode(payload, bytes, &offset, &m) == WIRE_OK) {
 		fprintf(s->trace, " %s%s term %u index %llu.%u commit %llu id %llx",
 			raft_type_name(m.type), m.flags & RAFT_REJECT ? " NO" : "", m.term,

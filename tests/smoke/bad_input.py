@@ -178,7 +178,7 @@ def crc32c(data):
     return crc ^ 0xffffffff
 
 
-def frame(body=b"", magic=0x4e43, fmt=3, kind=2, cluster=0, shard=0):
+def frame(body=b"", magic=0x4e43, fmt=4, kind=2, cluster=0, shard=0):
     """A client's frame with a right checksum (see docs/wire.md)."""
     head = struct.pack("<HBBIQQIBBH", magic, fmt, kind, 0, cluster, 0, 0, 255, 0, shard)
     whole = bytearray(head + body)

@@ -28,6 +28,7 @@
 #define CLIENT_IP  0x0a0000ffu
 #define MS	   1000000ull
 #define NO_ANSWER  0xffu
+#define KEPT_MAX   2048u /* frames that the network keeps */
 
 /* ---- the network: frames go by the last byte of their MAC, to the worker of their port ------- */
 
@@ -51,6 +52,7 @@ struct node {
 	uint8_t cut; /* bitmap: nodes no frames come from */
 	bool frozen[WORKERS];
 	uint32_t restarts;
+	uint32_t disks; /* it has had before this one */
 };
 
 static struct rig {
@@ -64,6 +66,9 @@ static struct rig {
 	uint8_t status; /* of the last answer */
 	uint64_t number; /* its session, when it was OPENED */
 	char value[64];
+	uint8_t keeps; /* node + 1: frames to it are kept, 0: none */
+	uint32_t kept_count;
+	struct netdev_buf kept[KEPT_MAX];
 } rig;
 
 static uint8_t engine_of_rigs; /* enum membership_engine; of rigs made from here on */
@@ -110,6 +115,18 @@ static void deliver(struct netdev *to, const struct netdev_buf *buf)
 	to->queue[to->tail++ % FRAMES_MAX] = copy;
 }
 
+/* keep: the network still has it when everybody has forgotten it. */
+static void keep(uint8_t n, const struct netdev_buf *buf)
+{
+	struct netdev_buf *copy = &rig.kept[rig.kept_count];
+
+	if (rig.keeps != n + 1u || rig.kept_count == KEPT_MAX)
+		return;
+	rig.kept_count++;
+	*copy = (struct netdev_buf) { .bytes = buf->bytes, .data = calloc(1, NETDEV_FRAME_MAX) };
+	memcpy(copy->data, buf->data, buf->bytes);
+}
+
 /* to_node: UDP by its port; ARP is for all workers. */
 static void to_node(uint8_t n, uint8_t from, const struct netdev_buf *buf)
 {
@@ -119,6 +136,7 @@ static void to_node(uint8_t n, uint8_t from, const struct netdev_buf *buf)
 
 	if (from < NODES && node->cut & 1u << from)
 		return;
+	keep(n, buf);
 	for (uint8_t w = 0; w < rig.workers; w++)
 		if (node->worker[w] && (!udp || (port - PORT) % rig.workers == w))
 			deliver(&node->net[w], buf);
@@ -226,7 +244,7 @@ static void make_node(uint8_t n, uint8_t flags)
 	node->config.worker_count = rig.workers;
 	for (uint8_t w = 0; w < rig.workers; w++) {
 		struct superblock sb = { .cluster = CLUSTER,
-					 .device_id = 77u + n * 7u + w,
+					 .device_id = 77u + n * 7u + w + node->disks * 100u,
 					 .fingerprint = 5,
 					 .device_bytes = DISK_BYTES,
 					 .shard_count = SHARDS,
@@ -766,6 +784,89 @@ static void a_node_joins(void **state)
 	end_rig();
 }
 
+/* replace_disk: of a node that is stopped: an empty one, which has everything to be told. */
+static void replace_disk(uint8_t n)
+{
+	for (uint8_t w = 0; w < rig.workers; w++)
+		sim_disk_destroy(rig.node[n].disk[w]);
+	rig.node[n].disks++;
+	make_node(n, SUPERBLOCK_JOINING);
+	rig.node[n].cut = 0;
+}
+
+static void isolate(uint8_t node, bool on)
+{
+	for (uint8_t n = 0; n < rig.count; n++) {
+		rig.node[n].cut = (uint8_t)(rig.node[n].cut & ~(1u << node));
+		rig.node[n].cut |= (uint8_t)((unsigned)on << node);
+	}
+	rig.node[node].cut = on ? (1u << NODES) - 1 : 0;
+}
+
+/* play_kept: frames from before its disk was replaced come to a blank node; it believes none. */
+static void play_kept(uint8_t node)
+{
+	struct worker *w = rig.node[node].worker[0];
+
+	assert_true(rig.kept_count > 100);
+	for (uint32_t i = 0; i < rig.kept_count; i++) {
+		to_node(node, NODES, &rig.kept[i]);
+		free(rig.kept[i].data);
+		if (i % 64 == 63)
+			turn(TURN_NS);
+	}
+	rig.kept_count = 0;
+	turn(1 * MS);
+	assert_int_equal(membership_state(service(node))->revision, 0);
+	assert_int_equal(raft_term(membership_raft(service(node))), 0);
+	if (rig.engine == ENGINE_RAFT)
+		assert_int_equal(raft_term(replica_raft(worker_replica(w, 0))), 0);
+	assert_true(rig.node[node].stats[0].drop_other_disk > 0);
+}
+
+/*
+ * The network keeps what a node was told when it was new, until it has been removed, and its number
+ * comes back with another disk: that blank one must not take part in what is long over (R19).
+ */
+static void a_blank_disk_believes_nothing_old(uint8_t engine)
+{
+	struct membership_command add = { .verb = VERB_ADD, .node = 3, .want = WANT_DATA,
+					  .ip = 0x0a000003, .name = "new" };
+	struct membership_command remove = { .verb = VERB_REMOVE, .node = 3 };
+
+	engine_of_rigs = engine;
+	make_rig(3, 0, 1, true);
+	engine_of_rigs = ENGINE_HERMES;
+	start_all(3);
+	await(0x7);
+	rig.keeps = 3 + 1;
+	start(3, 0);
+	(void)control_command(&rig.node[1].control, &add);
+	await(0xf);
+	rig.keeps = 0;
+	(void)control_command(&rig.node[1].control, &remove);
+	await(0x7);
+	turn(100 * MS);
+	stop(3);
+	replace_disk(3);
+	isolate(3, true);
+	start(3, 0);
+	play_kept(3);
+	isolate(3, false);
+	(void)control_command(&rig.node[1].control, &add);
+	await(0xf);
+	fill(3, "x");
+	expect_all(0, "x");
+	end_rig();
+}
+
+static void a_blank_disk_is_another_node(void **state)
+{
+	(void)state;
+	a_blank_disk_believes_nothing_old(ENGINE_HERMES);
+	a_blank_disk_believes_nothing_old(ENGINE_RAFT);
+}
+
 /* Two copies and a witness: one of them may die. */
 static void a_witness_votes_and_holds_nothing(void **state)
 {
@@ -859,6 +960,7 @@ int main(void)
 		cmocka_unit_test(an_operator_drains_a_node),
 		cmocka_unit_test(a_node_is_where_its_slowest_worker_is),
 		cmocka_unit_test(a_node_joins),
+		cmocka_unit_test(a_blank_disk_is_another_node),
 		cmocka_unit_test(a_witness_votes_and_holds_nothing),
 		cmocka_unit_test(engine_raft_serves_through_deaths),
 		cmocka_unit_test(promises_count_from_after_the_frames),

@@ -42,7 +42,7 @@ static void layout_is_documented(void **state)
 	(void)state;
 	assert_int_equal(n, 32 + 32 + 16 + 8 + 32);
 	assert_int_equal(load_u16(p), 0x4e43);
-	assert_int_equal(p[2], 3);
+	assert_int_equal(p[2], 4);
 	assert_int_equal(p[3], WIRE_PEER);
 	assert_int_equal(load_u64(p + 8), 0x1122334455667788ull);
 	assert_int_equal(load_u32(p + 16), 1);
@@ -62,7 +62,7 @@ static void layout_is_documented(void **state)
 	assert_int_equal(load_u64(p + 64), 0x8877665544332211ull);
 	assert_int_equal(load_u64(p + 72), 41);
 	assert_memory_equal(p + 80, "keyvalue", 8);
-	p[2] = 2; /* the format before */
+	p[2] = 3; /* the format before */
 	wire_seal(p, n);
 	assert_int_equal(wire_header_decode(p, n, &h), WIRE_BAD_FORMAT);
 }
@@ -96,7 +96,8 @@ static void round_trip(void **state)
 static void raft_headers(void **state)
 {
 	struct wire_header h = {
-		.kind = WIRE_RAFT, .cluster = 7, .ident = 0x01020304, .from_incarnation = 5,
+		.kind = WIRE_RAFT, .cluster = 7, .ident = 0x01020304, .to_ident = 0xa1a2a3a4,
+		.from_incarnation = 5,
 		.from = 6, .to = 0, .shard = WIRE_SHARD_VIEW,
 	};
 	struct wire_header out;
@@ -110,9 +111,12 @@ static void raft_headers(void **state)
 	assert_int_equal(p[3], 4);
 	assert_int_equal(load_u32(p + 16), 0x01020304);
 	assert_int_equal(load_u32(p + 20), 5);
+	assert_int_equal(load_u32(p + 24), 0xa1a2a3a4);
 	assert_int_equal(wire_header_decode(p, sizeof(p), &out), WIRE_OK);
 	assert_int_equal(out.kind, WIRE_RAFT);
 	assert_int_equal(out.ident, h.ident);
+	assert_int_equal(out.to_ident, h.to_ident);
+	assert_int_equal(out.to_incarnation, 0);
 	assert_int_equal(out.from_incarnation, 5);
 	assert_int_equal(out.shard, WIRE_SHARD_VIEW);
 	assert_int_equal(wire_message_decode(p, sizeof(p), WIRE_RAFT, &offset, &m), WIRE_BAD_KIND);
