@@ -34,6 +34,7 @@ struct worker_config {
 	bool broadcast_acks;			  /* likewise */
 	bool join_delta;			  /* likewise */
 	uint64_t join_bytes_per_s;		  /* likewise, of each shard */
+	uint32_t join_lanes, join_places;	  /* likewise */
 	bool views; /* likewise: worker_install_view says who takes part */
 	/*
 	 * With views: the clock that leases are told in, the one now_ns is from, read anew at each

@@ -46,6 +46,8 @@ static struct replica_config replica_config_of(const struct worker_config *c,
 		.hello_ns = c->hello_ns,
 		.join_delta = c->join_delta,
 		.join_bytes_per_s = c->join_bytes_per_s,
+		.join_lanes = c->join_lanes,
+		.join_places = c->join_places,
 		.engine = sb->engine,
 		.founders = founders,
 		.witnesses = witnesses,
@@ -162,7 +164,7 @@ static void recover_forget(struct worker *w, struct replica *r, const struct rec
 		return;
 	if (e && op_ts_compare(entry_ts(e), record->ts) == 0)
 		store_remove(w->store, e);
-	if (record->flags & ENTRY_TOMBSTONE)
+	if ((record->flags & ENTRY_TOMBSTONE) && !mutant(246))
 		replica_recover_note(r, &(struct origin){ 0, 0 }, record->ts);
 }
 

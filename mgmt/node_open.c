@@ -15,6 +15,7 @@
 #include "mgmt/lock.h"
 #include "mgmt/log.h"
 #include "mgmt/node_priv.h"
+#include "replication/lane.h"
 #include "storage/blockdev_file.h"
 
 #define HUGE_PAGE_BYTES (2ull << 20)
@@ -30,6 +31,7 @@
 #define NODE_BUSY_TRIES		300 /* of 10 ms */
 #define NODE_SPACE_LOW_PERMILLE 50u
 #define NODE_DRIFT_PPM		1000u /* crystals are ten times better, virtual clocks may not be */
+#define NODE_JOIN_QUESTIONS	64u
 #define NODE_RAFT_ENTRIES	8192u
 #define NODE_RAFT_BYTES		(4u << 20)
 #define NODE_WITNESS_KEYS	1024u
@@ -491,6 +493,14 @@ static uint64_t join_rate(const struct config *c, uint16_t shard_count)
 	return bytes == 0 ? 0 : bytes / shard_count + 1;
 }
 
+/* join_lanes: likewise, with so many questions under way. */
+static uint32_t join_lanes(uint16_t shard_count)
+{
+	uint32_t lanes = NODE_JOIN_QUESTIONS / shard_count;
+
+	return lanes == 0 ? 1 : lanes < LANES_MAX ? lanes : LANES_MAX;
+}
+
 void node_worker_config(const struct node_worker *w, struct worker_config *ret_config)
 {
 	const struct config *c = w->node->config;
@@ -506,6 +516,7 @@ void node_worker_config(const struct node_worker *w, struct worker_config *ret_c
 		.hello_ns = c->timers_hello_us * 1000u,
 		.join_delta = true,
 		.join_bytes_per_s = join_rate(c, w->sb.shard_count),
+		.join_lanes = join_lanes(w->sb.shard_count),
 		.housekeeping_ns = NODE_HOUSEKEEPING_NS,
 		.store = { .keys_max = (uint32_t)keys,
 			   .blob_bytes = c->memory_value_bytes / c->cpu_workers,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a node comes by what the log in memory no longer tells it: it pulls it from the leader, chunk
- * by chunk, while both go on. First the session table as it was at one index, the start; then the
+ * by chunk, several under way (lane.h), while both go on. First the session table as it was at one index, the start; then the
  * keys, each as it is when its turn comes, which may be later. What was applied to a key between
  * the start and its copy the node meets again in the log, and skips by the key's version (skip,
  * group_apply.c). Of keys it gets those newer than what it has applied itself; all of them, into an
@@ -161,10 +161,10 @@ static void begin(struct replica *r)
 	struct pull *p = &g->pull;
 	uint8_t leader = raft_leader(g->raft);
 
-	*p = (struct pull){ .active = true, .donor = RAFT_NODE_NONE, .chunk = p->chunk,
-			    .expected = UINT32_MAX, .next = WALK_END };
+	*p = (struct pull){ .active = true, .donor = RAFT_NODE_NONE, .lanes = p->lanes };
+	lanes_begin(&p->lanes, 1, WALK_END);
 	if (leader >= r->config.node_count || leader == r->config.node) {
-		p->ask_ns = r->now_ns + r->config.retransmit_ns;
+		p->lanes.list[0].ask_ns = r->now_ns + r->config.retransmit_ns;
 		return;
 	}
 	g->give.active = false;
@@ -173,42 +173,48 @@ static void begin(struct replica *r)
 	p->above = g->is_void ? 0 : g->applied;
 }
 
-/* ask: every time under a new number: parts of two answers do not make one. */
-static void ask(struct replica *r, struct actions *a)
+static void ask(struct replica *r, struct lane *at, struct actions *a)
 {
 	struct group *g = r->group;
 	struct pull *p = &g->pull;
-	bool sessions = p->phase == PULL_SESSIONS, first = sessions && p->cursor == 0;
-	uint32_t shift = p->silent < BACKOFF_SHIFT_MAX ? p->silent : BACKOFF_SHIFT_MAX;
+	bool sessions = p->phase == PULL_SESSIONS, first = sessions && at->cursor == 0;
 	struct wire_message *m;
 
+	if (!lane_may_ask(&p->lanes, at, r->now_ns))
+		return;
 	if (first) {
 		stage_clear(g);
 		p->start = 0;
 	}
 	m = replica_send(r, a, replica_bit(p->donor), WIRE_FETCH);
-	p->chunk++;
-	p->got = 0;
-	p->expected = UINT32_MAX;
+	m->id = lane_ask(&p->lanes, at, r->now_ns, r->config.retransmit_ns);
 	m->ts.version = sessions && !first ? p->start : p->above;
 	m->ts.writer = sessions ? FETCH_SESSIONS : FETCH_KEYS;
-	m->id = (uint64_t)p->chunk << 32 | p->cursor;
-	p->ask_ns = r->now_ns + (r->config.retransmit_ns << shift);
 }
 
-/* take: is this part of the answer to the last question, and not in yet? */
-static bool take(struct replica *r, const struct event *ev)
+/* answered: the lane that this message is an answer to; NULL: none, or it comes late. */
+static struct lane *answered(struct replica *r, const struct event *ev)
 {
 	struct pull *p = &r->group->pull;
-	uint32_t index = (uint32_t)ev->message->id;
 
 	if (!p->active || ev->header->from != p->donor ||
-	    ev->header->from_incarnation != p->donor_incarnation ||
-	    ev->message->id >> 32 != p->chunk || index >= WALK_MAX || (p->got & 1u << index))
-		return false;
-	p->got |= 1u << index;
+	    ev->header->from_incarnation != p->donor_incarnation)
+		return NULL;
+	return lane_asked(&p->lanes, ev->message->id >> 32);
+}
+
+/* take: likewise, of a part of the answer that was not in yet. */
+static struct lane *take(struct replica *r, const struct event *ev)
+{
+	const struct wire_message *m = ev->message;
+	struct lane *at = answered(r, ev);
+
+	if (!at || !lane_take(at, (uint32_t)m->id, WALK_MAX))
+		return NULL;
+	lanes_pay(&r->group->pull.lanes, r->now_ns, wire_message_bytes(m),
+		  r->config.join_bytes_per_s);
 	r->counters.copies_merged++;
-	return true;
+	return at;
 }
 
 /* begun: by its first answer a pass gets its start. */
@@ -219,6 +225,16 @@ static void begun(struct replica *r, uint64_t start, struct actions *a)
 	if (g->pull.start == 0)
 		group_note(r, GROUP_RECORD_BEGIN, max_u64(g->applied, 1), NULL, 0, a);
 	g->pull.start = start;
+}
+
+/* note_end: from here on in the log, state and sessions are those of the start. */
+static void note_end(struct replica *r, uint64_t dropped, struct actions *a)
+{
+	struct group *g = r->group;
+
+	store_u64(g->record_data, r->floor);
+	store_u64(g->record_data + 8, dropped);
+	group_note(r, GROUP_RECORD_END, g->pull.start, g->record_data, 16, a);
 }
 
 /* finish: a pass is over; raft is told by restored() if that was enough, else comes another. */
@@ -234,37 +250,39 @@ static void finish(struct replica *r, struct actions *a)
 		return;
 	r->counters.joins++;
 	install(r, p->start, p->floor, g->stage_dropped);
-	store_u64(g->record_data, r->floor);
-	store_u64(g->record_data + 8, g->dropped);
-	group_note(r, GROUP_RECORD_END, p->start, g->record_data, 16, a);
+	note_end(r, g->dropped, a);
 	group_hurry(r);
 }
 
-static void advance(struct replica *r, struct actions *a)
+static void advance(struct replica *r, struct lane *at, struct actions *a)
 {
 	struct pull *p = &r->group->pull;
 
-	if (p->expected == UINT32_MAX || p->got != (1u << p->expected) - 1)
+	if (!lane_complete(at))
 		return;
-	p->silent = 0;
-	if (p->next != WALK_END) {
-		p->cursor = p->next;
-	} else if (p->phase == PULL_SESSIONS) {
+	lane_answered(&p->lanes, at, r->now_ns);
+	if (!lane_advance(&p->lanes, at)) {
+		if (p->phase == PULL_KEYS) {
+			finish(r, a);
+			return;
+		}
 		p->phase = PULL_KEYS;
-		p->cursor = 0;
-	} else {
-		finish(r, a);
-		return;
+		lanes_begin(&p->lanes, r->config.join_lanes, r->config.join_places);
+		at = &p->lanes.list[0];
+		if (mutant(240))
+			note_end(r, r->group->stage_dropped, a);
 	}
-	ask(r, a);
+	if (at->open)
+		ask(r, at, a);
 }
 
 void group_on_copy(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
 	struct entry *e = ev->entry;
+	struct lane *at = r->group->pull.phase == PULL_KEYS ? take(r, ev) : NULL;
 
-	if (r->group->pull.phase != PULL_KEYS || !take(r, ev))
+	if (!at)
 		return;
 	if (m->ts.version > e->version) {
 		must((uint32_t)e->key_bytes + m->value_bytes <= e->blob_capacity);
@@ -272,13 +290,13 @@ void group_on_copy(struct replica *r, const struct event *ev, struct actions *a)
 			memcpy(e->blob + e->key_bytes, m->value, m->value_bytes);
 		e->value_bytes = m->value_bytes;
 		e->flags = m->flags & ENTRY_TOMBSTONE;
-		e->version = m->ts.version;
+		e->version = mutant(241) ? r->group->pull.start : m->ts.version;
 		e->writer = GROUP_WRITER;
 		e->base = 0;
 		e->origin = 0;
 		replica_persist(r, e, (struct origin){ 0, 0 }, a);
 	}
-	advance(r, a);
+	advance(r, at, a);
 }
 
 void group_on_copy_session(struct replica *r, const struct event *ev, struct actions *a)
@@ -286,9 +304,12 @@ void group_on_copy_session(struct replica *r, const struct event *ev, struct act
 	const struct wire_message *m = ev->message;
 	struct group *g = r->group;
 	struct pull *p = &g->pull;
+	struct lane *at;
 
-	if (p->phase != PULL_SESSIONS || (p->start != 0 && m->ts.version != p->start) ||
-	    !take(r, ev))
+	if (p->phase != PULL_SESSIONS || (p->start != 0 && m->ts.version != p->start))
+		return;
+	at = take(r, ev);
+	if (!at)
 		return;
 	begun(r, m->ts.version, a);
 	if (!unpack(g, m->value, m->value_bytes)) {
@@ -296,7 +317,7 @@ void group_on_copy_session(struct replica *r, const struct event *ev, struct act
 		return;
 	}
 	group_note(r, GROUP_RECORD_SESSION, p->start, m->value, m->value_bytes, a);
-	advance(r, a);
+	advance(r, at, a);
 }
 
 /* empty: entries and sessions go: they are not those of any index any more. */
@@ -315,10 +336,10 @@ void group_on_copied(struct replica *r, const struct event *ev, struct actions *
 {
 	const struct wire_message *m = ev->message;
 	struct pull *p = &r->group->pull;
+	struct lane *at = answered(r, ev);
 	uint32_t expected = load_u32(m->value + 8);
 
-	if (!p->active || ev->header->from != p->donor || m->id >> 32 != p->chunk ||
-	    ev->header->from_incarnation != p->donor_incarnation || expected > WALK_MAX)
+	if (!at || expected > WALK_MAX)
 		return;
 	if (p->start != 0 && m->ts.version != p->start) {
 		begin(r); /* the donor's sessions are of another index by now */
@@ -330,9 +351,9 @@ void group_on_copied(struct replica *r, const struct event *ev, struct actions *
 		p->whole = true;
 		empty(r, a);
 	}
-	p->expected = expected;
-	p->next = (uint32_t)m->id;
-	advance(r, a);
+	at->expected = expected;
+	at->next = (uint32_t)m->id;
+	advance(r, at, a);
 }
 
 void group_copy_recover(struct replica *r, const struct raft_record *record)
@@ -493,7 +514,7 @@ bool group_walk(const struct replica *r, const struct wire_message *fetch, uint6
 
 uint64_t group_copy_holds(const struct replica *r)
 {
-	return r->group->give.active ? r->group->give.start : UINT64_MAX;
+	return r->group->give.active && !mutant(244) ? r->group->give.start : UINT64_MAX;
 }
 
 /*
@@ -528,27 +549,39 @@ static void expire_give(struct replica *r)
 		v->active = false;
 }
 
+/* in_vain: nobody has answered, for too long; or there was nobody to ask. */
+static bool in_vain(const struct replica *r, struct lane *at)
+{
+	const struct pull *p = &r->group->pull;
+
+	if (p->donor == RAFT_NODE_NONE)
+		return true;
+	if (at->paced || at->chunk == 0 || at->silent++ < PULL_ASKS_MAX || mutant(243))
+		return false;
+	return p->donor != raft_leader(r->group->raft) || at->silent >= 4 * PULL_ASKS_MAX;
+}
+
 void group_copy_tick(struct replica *r, struct actions *a)
 {
-	struct group *g = r->group;
-	struct pull *p = &g->pull;
+	struct pull *p = &r->group->pull;
+	struct lane *at;
+	uint32_t i = 0;
 
 	expire_give(r);
-	if (!needs(r) || group_leads(g)) {
+	if (!needs(r) || group_leads(r->group)) {
 		p->active = false;
 		return;
 	}
 	if (!p->active)
 		begin(r);
-	if (r->now_ns < p->ask_ns || !group_has_room(a, 2))
-		return;
-	if (p->silent++ >= PULL_ASKS_MAX && (p->donor != raft_leader(g->raft) ||
-					     p->silent >= 4 * PULL_ASKS_MAX))
-		begin(r);
-	if (p->donor == RAFT_NODE_NONE)
-		begin(r);
-	if (p->donor != RAFT_NODE_NONE)
-		ask(r, a);
+	while (group_has_room(a, 2) && (at = lane_due(&p->lanes, &i, r->now_ns))) {
+		if (in_vain(r, at)) {
+			begin(r);
+			at = &p->lanes.list[0];
+		}
+		if (p->donor != RAFT_NODE_NONE)
+			ask(r, at, a);
+	}
 }
 
 uint64_t group_copy_deadline_ns(const struct replica *r)
@@ -556,5 +589,5 @@ uint64_t group_copy_deadline_ns(const struct replica *r)
 	const struct group *g = r->group;
 	uint64_t deadline = g->give.active ? g->give.until_ns : UINT64_MAX;
 
-	return g->pull.active ? min_u64(deadline, g->pull.ask_ns) : deadline;
+	return g->pull.active ? min_u64(deadline, lanes_deadline_ns(&g->pull.lanes)) : deadline;
 }

@@ -84,13 +84,11 @@ struct pull {
 	enum pull_phase { PULL_SESSIONS, PULL_KEYS } phase;
 	uint8_t donor;
 	uint32_t donor_incarnation;
-	uint32_t chunk; /* number of the last question; answers to others are late */
-	uint32_t cursor, got, expected, next, silent;
+	struct lanes lanes;
 	bool whole;	/* answer to the first question: what this node holds is void */
 	uint64_t start; /* the index the donor's session table is of; 0: not known yet */
 	uint64_t floor;
 	uint64_t above; /* only what is newer than this */
-	uint64_t ask_ns;
 };
 
 /* give: a node that this one lets copy: its session table as of `start` stays what it was. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a shadow comes to hold everything (CC-19, CC-24, H11). It is in the write set, so whatever is
- * new reaches it by itself; the rest it pulls from one member, chunk by chunk: first every key,
- * then the session tables. Pulling needs no state at the donor, and a lost message costs one chunk.
+ * new reaches it by itself; the rest it pulls from one member, chunk by chunk, from several places
+ * of the donor's store at once (lane.h): first every key, then the session tables. Pulling needs no
+ * state at the donor, and a lost message costs one chunk.
  *
  * What it held before is void when it missed a view: the donor knows, it does not. Either it drops
  * all of that, or every key of it is absent to everybody until an answer or an INV of this very
@@ -16,7 +17,6 @@
 #define JOIN_ASKS_MAX 8u  /* asked in vain so often: try another donor */
 #define WHOLE_CHUNKS 8u	  /* to ask for at once with values, after one of which nothing stood */
 #define MESSAGE_COST 64u  /* bytes that a message is, beside key and value */
-#define SECOND_NS 1000000000ull
 
 #define COPIED_COMPLETE 1u /* COPIED, byte 12: no session was ever dropped */
 #define COPIED_BLIND 2u	   /* an update came whose origin nobody knew */
@@ -115,21 +115,13 @@ bool join_guards(struct replica *r, const struct event *ev, struct actions *a)
 /* ---- shadow ---------------------------------------------------------------------------------- */
 
 /* what: to ask for next. */
-static enum wire_walk what(const struct join *j)
+static enum wire_walk what(const struct join *j, const struct lane *at)
 {
 	if (j->sessions)
 		return WIRE_WALK_SESSIONS;
-	if (j->want != 0)
+	if (at->want != 0)
 		return WIRE_WALK_SOME;
 	return j->stubs && j->whole == 0 ? WIRE_WALK_STUBS : WIRE_WALK_KEYS;
-}
-
-static void await(struct join *j)
-{
-	j->got = 0;
-	j->expected = UINT32_MAX;
-	j->miss = j->miss_sum = 0;
-	j->stubbed = false;
 }
 
 /* first_of: so many of the bitmap as make one chunk with values. */
@@ -144,66 +136,29 @@ static uint32_t first_of(uint32_t bits)
 	return some;
 }
 
-/*
- * ask: for the keys behind the cursor. Every time under a new number: what a donor finds there may
- * have changed since the last answer, so parts of two answers do not make one.
- */
-static void ask(struct replica *r, struct actions *a)
+/* ask: for the keys behind the cursor, when the rate allows it. */
+static void ask(struct replica *r, struct lane *at, struct actions *a)
 {
 	struct join *j = &r->join;
-	uint32_t shift = j->silent < BACKOFF_SHIFT_MAX ? j->silent : BACKOFF_SHIFT_MAX;
-	struct wire_message *m = replica_send(r, a, replica_bit(j->donor), WIRE_FETCH);
+	struct wire_message *m;
 
-	if (!mutant(103)) {
-		j->chunk++;
-		await(j);
-	}
-	m->ts.version = what(j);
-	j->wanted = 0;
+	if (j->sweeping || !lane_may_ask(&j->lanes, at, r->now_ns))
+		return;
+	m = replica_send(r, a, replica_bit(j->donor), WIRE_FETCH);
+	m->id = lane_ask(&j->lanes, at, r->now_ns, r->config.retransmit_ns);
+	m->ts.version = what(j, at);
+	at->wanted = 0;
 	if (m->ts.version == WIRE_WALK_SOME) {
-		j->wanted = first_of(j->want);
-		m->ts.writer = j->wanted;
-		m->prior = j->want_sum;
+		at->wanted = first_of(at->want);
+		m->ts.writer = at->wanted;
+		m->prior = at->want_sum;
 	}
-	m->id = (uint64_t)j->chunk << 32 | j->cursor;
-	j->paced = false;
-	j->bytes = 0;
-	j->asked_ns = r->now_ns;
-	j->ask_ns = r->now_ns + (r->config.retransmit_ns << shift);
 }
 
-/* paced_ns: when so much may be pulled again. */
-static uint64_t paced_ns(const struct replica *r, uint64_t since_ns, uint64_t bytes)
+static void begin_sessions(struct join *j)
 {
-	uint64_t rate = r->config.join_bytes_per_s;
-
-	return rate == 0 ? since_ns : since_ns + bytes * SECOND_NS / rate;
-}
-
-/* go_on: asks, at once or when the rate allows it. */
-static void go_on(struct replica *r, struct actions *a)
-{
-	struct join *j = &r->join;
-	uint64_t due_ns = paced_ns(r, j->asked_ns, j->bytes);
-
-	if (j->sweeping)
-		return;
-	if (due_ns <= r->now_ns) {
-		ask(r, a);
-		return;
-	}
-	j->ask_ns = due_ns;
-	j->paced = true;
-}
-
-static void next_chunk(struct join *j, uint32_t cursor)
-{
-	j->cursor = cursor;
-	await(j);
-	j->want = j->want_sum = 0;
-	j->whole -= j->whole != 0;
-	j->silent = 0;
-	j->ask_ns = 0; /* at the next tick */
+	j->sessions = true;
+	lanes_begin(&j->lanes, 1, WALK_END);
 }
 
 /* choose_donor: the next member after the last one, around. What is proven stays so. */
@@ -217,9 +172,10 @@ static void choose_donor(struct replica *r)
 	j->donor_incarnation = r->view.incarnation[j->donor];
 	j->sessions = false;
 	j->keys_done = false;
-	j->stubs |= r->config.join_delta && j->chunk != 0;
+	j->stubs |= r->config.join_delta && j->lanes.chunk != 0;
 	j->whole = 0;
-	next_chunk(j, 0);
+	if (j->lanes.count == 0 || !mutant(226))
+		lanes_begin(&j->lanes, r->config.join_lanes, r->config.join_places);
 }
 
 static void set_guard(struct replica *r, uint8_t guard)
@@ -248,7 +204,7 @@ void join_view(struct replica *r, bool from_nothing)
 	if (!(r->view.members & replica_bit(j->donor)) ||
 	    j->donor_incarnation != r->view.incarnation[j->donor])
 		choose_donor(r);
-	j->ask_ns = 0;
+	lanes_hurry(&j->lanes);
 }
 
 /*
@@ -277,7 +233,30 @@ static void sweep(struct join *j)
 {
 	j->sweeping = true;
 	j->sweep_at = 0;
-	j->ask_ns = 0;
+}
+
+/* in_vain: nobody has answered. Some of it may have come: see first what is still missing. */
+static bool in_vain(struct join *j, struct lane *at)
+{
+	if (at->paced || at->chunk == 0)
+		return false;
+	at->want = j->whole = 0;
+	return at->silent++ == JOIN_ASKS_MAX;
+}
+
+static void ask_due(struct replica *r, struct actions *a)
+{
+	struct join *j = &r->join;
+	struct lane *at;
+	uint32_t i = 0;
+
+	while (!j->sweeping && actions_room(a) && (at = lane_due(&j->lanes, &i, r->now_ns))) {
+		if (in_vain(j, at)) {
+			choose_donor(r);
+			at = &j->lanes.list[0];
+		}
+		ask(r, at, a);
+	}
 }
 
 void join_tick(struct replica *r, struct actions *a)
@@ -290,20 +269,18 @@ void join_tick(struct replica *r, struct actions *a)
 		begin(r, a);
 	if ((j->guard & GUARD_UNPROVEN) && r->space != SPACE_OK && !j->sweeping)
 		sweep(j); /* absent it is in any case; make room for what is true */
-	if (r->now_ns < j->ask_ns || j->sweeping)
-		return;
-	if (!j->paced) {
-		/* Some of the answer may have come: see first what is still missing. */
-		j->want = j->whole = 0;
-		if (j->silent++ == JOIN_ASKS_MAX)
-			choose_donor(r);
-	}
-	ask(r, a);
+	ask_due(r, a);
 }
 
 uint64_t join_deadline_ns(const struct replica *r)
 {
-	return r->join.active ? r->join.ask_ns : UINT64_MAX;
+	const struct join *j = &r->join;
+
+	if (!j->active)
+		return UINT64_MAX;
+	if (j->guard & GUARD_RESET)
+		return 0;
+	return j->sweeping ? j->lanes.paid_ns : lanes_deadline_ns(&j->lanes);
 }
 
 uint32_t replica_walk_from(const struct replica *r)
@@ -330,31 +307,30 @@ void join_on_walk(struct replica *r, const struct event *ev, struct actions *a)
 		bytes += MESSAGE_COST + e->key_bytes;
 	}
 	j->sweep_at = ev->walk_next;
-	j->ask_ns = paced_ns(r, r->now_ns, bytes);
+	lanes_pay(&j->lanes, r->now_ns, bytes, r->config.join_bytes_per_s);
 	if (j->sweep_at != WALK_END)
 		return;
 	j->sweeping = false;
 	set_guard(r, 0);
-	if (j->keys_done) {
-		j->sessions = true;
-		next_chunk(j, 0);
-	}
-	ask(r, a);
+	if (j->keys_done)
+		begin_sessions(j);
+	ask_due(r, a);
 }
 
-/* take: is this message part of the chunk asked for, and not in yet? */
-static bool take(struct replica *r, const struct event *ev)
+/* take: the lane whose chunk this message is part of, and was not in yet; NULL: none. */
+static struct lane *take(struct replica *r, const struct event *ev)
 {
+	const struct wire_message *m = ev->message;
 	struct join *j = &r->join;
-	uint32_t index = (uint32_t)ev->message->id;
+	struct lane *at = lane_asked(&j->lanes, m->id >> 32);
 
-	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
-	    ev->message->id >> 32 != j->chunk || index >= WALK_STUBS_MAX || (j->got & 1u << index))
-		return false;
-	j->got |= 1u << index;
-	j->bytes += MESSAGE_COST + ev->message->key_bytes + ev->message->value_bytes;
+	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor || !at ||
+	    !lane_take(at, (uint32_t)m->id, WALK_STUBS_MAX))
+		return NULL;
+	lanes_pay(&j->lanes, r->now_ns, MESSAGE_COST + m->key_bytes + m->value_bytes,
+		  r->config.join_bytes_per_s);
 	r->counters.copies_merged++;
-	return true;
+	return at;
 }
 
 static void finish(struct replica *r, struct actions *a)
@@ -377,46 +353,49 @@ static void finish(struct replica *r, struct actions *a)
 }
 
 /* chunk_done: true: on to the next one; false: some of it is still to be asked for. */
-static bool chunk_done(struct join *j)
+static bool chunk_done(struct join *j, struct lane *at)
 {
 	/* Other keys are there now, or none. */
-	bool seen = j->stubbed || j->expected == 0;
+	bool seen = at->stubbed || at->expected == 0;
 
-	if (j->stubbed && j->miss == (1u << j->expected) - 1)
+	if (at->stubbed && at->miss == (1u << at->expected) - 1)
 		j->whole = WHOLE_CHUNKS;
-	j->want = seen ? j->miss : j->want & ~j->wanted;
+	at->want = seen ? at->miss : at->want & ~at->wanted;
 	if (seen)
-		j->want_sum = j->miss_sum;
-	j->silent = 0;
-	return j->want == 0;
+		at->want_sum = at->miss_sum;
+	return at->want == 0;
 }
 
-static void advance(struct replica *r, struct actions *a)
+/* walked: all of the donor's keys have been seen. */
+static void walked(struct join *j)
+{
+	j->keys_done = true;
+	if (!(j->guard & GUARD_UNPROVEN))
+		begin_sessions(j);
+	else if (!j->sweeping)
+		sweep(j);
+}
+
+static void advance(struct replica *r, struct lane *at, struct actions *a)
 {
 	struct join *j = &r->join;
 
-	if (j->expected == UINT32_MAX || j->got != (1u << j->expected) - 1)
+	if (!lane_complete(at))
 		return;
-	if (!chunk_done(j)) {
-		go_on(r, a);
-		return;
-	}
-	if (j->next != WALK_END) {
-		next_chunk(j, j->next);
-	} else if (j->sessions || mutant(69)) {
-		finish(r, a);
-		return;
-	} else {
-		j->keys_done = true;
-		if (j->guard & GUARD_UNPROVEN) {
-			if (!j->sweeping)
-				sweep(j);
-			return;
+	lane_answered(&j->lanes, at, r->now_ns);
+	if (chunk_done(j, at)) {
+		j->whole -= j->whole != 0;
+		if (!lane_advance(&j->lanes, at)) {
+			if (j->sessions || mutant(69)) {
+				finish(r, a);
+				return;
+			}
+			walked(j);
+			at = &j->lanes.list[0];
 		}
-		j->sessions = true;
-		next_chunk(j, 0);
 	}
-	go_on(r, a);
+	if (at->open)
+		ask(r, at, a);
 }
 
 /* key_sum: of the keys of a chunk, in their places. */
@@ -437,7 +416,7 @@ static bool stub_fits(const struct entry *e, const struct wire_message *m)
  * on_stub: what the donor has of a key. The very same here, from whenever: it stands. Older, or
  * unproven and another one: to be asked for.
  */
-static void on_stub(struct replica *r, const struct event *ev, struct actions *a)
+static void on_stub(struct replica *r, struct lane *at, const struct event *ev, struct actions *a)
 {
 	struct wire_message m = *ev->message;
 	struct event copy = *ev;
@@ -445,15 +424,15 @@ static void on_stub(struct replica *r, const struct event *ev, struct actions *a
 	int order = op_ts_compare(entry_ts(e), m.ts);
 	uint32_t index = (uint32_t)m.id;
 
-	r->join.stubbed = true;
-	r->join.miss_sum += key_sum(index, m.key, m.key_bytes);
+	at->stubbed = true;
+	at->miss_sum += key_sum(index, m.key, m.key_bytes);
 	if (unproven(r, e) && mutant(203) && order > 0) {
 		e->persist_seq = r->join.proof_seq;
 		return;
 	}
 	if (order != 0) {
 		if (order < 0 || unproven(r, e))
-			r->join.miss |= 1u << index;
+			at->miss |= 1u << index;
 		return;
 	}
 	must(stub_fits(e, &m)); /* CC-21 */
@@ -486,49 +465,53 @@ void join_on_copy(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
 	bool stub = (m->flags & WIRE_STUB) != 0;
+	struct lane *at;
 
 	if (stub && m->value_bytes != (m->flags & WIRE_TOMBSTONE ? 0 : WIRE_STUB_BYTES)) {
 		r->counters.bad_request++;
 		return;
 	}
-	if (!take(r, ev))
+	at = take(r, ev);
+	if (!at)
 		return;
 	if (stub)
-		on_stub(r, ev, a);
+		on_stub(r, at, ev, a);
 	else
 		on_whole(r, ev, a);
 	r->join.persist_seq = max_u64(r->join.persist_seq, ev->entry->persist_seq);
-	advance(r, a);
+	advance(r, at, a);
 }
 
 void join_on_copy_session(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
+	struct lane *at = r->join.sessions ? take(r, ev) : NULL;
 
-	if (!r->join.sessions || !take(r, ev))
+	if (!at)
 		return;
 	if (!session_unpack(&r->sessions, m->value, m->value_bytes, r->now_ns))
 		r->counters.bad_request++;
-	advance(r, a);
+	advance(r, at, a);
 }
 
 void join_on_copied(struct replica *r, const struct event *ev, struct actions *a)
 {
 	const struct wire_message *m = ev->message;
 	struct join *j = &r->join;
+	struct lane *at = lane_asked(&j->lanes, m->id >> 32);
 	uint32_t expected = load_u32(m->value + 8);
 
-	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor ||
-	    m->id >> 32 != j->chunk || expected > WALK_STUBS_MAX)
+	if (!j->active || (j->guard & GUARD_RESET) || ev->header->from != j->donor || !at ||
+	    expected > WALK_STUBS_MAX)
 		return;
 	if (!mutant(91))
 		r->floor = max_u64(r->floor, load_u64(m->value));
-	j->expected = expected;
-	j->next = (uint32_t)m->id;
+	at->expected = expected;
+	at->next = (uint32_t)m->id;
 	j->complete = (m->value[12] & COPIED_COMPLETE) != 0;
 	/* What the donor cannot tell apart, this node cannot either. */
 	r->sessions.blind |= (m->value[12] & COPIED_BLIND) != 0;
-	advance(r, a);
+	advance(r, at, a);
 }
 
 bool replica_joined(const struct replica *r)

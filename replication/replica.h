@@ -38,11 +38,14 @@ struct replica_config {
 	uint64_t replay_ns;	/* how long a waited-for key may stay Invalid before a replay */
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
 	/*
-	 * Hermes: a node that comes back compares what it holds with a member's (docs/protocol.md,
-	 * Join), else it drops it; how fast it may pull, 0: as fast as it can.
+	 * A joiner (docs/protocol.md, Join). join_delta: with engine Hermes a node that comes back
+	 * compares what it holds with a member's, else it drops it. How fast it may pull, 0: as
+	 * fast as it can; how many questions may be under way, and of how many places of the
+	 * donor's store each may go on by itself (lane.h), 0: 1 and LANE_PLACES.
 	 */
 	bool join_delta;
 	uint64_t join_bytes_per_s;
+	uint32_t join_lanes, join_places;
 	uint8_t engine;		/* enum membership_engine; what follows is of raft (group.h) */
 	/*
 	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that
@@ -123,7 +126,7 @@ bool replica_proven(const struct replica *r, const struct entry *e);
 const struct raft *replica_raft(const struct replica *r);
 
 /*
- * replica_groups: engine raft: bitmap of the nodes in the newest conf of the shard's group that
+ * replica_groups: engine raft: bitmap of the nodes that the shard's group may count on, as far as
  * this node knows; they must not be forgotten yet. 0 with engine Hermes.
  */
 uint8_t replica_groups(const struct replica *r);

@@ -8,6 +8,7 @@
 #define CAIRN_REPLICATION_REPLICA_PRIV_H
 
 #include "replication/hermes.h"
+#include "replication/lane.h"
 #include "replication/replica.h"
 #include "replication/session.h"
 
@@ -98,26 +99,14 @@ struct join {
 	bool keys_done;	 /* the donor's keys have all been seen */
 	bool sessions;	 /* second half: session tables */
 	bool sweeping;	 /* what is still unproven is being removed */
-	bool paced;	 /* the next question is not due because nobody answered */
 	uint8_t donor;
 	uint32_t donor_incarnation;
-	uint32_t chunk;	 /* number of the chunk asked for; answers to others are late */
-	uint32_t cursor;
-	uint32_t got;	 /* bitmap of messages of this chunk that are in */
-	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
-	uint32_t silent; /* times asked in vain */
-	uint32_t want, want_sum; /* of the chunk at the cursor: the values to ask for; its keys */
-	uint32_t wanted; /* of them, those that are asked for now */
-	bool stubbed;	 /* the answer that is coming in is of stubs */
-	uint32_t miss, miss_sum; /* the same, as the answer that is coming in shows it */
+	struct lanes lanes;
 	uint32_t whole;	 /* chunks to ask for without stubs, since stubs were of no use lately */
 	uint32_t sweep_at;
 	bool complete;	 /* the donor's session table is */
 	uint64_t persist_seq; /* of the last merge */
 	uint64_t proof_seq; /* of the record that began the join: a proof rests on it */
-	uint64_t bytes;	 /* received since asked_ns */
-	uint64_t asked_ns;
-	uint64_t ask_ns; /* when to ask again */
 };
 
 struct replica {
@@ -292,7 +281,8 @@ void join_tick(struct replica *r, struct actions *a);
 /* join_walk_due: STEP_WALK: some more of what is still unproven is to be removed. */
 static inline bool join_walk_due(const struct replica *r)
 {
-	return r->join.active && r->join.sweeping && r->now_ns >= r->join.ask_ns && !r->failed;
+	return r->join.active && r->join.sweeping && r->now_ns >= r->join.lanes.paid_ns &&
+	       !r->failed;
 }
 /* join_walk_max: how many entries this FETCH asks for at most. */
 uint32_t join_walk_max(const struct wire_message *fetch);

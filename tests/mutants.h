@@ -298,10 +298,17 @@
 	MUTANT(208, outcomes_come_back, worker, \
 	       "a start takes outcomes from before a join for true (S-ONCE)") \
 	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)") \
+	MUTANT(213, joint_each_anew, membership, \
+	       "of two changes of the voters in its log, a voter takes each for a new one") \
 	MUTANT(220, any_disk, service, \
 	       "a Raft frame for the disk that had this number before is taken (R19)") \
 	MUTANT(221, disk_untold, service, \
 	       "who speaks to another disk than is there is not told which one is") \
+	MUTANT(225, one_end_is_all, join, \
+	       "a walk by several questions is over when one has met the end (H-LAG-JOIN)") \
+	MUTANT(226, places_of_another, join, \
+	       "another donor is asked from where the last one was (H-LAG-JOIN)") \
+	MUTANT(227, rate_ignored, join, "a joiner pulls as fast as it can, whatever the limit") \
 	MUTANT(230, buries_next_life, service, \
 	       "an obituary counts for every life of the node, to come too (CC-25)")
 

@@ -177,17 +177,20 @@ static void put_session(struct writer *out, struct replica *r, uint64_t client)
 static void put_join(struct writer *out, const struct replica *r)
 {
 	const struct join *j = &r->join;
+	const struct lane *at = &j->lanes.list[0];
 
 	put(out, j->active | j->done << 1 | j->sessions << 2 | j->complete << 3 | j->guard << 4);
 	if (!j->active)
 		return;
 	put(out, j->donor);
 	put(out, j->donor_incarnation);
-	put(out, j->chunk);
-	put(out, j->cursor);
-	put(out, j->got);
-	put(out, j->expected);
-	put(out, j->next);
+	must(j->lanes.count <= 1);
+	put(out, j->lanes.chunk);
+	put(out, at->chunk);
+	put(out, at->cursor);
+	put(out, at->got);
+	put(out, at->expected);
+	put(out, at->next);
 	put_seq(out, r, j->persist_seq);
 }
 

@@ -587,19 +587,20 @@ static void restart(struct model *m, struct raw *w)
 static void tick(struct model *m, struct raw *w, struct event *ev, struct model_outcome *o)
 {
 	struct join *j = &raw_replica(w)->join;
+	struct lane *at = &j->lanes.list[0];
 	struct join was = *j;
-	bool asked = j->active && j->ask_ns != 0;
+	bool asked = j->active && at->chunk != 0;
 
 	if (asked)
-		j->chunk--;
+		j->lanes.chunk--;
 	run(m, w, ev, o);
 	if (!asked)
 		return;
-	j->chunk = was.chunk;
-	if (j->active && j->donor == was.donor && j->cursor == was.cursor &&
+	j->lanes.chunk = was.lanes.chunk;
+	if (j->active && j->donor == was.donor && at->cursor == was.lanes.list[0].cursor &&
 	    j->sessions == was.sessions) {
-		j->got = was.got;
-		j->expected = was.expected;
+		at->got = was.lanes.list[0].got;
+		at->expected = was.lanes.list[0].expected;
 	}
 }
 
@@ -698,7 +699,7 @@ static void listen(struct model *m, struct raw *w, struct local_facts *f)
 		f->target[name - 1] = r->ops[i].target;
 	}
 	if (w->alive && r->join.active)
-		f->chunk = voice.chunk = r->join.chunk;
+		f->chunk = voice.chunk = r->join.lanes.chunk;
 	f->resetting = w->alive && r->join.active && r->join.guard != 0;
 	voice.live = f->live;
 	f->voice = intern_put(&m->voices, &voice, sizeof(voice), &new);

@@ -394,6 +394,8 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	draw_worker(p, r);
 	p->worker.join_delta = rng_chance(&join_rng, 700000);
 	p->worker.join_bytes_per_s = PICK(&join_rng, 0, 0, 1000000);
+	p->worker.join_lanes = (uint32_t)PICK(&join_rng, 1, 2, 4, 16);
+	p->worker.join_places = (uint32_t)PICK(&join_rng, 0, 1, 3, 8, 20);
 	draw_load(p, r, length_ns);
 	draw_clients(p, r);
 	restrict_to(p, r, profile, length_ns);
@@ -440,6 +442,7 @@ static const struct field fields[] = {
 	FIELD(worker.worker_count), FIELD(worker.space_low_permille),
 	FIELD(worker.views), FIELD(worker.session_window), FIELD(worker.broadcast_acks),
 	FIELD(worker.join_delta), FIELD(worker.join_bytes_per_s),
+	FIELD(worker.join_lanes), FIELD(worker.join_places),
 	FIELD(clients), FIELD(keys), FIELD(counters), FIELD(slots), FIELD(ops), FIELD(weight[0]),
 	FIELD(weight[1]), FIELD(weight[2]), FIELD(weight[3]), FIELD(weight[4]), FIELD(weight[5]),
 	FIELD(weight_sum),

@@ -151,14 +151,17 @@ static void execute(uint8_t n, const struct actions *a)
 	}
 }
 
-/* next_walk: the keys of a node from *at on. */
+/* next_walk: the keys of a node from place `at` on; no two nodes have them in the same places. */
 static void next_walk(const struct rig_node *node, uint32_t at, uint32_t max,
 		      struct entry **walk, struct event *ev)
 {
+	uint32_t turn = (uint32_t)(node - rig_nodes) * 7;
+
 	ev->walk_count = 0;
 	for (; at < RIG_KEYS && ev->walk_count < max; at++)
-		if (node->present[at])
-			walk[ev->walk_count++] = (struct entry *)&node->e[at];
+		if (node->present[(at + turn) % RIG_KEYS])
+			walk[ev->walk_count++] =
+				(struct entry *)&node->e[(at + turn) % RIG_KEYS];
 	ev->walk = walk;
 	ev->walk_next = at < RIG_KEYS ? at : WALK_END;
 }

@@ -11,11 +11,14 @@
 
 static struct view view_now;
 static uint64_t bytes_per_s;
+static uint32_t lanes, places; /* 0: as they are unless configured */
 
 static void with_delta(struct replica_config *c)
 {
 	c->join_delta = true;
 	c->join_bytes_per_s = bytes_per_s;
+	c->join_lanes = lanes;
+	c->join_places = places;
 }
 
 /* next_view: one epoch later; who was not in the write set is in it since now. */
@@ -36,6 +39,7 @@ static int filled(void **state)
 {
 	(void)state;
 	bytes_per_s = 0;
+	lanes = places = 0;
 	rig_adjust = with_delta;
 	rig_views(3, ALL);
 	view_now = *replica_view(rig_nodes[0].r);
@@ -441,6 +445,8 @@ static void lossy(enum wire_type type, uint32_t nth)
 	uint32_t seen = 0;
 
 	filled(NULL);
+	lanes = nth % 5;
+	places = 3;
 	rig_put(2, KEY, 1, "mine");
 	rig_put(2, 60, 2, "mine");
 	leave();
@@ -525,6 +531,8 @@ static void life(uint64_t seed)
 
 	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
 	filled(NULL);
+	lanes = (uint32_t)seed % 5;
+	places = lanes ? draw(9) : 0;
 	for (uint32_t i = 0; i < 600; i++) {
 		uint32_t what = draw(100);
 
@@ -566,6 +574,96 @@ static void many_lives(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 150; seed++)
 		life(seed);
+}
+
+/* ---- lanes ----------------------------------------------------------------------------------- */
+
+/* answer: node 0's, to the question about this cursor, if that is under way. */
+static bool answer(uint32_t cursor)
+{
+	for (uint32_t i = 0; i < RIG_QUEUE; i++) {
+		struct rig_packet copy = rig_net[i];
+
+		if (!copy.used || copy.m.type != WIRE_FETCH || (uint32_t)copy.m.id != cursor)
+			continue;
+		rig_net[i].used = false;
+		rig_give(&copy);
+		while (rig_find(WIRE_COPY, 0, 2))
+			rig_deliver(WIRE_COPY, 0, 2);
+		rig_deliver(WIRE_COPIED, 0, 2);
+		rig_tick(2, 0);
+		return true;
+	}
+	return false;
+}
+
+static void several_questions_are_under_way(void **state)
+{
+	(void)state;
+	for (uint8_t k = FILLED; k < 70; k++) {
+		rig_put(0, k, k + 1u, "more");
+		rig_settle();
+	}
+	leave();
+	lanes = 3;
+	places = 4;
+	come_back(2);
+	rig_drop_all();
+	rig_tick(2, 20);
+	assert_int_equal(rig_flying(WIRE_FETCH), 1);
+	assert_true(answer(0)); /* 24 stubs: beyond its range, of which it is not asked again */
+	assert_int_equal(rig_flying(WIRE_FETCH), 2);
+	assert_true(answer(8));
+	assert_int_equal(rig_flying(WIRE_FETCH), 3);
+	assert_true(answer(12));
+	assert_int_equal(rig_flying(WIRE_FETCH), 3);
+	assert_int_equal(replica_deadline_ns(rig_nodes[2].r) > rig_now, 1);
+	rig_run(20);
+	assert_int_equal(rig_counters(2)->join_confirmed, 70);
+	joined();
+}
+
+/* The end of the store is not the end of the walk: a range before it may not have been seen. */
+static void what_is_still_asked_for_stays(void **state)
+{
+	(void)state;
+	leave();
+	lanes = 2;
+	places = 24;
+	come_back(2);
+	rig_drop_all();
+	rig_tick(2, 20);
+	assert_true(answer(0)); /* the two lanes go on at 24 and 48 */
+	assert_true(answer(48));
+	rig_tick(2, 0);
+	rig_tick(2, 0);
+	assert_int_equal(rig_counters(2)->join_voided, 0);
+	assert_true(holds_key(2, FILLED - 1));
+	assert_true(answer(24));
+	assert_int_equal(rig_counters(2)->join_confirmed, FILLED);
+	rig_run(20);
+	joined();
+}
+
+/* The places of one store say nothing about those of another. */
+static void another_donor_is_asked_from_the_start(void **state)
+{
+	(void)state;
+	leave();
+	lanes = 2;
+	places = 24;
+	rig_put(0, 50, 30, "new");
+	rig_put(0, 70, 31, "new");
+	rig_settle();
+	come_back(2);
+	rig_drop_all();
+	rig_tick(2, 20);
+	assert_true(answer(0));
+	rig_drop_all();
+	next_view(0x2, 0x4);
+	rig_run(40);
+	assert_true(replica_joined(rig_nodes[2].r));
+	same(1, 2);
 }
 
 /* ---- room and rate --------------------------------------------------------------------------- */
@@ -610,6 +708,8 @@ static void the_rate_is_kept(void **state)
 	(void)state;
 	leave();
 	bytes_per_s = 20000; /* and so many stubs of about 73 bytes */
+	lanes = 4;
+	places = 2;
 	come_back(2);
 	began_ns = rig_now;
 	while (!replica_joined(rig_nodes[2].r)) {
@@ -640,6 +740,9 @@ int main(void)
 		CASE(another_donor_goes_on),
 		CASE(a_lost_message_costs_one_chunk),
 		CASE(many_lives),
+		CASE(several_questions_are_under_way),
+		CASE(what_is_still_asked_for_stays),
+		CASE(another_donor_is_asked_from_the_start),
 		CASE(who_is_short_of_room_begins_with_nothing),
 		CASE(what_is_unproven_makes_room),
 		CASE(the_rate_is_kept),
