@@ -91,17 +91,24 @@ static bool excludes(const struct membership *m, const struct membership_state *
 	return false;
 }
 
-/* enters_joint: and promises made before this entry came have not all run out. */
-static bool joint_waits(struct membership *m, const struct raft_entry *e)
+static bool enters_joint(const struct raft_entry *e)
 {
 	struct raft_conf conf;
 
-	if (e->bytes != RAFT_CONF_BYTES || !raft_conf_decode(e->data, &conf) ||
-	    conf.voters_old == 0)
-		return false;
-	if (m->joint_index != e->index || m->joint_term != e->term) {
-		m->joint_index = e->index;
-		m->joint_term = e->term;
+	return e->kind == RAFT_ENTRY_CONF && e->bytes == RAFT_CONF_BYTES &&
+	       raft_conf_decode(e->data, &conf) && conf.voters_old != 0;
+}
+
+/*
+ * joint_waits: promises made before this entry came have not all run out. After a restart the log
+ * may have two of its kind again: the newest speaks for all, or each would make the other one look
+ * new for ever.
+ */
+static bool joint_waits(struct membership *m, uint64_t index, uint32_t term)
+{
+	if (m->joint_index != index || m->joint_term != term) {
+		m->joint_index = index;
+		m->joint_term = term;
 		m->joint_ns = m->boot_ns;
 		for (uint8_t n = 0; n < NODES_MAX; n++)
 			if (promised(m, n))
@@ -113,24 +120,30 @@ static bool joint_waits(struct membership *m, const struct raft_entry *e)
 void lease_look_at_log(struct membership *m)
 {
 	uint64_t last = raft_last(m->raft);
-	uint64_t hold = 0;
+	uint64_t hold = UINT64_MAX, joint = UINT64_MAX; /* the first of each kind */
+	struct raft_entry newest_joint = { 0 };
 
 	m->latest = m->agreed;
 	for (uint64_t i = max_u64(m->applied, raft_base(m->raft)) + 1; i <= last; i++) {
 		struct membership_state s;
 		struct raft_entry e;
-		bool waits = false;
 
 		raft_entry(m->raft, i, &e);
-		if (e.kind == RAFT_ENTRY_CONF)
-			waits = joint_waits(m, &e);
+		if (enters_joint(&e)) {
+			joint = min_u64(joint, i);
+			newest_joint = e;
+			if (mutant(213))
+				joint_waits(m, e.index, e.term);
+		}
 		if (e.kind == RAFT_ENTRY_DATA && membership_entry_state(&e, &m->latest, &s)) {
-			waits = excludes(m, &m->latest, &s) && !mutant(140);
+			if (excludes(m, &m->latest, &s) && !mutant(140))
+				hold = min_u64(hold, i);
 			m->latest = s;
 		}
-		if (waits && hold == 0)
-			hold = i;
 	}
+	if (joint != UINT64_MAX && joint_waits(m, newest_joint.index, newest_joint.term))
+		hold = min_u64(hold, joint);
+	hold = hold == UINT64_MAX ? 0 : hold;
 	m->counters.acks_withheld += hold != 0 && hold != m->hold;
 	m->hold_wanted = hold;
 }

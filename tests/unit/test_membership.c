@@ -620,6 +620,61 @@ static void test_joint_waits(void **state)
 	rig_destroy(r);
 }
 
+static struct membership_command removal(uint8_t node)
+{
+	return (struct membership_command){ .verb = VERB_REMOVE, .node = node };
+}
+
+static bool follower_leads(struct rig *r, uint32_t before)
+{
+	uint8_t leader = rig_leader(r);
+
+	return leader != RAFT_NODE_NONE && leader != before;
+}
+
+static bool leader_ready(struct rig *r, uint32_t leader)
+{
+	return raft_ready(membership_raft(r->node[leader].service));
+}
+
+/*
+ * The voters change twice, and those who took part restart before they have heard that either
+ * change was committed: two entries of their logs wait for promises, while a member that lives asks
+ * for new ones.
+ */
+static void test_two_joints(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 8; round++) {
+		struct rig *r = founded(5, 0);
+		uint8_t leader = rig_leader(r);
+		uint32_t voters = 0x1f;
+
+		for (uint8_t n = 0; n < 5; n++) {
+			if (n == leader || raft_bits((uint8_t)voters) == 3)
+				continue;
+			voters &= ~(1u << n);
+			assert_int_equal(rig_command(r, leader, removal(n)), COMMAND_DONE);
+			assert_true(rig_until(r, voters_are, voters, SECOND));
+			rig_isolate(r, n, true);
+		}
+		for (uint8_t n = 0; n < 5; n++)
+			if (n != leader && (voters >> n & 1))
+				rig_kill(r, n);
+		rig_pause(r, leader, 400 * RIG_MS);
+		rig_run(r, (1 + round) * RIG_MS); /* what it has sent is lost */
+		for (uint8_t n = 0; n < 5; n++)
+			if (n != leader && (voters >> n & 1))
+				rig_start(r, n);
+		assert_true(rig_until(r, follower_leads, leader, 300 * RIG_MS));
+		r->node[leader].paused_ns = 0;
+		assert_true(rig_until(r, leader_ready, rig_leader(r), SECOND));
+		rig_run(r, SECOND);
+		assert_true(rig_until(r, rig_members, voters, 5 * SECOND));
+		rig_destroy(r);
+	}
+}
+
 /* Loss and copies of old packets, nodes stopped and killed at random: the rig's own checks hold. */
 static void test_weather(void **state)
 {
@@ -688,6 +743,7 @@ int main(void)
 		cmocka_unit_test(test_hold_down),
 		cmocka_unit_test(test_flapping),
 		cmocka_unit_test(test_joint_waits),
+		cmocka_unit_test(test_two_joints),
 		cmocka_unit_test(test_weather),
 	};
 
