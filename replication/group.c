@@ -722,6 +722,16 @@ bool group_joined(const struct replica *r)
 	return g->leader_commit != 0 && g->applied >= g->leader_commit;
 }
 
+uint8_t group_nodes(const struct replica *r)
+{
+	const struct group *g = r->group;
+	const struct raft_conf *c = raft_conf(g->raft);
+	bool sure = r->linked && c->voters != 0 && raft_conf_index(g->raft) <= raft_commit(g->raft);
+
+	/* What is not committed may give way to the conf before; who hears nobody may be late. */
+	return sure || mutant(215) ? c->voters | c->voters_old | c->learners : (uint8_t)~0u;
+}
+
 uint32_t group_ops(const struct replica *r)
 {
 	return r->group->open;

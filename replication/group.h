@@ -31,6 +31,8 @@ bool group_can_collect(const struct replica *r, const struct entry *e);
 /* group_fill_hello: bytes 9..15: everybody has the log up to there, as the leader knows (u56). */
 void group_fill_hello(const struct replica *r, uint8_t *value);
 bool group_joined(const struct replica *r);
+/* group_nodes: replica_groups. All ones while this node cannot say what has been agreed on. */
+uint8_t group_nodes(const struct replica *r);
 uint32_t group_ops(const struct replica *r);
 void group_check(const struct replica *r);
 

@@ -7,6 +7,7 @@
 #include "replication/membership_priv.h"
 
 #define HAND_OVERS_MAX 3u
+#define UNHEARD_STARTS 256u /* more often no process starts before anybody hears of it */
 
 struct membership_state *plan_edit(struct membership *m)
 {
@@ -448,20 +449,30 @@ static bool set_voters(struct membership *m)
 
 /*
  * in_groups: some shard's group may still count on the node (raft engine): its disk must not be
- * wiped and its number not be given away before every living member has seen it go.
+ * wiped and its number not be given away before every living member, and a majority of all, has
+ * seen it go.
  */
 static bool in_groups(const struct membership *m, uint8_t node)
 {
+	uint8_t sure = 0;
+
 	if (m->agreed.engine != ENGINE_RAFT)
 		return false;
-	for (uint8_t n = 0; n < NODES_MAX; n++)
-		if (membership_has(m->agreed.members, n) && watch_alive(m, n) &&
-		    (membership_has(m->last[n].groups, node) || m->last[n].epoch < m->agreed.epoch))
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		if (!membership_has(m->agreed.members, n) || !watch_alive(m, n))
+			continue;
+		if (membership_has(m->last[n].groups, node) || m->last[n].epoch < m->agreed.epoch)
 			return true;
-	return false;
+		sure |= membership_bit(n);
+	}
+	return !raft_is_majority(sure, m->agreed.members) && !mutant(216);
 }
 
-/* clear_slots: who has left everything is forgotten, but for the incarnation. */
+/*
+ * clear_slots: who has left everything is forgotten, but for the incarnation. Its process may have
+ * started again since anybody here last heard it, and clients have met it: its next disk begins
+ * beyond that, or they would take what it says for something old.
+ */
 static bool clear_slots(struct membership *m)
 {
 	const struct raft_conf *conf = raft_conf(m->raft);
@@ -471,8 +482,10 @@ static bool clear_slots(struct membership *m)
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		uint32_t incarnation = m->agreed.node[n].incarnation;
 		uint32_t since = m->agreed.node[n].since;
+		uint32_t heard = max_u32(incarnation, newest_incarnation(m, n));
+		uint32_t above = mutant(217) ? 0 : UNHEARD_STARTS;
 		uint32_t floor = max_u32(m->agreed.node[n].floor,
-					 max_u32(incarnation, newest_incarnation(m, n)));
+					 (uint32_t)min_u64(heard + above, INCARNATION_MAX));
 
 		if (!(m->agreed.node[n].flags & MEMBER_LEAVING) || membership_has(known, n) ||
 		    membership_has(membership_write_set(&m->agreed), n) ||

@@ -520,9 +520,7 @@ const struct raft *replica_raft(const struct replica *r)
 
 uint8_t replica_groups(const struct replica *r)
 {
-	const struct raft_conf *c = r->group ? raft_conf(group_raft(r)) : NULL;
-
-	return c ? c->voters | c->voters_old | c->learners : 0;
+	return r->group ? group_nodes(r) : 0;
 }
 
 enum step_next replica_recover_raft(struct replica *r, const struct raft_record *record)

@@ -300,6 +300,12 @@
 	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)") \
 	MUTANT(213, joint_each_anew, membership, \
 	       "of two changes of the voters in its log, a voter takes each for a new one") \
+	MUTANT(215, groups_uncommitted, group, \
+	       "a shard's group has let a node go before that is agreed on") \
+	MUTANT(216, groups_unheard, membership, \
+	       "a node's number is free although no member says that its groups let it go") \
+	MUTANT(217, starts_unheard, membership, \
+	       "a removed node's next disk begins where its last was heard (M-INCARN)") \
 	MUTANT(220, any_disk, service, \
 	       "a Raft frame for the disk that had this number before is taken (R19)") \
 	MUTANT(221, disk_untold, service, \

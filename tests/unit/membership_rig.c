@@ -301,6 +301,7 @@ static void give_health(struct rig *r, uint8_t node)
 		.unleased = n->unleased,
 		.heard = 0x7f,
 		.stuck = n->stuck,
+		.groups = n->groups,
 		.disk_ns = n->disk_ns,
 	};
 	struct membership_event ev = { .kind = MEMBERSHIP_EVENT_HEALTH, .health = &h };

@@ -45,7 +45,7 @@ struct rig_node {
 	struct view view;
 	uint64_t lease_ns;
 	bool unleased;
-	uint8_t stuck;
+	uint8_t stuck, groups;
 	uint32_t records;
 	struct rig_record *record;
 	uint64_t result_id;

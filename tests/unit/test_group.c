@@ -24,6 +24,21 @@ static void elects_and_serves(void **state)
 	gr_end();
 }
 
+/* What the view service is told of: nobody is free to go who may still be counted on. */
+static void says_who_counts(void **state)
+{
+	(void)state;
+	gr_begin(3, 1, 0);
+	gr_run(200);
+	for (uint8_t n = 0; n < 3; n++)
+		assert_int_equal(replica_groups(gr.node[n].r), 7);
+	gr_cut(2, 0, true);
+	gr_cut(2, 1, true);
+	gr_run(200);
+	assert_int_equal(replica_groups(gr.node[2].r), 0xff);
+	gr_end();
+}
+
 static void counts_without_faults(void **state)
 {
 	(void)state;
@@ -267,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(elects_and_serves),
+		cmocka_unit_test(says_who_counts),
 		cmocka_unit_test(counts_without_faults),
 		cmocka_unit_test(leader_dies),
 		cmocka_unit_test(copies_what_the_log_lacks),

@@ -426,6 +426,67 @@ static void test_grow_and_shrink(void **state)
 	rig_destroy(r);
 }
 
+/*
+ * Raft engine: a number is free only when the shards' groups are known to do without it. Nobody of
+ * them being there to say so is no such word.
+ */
+static void test_groups_count_on_it(void **state)
+{
+	struct rig *r = rig_create(6, 0, ENGINE_RAFT);
+	struct membership_command c = { .verb = VERB_DRAIN, .flags = COMMAND_FORCE };
+
+	(void)state;
+	assert_true(rig_until(r, rig_members, 0x3f, 2 * SECOND));
+	for (c.node = 0; c.node < 3; c.node++)
+		assert_int_equal(rig_command(r, 4, c), COMMAND_DONE);
+	assert_true(rig_until(r, rig_members, 0x38, 3 * SECOND));
+	r->node[3].groups = r->node[4].groups = 0x38;
+	c = (struct membership_command){ .verb = VERB_REMOVE, .node = 5 };
+	assert_int_equal(rig_command(r, 0, c), COMMAND_DONE);
+	assert_true(rig_until(r, voters_are, 0x1f, 3 * SECOND));
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->node[5].want, WANT_DATA);
+	rig_kill(r, 3);
+	rig_kill(r, 4);
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->node[5].want, WANT_DATA);
+	r->node[3].groups = r->node[4].groups = 0x18;
+	rig_start(r, 3);
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->node[5].want, WANT_DATA);
+	rig_start(r, 4);
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->node[5].want, WANT_NONE);
+	rig_destroy(r);
+}
+
+/* What a removed node did after anybody heard it last: its next disk still begins above it. */
+static void test_unheard_starts(void **state)
+{
+	struct rig *r = founded(4, 0);
+	struct membership_command c = { .verb = VERB_REMOVE, .node = 3 };
+	uint32_t last;
+
+	(void)state;
+	rig_isolate(r, 3, true);
+	assert_int_equal(rig_command(r, 1, c), COMMAND_DONE);
+	for (uint32_t i = 0; i < 20; i++) {
+		rig_kill(r, 3);
+		rig_start(r, 3);
+		rig_run(r, 50 * RIG_MS);
+	}
+	assert_int_equal(rig_newest(r)->node[3].want, WANT_NONE);
+	last = r->node[3].incarnation;
+	rig_kill(r, 3);
+	rig_new_disk(r, 3);
+	rig_start(r, 3);
+	rig_isolate(r, 3, false);
+	assert_int_equal(rig_command(r, 1, add(3)), COMMAND_DONE);
+	assert_true(rig_until(r, rig_members, 0xf, 3 * SECOND));
+	assert_true(r->node[3].incarnation > last);
+	rig_destroy(r);
+}
+
 /* All but one are told to go, in one breath: nobody hands over to who goes, too. */
 static void test_remove_two(void **state)
 {
@@ -734,6 +795,8 @@ int main(void)
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_grow_and_shrink),
+		cmocka_unit_test(test_groups_count_on_it),
+		cmocka_unit_test(test_unheard_starts),
 		cmocka_unit_test(test_remove_two),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_other_disk),
