@@ -12,7 +12,6 @@
 #include "mgmt/ctl_proto.h"
 
 #define EXACT_MAX  (1ull << 53) /* above it a JSON number loses bits in most readers */
-#define STALLED_NS 2000000000ull
 /* Warn in time: a node refuses updates at half of these. */
 #define SPACE_LOW_PERMILLE 100u
 #define LOG_LOW_BYTES	   (4ull << 20)
@@ -122,7 +121,16 @@ static bool polling(const struct stats_region *r)
 static bool stalled(const struct api_view *view, const struct totals *t)
 {
 	return polling(view->region) && view->now_ns > t->updated_ns &&
-	       view->now_ns - t->updated_ns > STALLED_NS;
+	       view->now_ns - t->updated_ns > cluster_patience_ns(view->config);
+}
+
+/* leader_of: who leads a shard of engine raft, as the worker that has it knows. */
+static uint8_t leader_of(const struct stats_region *r, uint16_t shard)
+{
+	for (uint16_t i = 0; i < workers_of(r); i++)
+		if (r->worker[i].leader[shard] < NODES_MAX)
+			return r->worker[i].leader[shard];
+	return RAFT_NODE_NONE;
 }
 
 static struct cluster_look look_at(const struct api_view *view)
@@ -130,18 +138,24 @@ static struct cluster_look look_at(const struct api_view *view)
 	return (struct cluster_look) {
 		.config = view->config,
 		.service = view->supervisor->state == SUPERVISOR_RUNNING ? view->service : NULL,
+		.deaf = view->deaf,
 		.now_ns = view->now_ns,
 		.log_failed = view->region && view->region->state == DATAPLANE_DISK_FAILED,
+		.leaderless = view->leaderless,
 	};
 }
 
 const char *api_state(const struct api_view *view)
 {
 	struct cluster_look look = look_at(view);
+	struct totals totals;
 
 	if (view->supervisor->state != SUPERVISOR_RUNNING || !view->region ||
 	    view->region->state >= ARRAY_LEN(state_names))
 		return supervise_state_name(view->supervisor->state);
+	sum_up(view->region, &totals);
+	if (stalled(view, &totals))
+		return CTL_STATE_STALLED;
 	/* Once it polls, it is the view service that knows what it does. */
 	if (look.service &&
 	    (view->region->state == DATAPLANE_WAITING || view->region->state == DATAPLANE_SERVING))
@@ -218,6 +232,23 @@ static void warn_space(const struct totals *t, json_t *list)
 		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes, now);
 }
 
+/* Which shards know no leader here: those of engine raft, at a member. */
+static void warn_leaderless(const struct api_view *view, json_t *list)
+{
+	const struct stats_region *r = view->region;
+	char shards[4 * SHARDS_MAX + 1] = "";
+	size_t n = 0;
+
+	for (uint16_t s = 0; s < r->shard_count && s < SHARDS_MAX; s++)
+		if (leader_of(r, s) >= NODES_MAX)
+			n += (size_t)snprintf(shards + n, sizeof(shards) - n, " %u", s);
+	if (n != 0)
+		warn(list, PROBLEM_LEADERLESS, "no leader is known for shards%s", shards);
+	else
+		warn(list, PROBLEM_LEADERLESS,
+		     "some shards copy what they lack, or have no leader");
+}
+
 static void warn_node(const struct api_view *view, const struct totals *t, json_t *list)
 {
 	const struct stats_region *r = view->region;
@@ -233,6 +264,8 @@ static void warn_node(const struct api_view *view, const struct totals *t, json_
 		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));
 	if (polling(r))
 		cluster_reasons(&look, warn_text, list);
+	if (polling(r) && view->leaderless)
+		warn_leaderless(view, list);
 	warn_space(t, list);
 	if (polling(r) && !r->memory_huge &&
 	    view->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
@@ -336,11 +369,8 @@ static json_t *status_leaders(const struct stats_region *r)
 
 	must(list != NULL);
 	for (uint16_t s = 0; s < r->shard_count && s < SHARDS_MAX; s++) {
-		uint8_t leader = RAFT_NODE_NONE;
+		uint8_t leader = leader_of(r, s);
 
-		for (uint16_t i = 0; i < workers_of(r); i++)
-			if (r->worker[i].leader[s] < NODES_MAX)
-				leader = r->worker[i].leader[s];
 		json_array_append_new(list, leader < NODES_MAX ? json_integer(leader)
 							       : json_null());
 	}

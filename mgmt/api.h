@@ -18,10 +18,12 @@ struct api_view {
 	const struct supervisor *supervisor;
 	const struct stats_region *region;    /* a copy of the running dataplane's; NULL: none */
 	const struct control_status *service; /* likewise, of its view service */
+	const uint8_t *deaf;		      /* as in struct cluster_look */
 	const struct problem *herald;	      /* why other nodes are told nothing; NULL, id NONE */
 	uint64_t now_ns;		      /* CLOCK_MONOTONIC, as in the region */
 	uint64_t daemon_started_ns;
 	int daemon_pid;
+	bool leaderless; /* as in struct cluster_look */
 };
 
 /* api_state: the state word of the node. */

@@ -6,20 +6,25 @@
 
 #include "mgmt/ctl_proto.h"
 
-#define STALE_NS	2000000000ull /* a service that published nothing for so long is stuck */
-#define HEARD_NS_MIN	100000000ull  /* shared machines breathe */
+#define HEARD_NS_MIN	100000000ull /* shared machines breathe */
 #define NODE_TEXT_BYTES 40u
+
+uint64_t cluster_patience_ns(const struct config *config)
+{
+	return max_u64(2000u * config->timers_detect_us, HEARD_NS_MIN);
+}
 
 static const struct membership_state *agreed(const struct cluster_look *look)
 {
 	return &look->service->state;
 }
 
+/* What a service that publishes nothing any more knew is nothing: the others go on without it. */
 static bool known(const struct cluster_look *look)
 {
 	return look->service && agreed(look)->revision != 0 &&
 	       (look->now_ns < look->service->updated_ns ||
-		look->now_ns - look->service->updated_ns < STALE_NS);
+		look->now_ns - look->service->updated_ns < cluster_patience_ns(look->config));
 }
 
 static bool in(uint8_t set, uint8_t node)
@@ -36,9 +41,7 @@ static uint64_t heard_age_ns(const struct cluster_look *look, uint8_t node)
 
 bool cluster_heard(const struct cluster_look *look, uint8_t node)
 {
-	uint64_t patience_ns = max_u64(2000u * look->config->timers_detect_us, HEARD_NS_MIN);
-
-	return look->service && heard_age_ns(look, node) < patience_ns;
+	return look->service && heard_age_ns(look, node) < cluster_patience_ns(look->config);
 }
 
 static uint8_t heard_set(const struct cluster_look *look)
@@ -97,6 +100,24 @@ static uint8_t living(const struct cluster_look *look)
 	return set;
 }
 
+/* deaf_to: living members that this living member has not heard for a while: a link is cut. */
+static uint8_t deaf_to(const struct cluster_look *look, uint8_t node)
+{
+	uint8_t alive = living(look);
+
+	return look->deaf && in(alive, node) ? look->deaf[node] & alive & (uint8_t) ~(1u << node) :
+					       0;
+}
+
+static bool any_deaf(const struct cluster_look *look)
+{
+	uint8_t set = 0;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		set |= deaf_to(look, n);
+	return set != 0;
+}
+
 bool cluster_quorum(const struct cluster_look *look)
 {
 	const struct control_status *s = look->service;
@@ -129,7 +150,8 @@ const char *cluster_state(const struct cluster_look *look)
 		return CTL_CLUSTER_RECOVERING;
 	if (raft_bits(s->members) < s->copies_min)
 		return CTL_CLUSTER_READ_ONLY;
-	if ((expected(s) & ~alive) != 0 || (wanted(s, WANT_WITNESS) & ~heard_set(look)) != 0)
+	if ((expected(s) & ~alive) != 0 || (wanted(s, WANT_WITNESS) & ~heard_set(look)) != 0 ||
+	    any_deaf(look) || look->leaderless)
 		return CTL_CLUSTER_DEGRADED;
 	return CTL_CLUSTER_HEALTHY;
 }
@@ -145,6 +167,8 @@ static const char *member_state(const struct cluster_look *look, uint8_t node)
 		return CTL_STATE_WAITING;
 	if (node != s->node)
 		return CTL_STATE_SERVING;
+	if (agreed(look)->engine == ENGINE_RAFT) /* leases are its shards' leaders' */
+		return look->leaderless ? CTL_STATE_WAITING : CTL_STATE_SERVING;
 	return s->lease_ns != 0 && s->installed.epoch != 0 ? CTL_STATE_SERVING : CTL_STATE_WAITING;
 }
 
@@ -164,12 +188,15 @@ const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 	bool heard = cluster_heard(look, node);
 
 	if (n->want == WANT_NONE)
-		return CTL_NODE_OUT;
+		return CTL_NODE_REMOVED;
 	if (!heard)
 		return in(s->members | s->shadows, node) ? CTL_NODE_SILENT : CTL_NODE_DEAD;
 	if (look->service->peer[node].failed || (node == look->service->node && look->log_failed))
 		return CTL_STATE_DISK_FAILED;
-	if (n->want == WANT_WITNESS)
+	/* Once it has left nobody speaks to it, and nobody tells it that this was the end. */
+	if (!cluster_quorum(look) && (n->flags & MEMBER_LEAVING))
+		return CTL_NODE_REMOVED;
+	if (n->want == WANT_WITNESS && cluster_quorum(look))
 		return CTL_NODE_VOTING;
 	if (in(s->members, node))
 		return member_state(look, node);
@@ -363,6 +390,18 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 		     name);
 }
 
+static void tell_deaf(const struct cluster_look *look, const struct reasons *r, uint8_t node)
+{
+	char name[NODE_TEXT_BYTES], other[NODE_TEXT_BYTES];
+	uint8_t deaf = deaf_to(look, node);
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (in(deaf, n))
+			tell(r, PROBLEM_LINK_CUT, "%s does not hear %s: their link is cut",
+			     node_text(agreed(look), node, name),
+			     node_text(agreed(look), n, other));
+}
+
 static void tell_whole(const struct cluster_look *look, const struct reasons *r)
 {
 	const struct membership_state *s = agreed(look);
@@ -395,12 +434,16 @@ void cluster_reasons(const struct cluster_look *look, cluster_warn *warn, void *
 	}
 	if (!known(look))
 		return;
+	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_REMOVED) == 0) {
+		tell(&r, PROBLEM_REMOVED, "this node was removed: it is none of the cluster's");
+		return; /* what it knows of the others is of before */
+	}
 	tell_whole(look, &r);
-	for (uint8_t n = 0; n < NODES_MAX; n++)
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		if (agreed(look)->node[n].want != WANT_NONE)
 			tell_node(look, &r, n);
-	if (agreed(look)->node[look->service->node].want == WANT_NONE)
-		tell(&r, PROBLEM_NOT_ADDED, "this node is not, or no more, one of the cluster's");
+		tell_deaf(look, &r, n);
+	}
 }
 
 /* ---- events and answers -----------------------------------------------------------------------

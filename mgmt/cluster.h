@@ -15,9 +15,14 @@
 struct cluster_look {
 	const struct config *config;
 	const struct control_status *service; /* of a running dataplane; NULL: none */
+	const uint8_t *deaf; /* by node: whom it has not heard for a while, bitmaps; NULL: none */
 	uint64_t now_ns;
 	bool log_failed; /* this node's own disk */
+	bool leaderless; /* engine raft: some shard has had no leader here for a while */
 };
+
+/* cluster_patience_ns: what was not heard for so long is silent, for these words. */
+uint64_t cluster_patience_ns(const struct config *config);
 
 /* cluster_state: the word for the whole, CTL_CLUSTER_*. */
 const char *cluster_state(const struct cluster_look *look);

@@ -14,6 +14,7 @@
 #define ANSWER_MS  3000u
 #define POLL_MS	   5u
 #define RETRY_MS   50u
+#define KNOWS_MS   1000u
 #define COMMAND_NS 10000000000ull
 
 static json_t *host_sockets(void)
@@ -132,10 +133,16 @@ int ctl_ask_cluster(const struct ctl_call *call, json_t **ret_answer)
 
 	if (rc)
 		return rc;
-	answers = ctl_ask_all(sockets, CTL_PATH_STATUS, &answered);
-	*ret_answer = json_incref(ctl_ask_best(answers));
+	/* A node that is stalled just now knows nothing for a moment. */
+	for (uint64_t end_ms = lab_process_now_ms() + KNOWS_MS;;) {
+		answers = ctl_ask_all(sockets, CTL_PATH_STATUS, &answered);
+		*ret_answer = json_incref(ctl_ask_best(answers));
+		json_decref(answers);
+		if (*ret_answer || answered == 0 || lab_process_now_ms() > end_ms)
+			break;
+		lab_process_sleep_ms(RETRY_MS);
+	}
 	json_decref(sockets);
-	json_decref(answers);
 	if (*ret_answer)
 		return CTL_EXIT_OK;
 	if (answered == 0)

@@ -67,6 +67,7 @@
 #define CTL_STATE_STOPPING    "STOPPING"
 #define CTL_STATE_DISK_FAILED "DISK_FAILED"
 #define CTL_STATE_FAILED      "FAILED"
+#define CTL_STATE_STALLED     "STALLED" /* it runs, and its workers do not go round */
 
 /* Further states of a node, by the view service: alive, and not serving data. */
 #define CTL_NODE_JOINING "JOINING" /* a shadow: takes updates, copies what it lacks */
@@ -74,6 +75,7 @@
 #define CTL_NODE_OUT	 "OUT"	   /* not in the view: left out, in hold-down, not yet let in */
 #define CTL_NODE_DRAINED "DRAINED" /* out by an operator's wish */
 #define CTL_NODE_LEAVING "LEAVING" /* on its way out for good */
+#define CTL_NODE_REMOVED "REMOVED" /* none of the cluster's any more (the node itself says so) */
 #define CTL_NODE_VOTING	 "VOTING"  /* a witness at work */
 #define CTL_NODE_SILENT	 "SILENT"  /* in the view, not heard */
 #define CTL_NODE_DEAD	 "DEAD"	   /* not in the view, not heard */

@@ -60,13 +60,21 @@ static void set_uptime(json_t *row, const json_t *ms)
 	json_object_set_new(row, "UP", json_string(text));
 }
 
+static bool works(const char *state)
+{
+	return strcmp(state, CTL_STATE_SERVING) == 0 || strcmp(state, CTL_NODE_VOTING) == 0;
+}
+
 /* What only the node itself knows. */
 static void add_own(json_t *row, const json_t *answer)
 {
 	const char *state = text_of(answer, CTL_FIELD_STATE, NULL);
 
-	/* A process that does not run is more than a silence. */
-	if (state)
+	/*
+	 * A process that does not run is more than a silence; that it serves, or votes, is for the
+	 * others to say: they know when nobody hears it.
+	 */
+	if (state && (!works(state) || !json_object_get(row, "STATE")))
 		json_object_set_new(row, "STATE", json_string(state));
 	json_object_set(row, "KEYS", group(answer, CTL_FIELD_STORE, "keys"));
 	json_object_set(row, "SPACE", group(answer, CTL_FIELD_STORE, "space"));
@@ -187,7 +195,8 @@ static bool any_warning(const json_t *answers)
 static const char *word_of_strangers(const json_t *answers)
 {
 	static const char *const order[] = { CTL_STATE_RECOVERING, CTL_STATE_STARTING,
-					     CTL_STATE_WAITING,	   CTL_STATE_STOPPING,
+					     CTL_STATE_WAITING,	   CTL_STATE_STALLED,
+					     CTL_STATE_STOPPING,
 					     CTL_STATE_STOPPED,	   CTL_STATE_FAILED,
 					     CTL_STATE_DISK_FAILED };
 	const json_t *answer;
@@ -202,9 +211,43 @@ static const char *word_of_strangers(const json_t *answers)
 	return CTL_ASK_UNREACHABLE;
 }
 
-static bool works(const char *state)
+/* unserved: engine raft: some shard has no leader that any of the nodes asked can reach. */
+static bool unserved(const json_t *answers)
 {
-	return strcmp(state, CTL_STATE_SERVING) == 0 || strcmp(state, CTL_NODE_VOTING) == 0;
+	size_t shards = json_array_size(json_object_get(ctl_ask_best(answers), "leaders")), i;
+	const json_t *answer;
+
+	for (size_t s = 0; s < shards; s++) {
+		bool served = false;
+
+		json_array_foreach((json_t *)answers, i, answer)
+		{
+			served |= works(text_of(answer, CTL_FIELD_STATE, "")) ||
+				  json_is_integer(json_array_get(
+					  json_object_get(answer, "leaders"), s));
+		}
+		if (!served)
+			return true;
+	}
+	return false;
+}
+
+/* idle_member: a member that says itself that it does not do its part, before others notice. */
+static bool idle_member(const json_t *answers)
+{
+	const json_t *member, *own;
+	const char *role;
+	size_t i;
+
+	json_array_foreach(json_object_get(ctl_ask_best(answers), CTL_FIELD_MEMBERS), i, member)
+	{
+		role = text_of(member, "role", "");
+		own = answer_of(answers, json_object_get(member, "node"));
+		if (own && !works(text_of(own, CTL_FIELD_STATE, "")) &&
+		    (strcmp(role, "member") == 0 || strcmp(role, "witness") == 0))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -218,9 +261,17 @@ static const char *overall(const json_t *answers)
 
 	if (!best)
 		return word_of_strangers(answers);
+	if (json_array_size(answers) == 1 &&
+	    strcmp(text_of(best, CTL_FIELD_STATE, ""), CTL_NODE_REMOVED) == 0)
+		return CTL_NODE_REMOVED;
 	if (json_array_size(answers) == 1 && !works(text_of(best, CTL_FIELD_STATE, "")) &&
 	    strcmp(word, CTL_CLUSTER_NO_QUORUM) != 0 && strcmp(word, CTL_CLUSTER_RECOVERING) != 0)
 		return text_of(best, CTL_FIELD_STATE, CTL_CLUSTER_UNKNOWN);
+	if ((strcmp(word, CTL_CLUSTER_HEALTHY) == 0 || strcmp(word, CTL_CLUSTER_DEGRADED) == 0) &&
+	    unserved(answers))
+		return CTL_CLUSTER_NO_QUORUM;
+	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 && idle_member(answers))
+		return CTL_CLUSTER_DEGRADED;
 	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 && any_warning(answers))
 		return CTL_CLUSTER_WARNINGS;
 	return word;
@@ -264,6 +315,7 @@ static void print_reasons(const json_t *answers)
 			/* What another node knows less well than the best informed. */
 			if (best &&
 			    (strcmp(id, "CAIRN-0102") == 0 ||
+			     strcmp(id, "CAIRN-0119") == 0 ||
 			     (strcmp(id, "CAIRN-0111") >= 0 && strcmp(id, "CAIRN-0116") <= 0)))
 				continue;
 			print_reason(answer, reason, said);

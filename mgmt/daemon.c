@@ -71,9 +71,11 @@ static void look(struct daemon_state *d, struct api_view *ret_view)
 		.region = region,
 		.service = service_look(&d->service, region, now),
 		.now_ns = now_ns(),
+		.deaf = d->service.deaf,
 		.herald = &d->herald.problem,
 		.daemon_started_ns = d->started_ns,
 		.daemon_pid = (int)getpid(),
+		.leaderless = d->service.leaderless,
 	};
 }
 

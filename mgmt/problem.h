@@ -55,6 +55,11 @@
 			  " --id ID")                                                              \
 	X(CONTROL_LISTEN, 118, "correct [control] listen, or free the port, and restart cairnd:"   \
 			       " until then a crash of the dataplane costs a lease")               \
+	X(LINK_CUT, 119, "mend the network between the two; clients reach the others meanwhile")   \
+	X(REMOVED, 120, "stop its cairnd; to bring the machine back, as a new node: empty its"     \
+			" data folder, cairnctl cluster init --join, cairnctl member add")         \
+	X(LEADERLESS, 121, "its leader, or a majority of the members, does not reach this node:"   \
+			   " mend the links, start what is silent; others may serve")              \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \

@@ -12,6 +12,7 @@
 
 #define SERVICE_TRIES	  5u /* the writer is never long in the way */
 #define SERVICE_EVENTS	  32u
+#define ELECTIONS	  2u /* so many elections are no trouble yet */
 #define SERVICE_ANSWER_NS 5000000000ull
 
 void service_init(struct service *s, const struct config *config)
@@ -58,6 +59,37 @@ static void take_status(struct service *s)
 	}
 }
 
+/* listen: who does not hear whom. One late HELLO is no cut link. */
+static void listen(struct service *s, uint64_t now_ns)
+{
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		uint8_t heard = n == s->status.node ? s->status.health.heard :
+						      s->status.peer[n].heard;
+
+		s->deaf[n] = 0;
+		for (uint8_t m = 0; m < NODES_MAX; m++) {
+			uint64_t *since_ns = &s->deaf_ns[n][m];
+
+			*since_ns = heard >> m & 1 ? 0 : *since_ns != 0 ? *since_ns : now_ns;
+			if (*since_ns != 0 &&
+			    now_ns - *since_ns >= cluster_patience_ns(s->config))
+				s->deaf[n] |= (uint8_t)(1u << m);
+		}
+	}
+}
+
+/* follow: engine raft: have all shards of this member a leader, but for the time of elections? */
+static void follow(struct service *s, const struct stats_region *region, uint64_t now_ns)
+{
+	const struct membership_state *state = &s->status.state;
+	bool waits = state->engine == ENGINE_RAFT && region->state == DATAPLANE_WAITING &&
+		     state->members >> s->config->node_id & 1;
+
+	s->leaderless_ns = !waits ? 0 : s->leaderless_ns != 0 ? s->leaderless_ns : now_ns;
+	s->leaderless = waits && now_ns - s->leaderless_ns >=
+					 ELECTIONS * 1000u * s->config->timers_election_us;
+}
+
 static void close_region(struct service *s)
 {
 	if (s->region)
@@ -67,6 +99,10 @@ static void close_region(struct service *s)
 	s->known = false;
 	s->command = 0;
 	memset(s->buried, 0, sizeof(s->buried));
+	memset(s->deaf_ns, 0, sizeof(s->deaf_ns));
+	memset(s->deaf, 0, sizeof(s->deaf));
+	s->leaderless_ns = 0;
+	s->leaderless = false;
 }
 
 static void open_region(struct service *s, const struct stats_region *stats)
@@ -116,6 +152,8 @@ const struct control_status *service_look(struct service *s, const struct stats_
 	if (!s->region)
 		return NULL;
 	take_status(s);
+	listen(s, now_ns);
+	follow(s, region, now_ns);
 	take_events(s, now_ns);
 	audit(s);
 	return s->known ? &s->status : NULL;

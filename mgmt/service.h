@@ -18,6 +18,10 @@ struct service {
 	uint8_t unsafe;
 	uint32_t command; /* number of the last command, 0: none */
 	uint64_t command_ns;
+	uint64_t deaf_ns[NODES_MAX][NODES_MAX]; /* since when the first has not heard the second */
+	uint8_t deaf[NODES_MAX];		/* bitmaps: for longer than is normal */
+	uint64_t leaderless_ns; /* engine raft: since when some shard here has no leader; 0 */
+	bool leaderless;	/* for longer than an election takes */
 	uint32_t buried[NODES_MAX]; /* newest incarnation handed to this region */
 	struct events events;
 };

@@ -416,6 +416,28 @@ static bool is_known(const struct membership *m, const struct membership_event *
 					   mutant(149));
 }
 
+/*
+ * dismiss: whoever was removed may have been away then, and nobody speaks to it any more: asked, it
+ * is shown a state that does without it.
+ */
+static void dismiss(struct membership *m, const struct membership_event *ev,
+		    struct membership_actions *a)
+{
+	struct membership_grant g = { .flags = GRANT_STATE };
+	struct membership_report r;
+
+	if (m->agreed.revision == 0 || m->agreed.node[ev->from].want != WANT_NONE ||
+	    !membership_report_decode(ev->message->payload, ev->message->payload_bytes, &r) ||
+	    r.revision >= m->agreed.revision)
+		return;
+	g.seq = r.seq;
+	g.sent_ns = r.sent_ns;
+	g.conf = *raft_conf(m->raft);
+	g.state = m->agreed;
+	membership_send(a, membership_bit(ev->from), MEMBERSHIP_GRANT, m->grant_out,
+			membership_grant_encode(m->grant_out, &g));
+}
+
 /* introduced: a stranger may say who it is, by an agreed state newer than what is known here. */
 static void introduced(struct membership *m, const struct membership_event *ev,
 		       struct membership_actions *a)
@@ -423,6 +445,8 @@ static void introduced(struct membership *m, const struct membership_event *ev,
 	struct membership_grant g;
 
 	m->counters.foreign++;
+	if (ev->message->type == MEMBERSHIP_REPORT)
+		dismiss(m, ev, a);
 	if (ev->message->type != MEMBERSHIP_GRANT ||
 	    !membership_grant_decode(ev->message->payload, ev->message->payload_bytes, &g) ||
 	    !(g.flags & GRANT_STATE) || g.state.revision <= m->agreed.revision ||

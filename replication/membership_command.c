@@ -99,6 +99,13 @@ static uint8_t leaves_enough(const struct membership *m, const struct membership
 	return COMMAND_DONE;
 }
 
+/* same_name: operators name nodes by it; without one a node is named by its number. */
+static bool same_name(const struct membership_node *node, const struct membership_command *c)
+{
+	return c->name[0] != 0 && strncmp(node->name, c->name, sizeof(c->name)) == 0 &&
+	       !mutant(231);
+}
+
 static uint8_t do_add(struct membership_state *s, const struct membership_command *c)
 {
 	struct membership_node *node = &s->node[c->node];
@@ -113,7 +120,8 @@ static uint8_t do_add(struct membership_state *s, const struct membership_comman
 				 (s->node[c->replaces - 1].flags & MEMBER_LEAVING)))
 		return COMMAND_NO_SUCH_NODE;
 	for (uint8_t n = 0; n < NODES_MAX; n++)
-		if (s->node[n].want != WANT_NONE && (n == c->node || s->node[n].ip == c->ip))
+		if (s->node[n].want != WANT_NONE &&
+		    (n == c->node || s->node[n].ip == c->ip || same_name(&s->node[n], c)))
 			return COMMAND_EXISTS;
 	*node = (struct membership_node){
 		.want = c->want, .flags = c->member_flags, .replaces = c->replaces, .ip = c->ip,

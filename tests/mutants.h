@@ -316,6 +316,7 @@
 	       "another donor is asked from where the last one was (H-LAG-JOIN)") \
 	MUTANT(227, rate_ignored, join, "a joiner pulls as fast as it can, whatever the limit") \
 	MUTANT(230, buries_next_life, service, \
-	       "an obituary counts for every life of the node, to come too (CC-25)")
+	       "an obituary counts for every life of the node, to come too (CC-25)") \
+	MUTANT(231, same_names, membership, "two nodes may have one name")
 
 #endif

@@ -84,8 +84,8 @@ static int make_node(void **state)
 		w->replica.reads = 10;
 	}
 	make_service();
-	view = (struct api_view) { &config,    &supervisor, &region, &service, NULL,
-				   9000000000, 4000000000,  78 };
+	view = (struct api_view) { &config,    &supervisor, &region, &service, NULL, NULL,
+				   9000000000, 4000000000,  78,       false };
 	return 0;
 }
 
@@ -222,6 +222,8 @@ static void warnings_have_their_reasons(void **state)
 	json_decref(h);
 }
 
+static uint8_t deaf[NODES_MAX];
+
 /* The situations of words_of_the_cluster, made of a healthy one. */
 static void make_situation(size_t i)
 {
@@ -264,6 +266,29 @@ static void make_situation(size_t i)
 	}
 	if (i == 13)
 		s->revision = 0;
+	if (i == 14) {
+		s->members = 5;
+		s->node[1].flags = MEMBER_LEAVING;
+		service.peer[0].age_ns = service.peer[2].age_ns = 3000000000;
+		service.lease_ns = 0;
+		service.leader = RAFT_NODE_NONE;
+	}
+	if (i == 15)
+		deaf[2] = 1;
+	if (i == 16) {
+		s->node[1].want = WANT_WITNESS;
+		s->members = 5;
+		service.peer[0].age_ns = service.peer[2].age_ns = 3000000000;
+		service.lease_ns = 0;
+		service.leader = RAFT_NODE_NONE;
+	}
+	view.leaderless = i == 18;
+	if (i == 18) {
+		s->engine = ENGINE_RAFT;
+		region.worker[0].leader[0] = RAFT_NODE_NONE;
+	}
+	if (i == 17)
+		region.worker[0].updated_ns = service.updated_ns = 8000000000;
 }
 
 /* One word for the cluster, one for each node, in every situation. */
@@ -290,14 +315,24 @@ static void words_of_the_cluster(void **state)
 		{ "self left out", "DEGRADED", "OUT", "SERVING", "CAIRN-0111", false },
 		{ "no member yet", "RECOVERING", "JOINING", "JOINING",
 		  "CAIRN-0116 CAIRN-0112 CAIRN-0112 CAIRN-0112", false },
-		{ "self removed", "HEALTHY", "OUT", "SERVING", "CAIRN-0117", false },
+		{ "self removed", "HEALTHY", "REMOVED", "SERVING", "CAIRN-0120", false },
 		{ "never added", "UNKNOWN", "WAITING", NULL, "CAIRN-0117", false },
+		{ "removed, and told no more", "NO_QUORUM", "REMOVED", "SILENT", "CAIRN-0120",
+		  false },
+		{ "2 does not hear 0", "DEGRADED", "SERVING", "SERVING", "CAIRN-0119", true },
+		{ "a witness cut off", "NO_QUORUM", "WAITING", "SILENT",
+		  "CAIRN-0114 CAIRN-0102 CAIRN-0102", false },
+		{ "self hangs", "UNKNOWN", "STALLED", NULL, "CAIRN-0109", false },
+		{ "a shard without a leader", "DEGRADED", "WAITING", "SERVING",
+		  "CAIRN-0112 CAIRN-0121", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		json_t *status;
 
 		make_node(state);
+		memset(deaf, 0, sizeof(deaf));
+		view.deaf = deaf;
 		make_situation(i);
 		status = api_status(&view);
 		print_message("%s\n", cases[i].what);

@@ -390,11 +390,13 @@ static bool voters_are(struct rig *r, uint32_t voters)
 static struct membership_command add(uint8_t node)
 {
 	return (struct membership_command){ .verb = VERB_ADD, .node = node, .want = WANT_DATA,
-					    .ip = 0x0a000001u + node, .name = "new" };
+					    .ip = 0x0a000001u + node,
+					    .name = { 'n', 'e', 'w', (char)('a' + node) } };
 }
 
 static void test_grow_and_shrink(void **state)
 {
+	struct membership_command same_name = add(6);
 	struct rig *r = founded(3, 0);
 
 	(void)state;
@@ -403,6 +405,8 @@ static void test_grow_and_shrink(void **state)
 		rig_start(r, n);
 		assert_int_equal(rig_command(r, 1, add(n)), COMMAND_DONE);
 		assert_int_equal(rig_command(r, 1, add(n)), COMMAND_EXISTS);
+		same_name.name[3] = (char)('a' + n);
+		assert_int_equal(rig_command(r, 1, same_name), COMMAND_EXISTS);
 		assert_true(rig_until(r, rig_members, (2u << n) - 1, 3 * SECOND));
 		assert_true(rig_until(r, voters_are, (2u << n) - 1, SECOND));
 	}
