@@ -234,16 +234,40 @@ static bool accept(struct replica *r, const struct wire_header *h)
 	return true;
 }
 
+/*
+ * shape: what must be the same at all members, beside the cluster's own: sessions make room for
+ * others by the log, so tables of other sizes would forget other requests (S-EVICT, C-EQUAL).
+ */
+static uint64_t shape(const struct replica_config *c)
+{
+	uint64_t sizes = (uint64_t)c->sessions_max << 40 | (uint64_t)c->session_window << 24;
+
+	return c->fingerprint ^ (sizes ^ c->raft.entries_max) * 0x9e3779b97f4a7c15ull;
+}
+
+/* introduced: a HELLO of this life of the sender's has shown that it has our shape (M-IDENT). */
+static bool introduced(struct replica *r, const struct wire_header *h)
+{
+	if (r->group->shaped[h->from] == h->from_incarnation || mutant(222))
+		return true;
+	r->counters.unintroduced++;
+	return false;
+}
+
 static void on_hello(struct replica *r, const struct event *ev)
 {
 	struct group *g = r->group;
+	uint8_t from = ev->header->from;
 
-	if (load_u64(ev->message->value) != r->config.fingerprint) {
+	if (load_u64(ev->message->value) != shape(&r->config)) {
 		r->counters.shape_mismatch++;
 		return;
 	}
 	if (!accept(r, ev->header))
 		return;
+	if (g->shaped[from] != ev->header->from_incarnation)
+		r->peers[from].hello_ns = r->now_ns; /* it has not heard of us, either */
+	g->shaped[from] = ev->header->from_incarnation;
 	r->peers[ev->header->from].space = ev->message->value[8];
 	g->all_have = max_u64(g->all_have, load_u64(ev->message->value + 8) >> 8);
 }
@@ -255,6 +279,7 @@ void group_fill_hello(const struct replica *r, uint8_t *value)
 	uint8_t all = (c->voters | c->voters_old | c->learners) & (uint8_t)~c->witnesses;
 	uint64_t have = UINT64_MAX;
 
+	store_u64(value, shape(&r->config));
 	if (!group_leads(g))
 		return;
 	for (uint8_t left = all; left; left &= left - 1)
@@ -271,7 +296,7 @@ static void on_peer(struct replica *r, const struct event *ev, struct actions *a
 		on_hello(r, ev);
 		return;
 	}
-	if (!accept(r, ev->header))
+	if (!accept(r, ev->header) || !introduced(r, ev->header))
 		return;
 	if (ev->header->to_incarnation != r->config.incarnation) {
 		r->counters.stale_incarnation++;
@@ -294,7 +319,7 @@ static void on_raft(struct replica *r, const struct event *ev, struct actions *a
 	struct raft_event raft = { .kind = RAFT_EVENT_MESSAGE, .from = ev->header->from,
 				   .message = m };
 
-	if (!accept(r, ev->header))
+	if (!accept(r, ev->header) || !introduced(r, ev->header))
 		return;
 	if (m->type == GROUP_FORWARD) {
 		group_on_forward(r, ev, a);

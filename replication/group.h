@@ -28,7 +28,10 @@ const struct raft *group_raft(const struct replica *r);
 enum step_next group_recover_raft(struct replica *r, const struct raft_record *record);
 void group_recover_reset(struct replica *r);
 bool group_can_collect(const struct replica *r, const struct entry *e);
-/* group_fill_hello: bytes 9..15: everybody has the log up to there, as the leader knows (u56). */
+/*
+ * group_fill_hello: bytes 0..7: the shape, which covers what all members of a group must have
+ * alike; 9..15: everybody has the log up to there, as the leader knows (u56).
+ */
 void group_fill_hello(const struct replica *r, uint8_t *value);
 bool group_joined(const struct replica *r);
 /* group_nodes: replica_groups. All ones while this node cannot say what has been agreed on. */

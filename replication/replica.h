@@ -66,7 +66,8 @@ struct replica_config {
 	X(copies_sent) X(copies_merged) X(stubs_sent) X(join_confirmed) X(join_voided)             \
 	X(lease_refused) X(retries) X(retries_resolved)            \
 	X(retries_waiting) X(evicted_requests) X(collected)                                        \
-	X(stale_epoch) X(stale_incarnation) X(foreign_cluster) X(shape_mismatch) X(not_linked)     \
+	X(stale_epoch) X(stale_incarnation) X(foreign_cluster) X(shape_mismatch) X(unintroduced)   \
+	X(not_linked)                                                                              \
 	X(sessions_opened) X(sessions_evicted) X(no_session) X(duplicate_requests)                 \
 	X(replies_resent) X(bad_request)
 

@@ -310,6 +310,8 @@
 	       "a Raft frame for the disk that had this number before is taken (R19)") \
 	MUTANT(221, disk_untold, service, \
 	       "who speaks to another disk than is there is not told which one is") \
+	MUTANT(222, any_shape, group, \
+	       "members of a group that forget sessions in other ways hear each other (C-EQUAL)") \
 	MUTANT(225, one_end_is_all, join, \
 	       "a walk by several questions is over when one has met the end (H-LAG-JOIN)") \
 	MUTANT(226, places_of_another, join, \

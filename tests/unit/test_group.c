@@ -177,6 +177,31 @@ static void some_sessions(struct replica_config *c)
 	c->sessions_max = 20;
 }
 
+static void odd_sessions(struct replica_config *c)
+{
+	c->sessions_max = c->node == 2 ? 20 : 64;
+}
+
+/* A node that would forget other sessions than the others would hold another state: it is left. */
+static void another_shape_is_refused(void **state)
+{
+	(void)state;
+	gr_adjust = odd_sessions;
+	gr_begin(3, 8, 0);
+	gr.asked = 3;
+	gr.clients = 8;
+	gr_run(1000);
+	gr_adjust = NULL;
+	assert_in_range(gr_leader(), 0, 1);
+	assert_true(gr.client[0].done > 0);
+	assert_int_equal(raft_commit(replica_raft(gr.node[2].r)), 1);
+	for (uint8_t n = 0; n < 3; n++) {
+		assert_true(replica_counters(gr.node[n].r)->shape_mismatch > 0);
+		assert_true(replica_counters(gr.node[n].r)->unintroduced > 0);
+	}
+	gr_end();
+}
+
 static void one_seed(uint64_t seed)
 {
 	gr_adjust = seed % 3 == 0 ? few_sessions : NULL;
@@ -288,6 +313,7 @@ int main(void)
 		cmocka_unit_test(copies_what_the_log_lacks),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(without_state_no_log),
+		cmocka_unit_test(another_shape_is_refused),
 		cmocka_unit_test(seeds),
 	};
 
