@@ -636,7 +636,7 @@ static uint32_t complete(struct worker *w)
 	w->durable = durable;
 	/* Engine raft has no step that surely needs no log: at its end it is as good as failed. */
 	if (w->stalled != 0 && w->sb.engine == ENGINE_RAFT && log_near_end(w) &&
-	    !wal_busy(w->wal) && !can_step(w))
+	    !wal_busy(w->wal) && !can_step(w) && !mutant(254))
 		worker_fail(w);
 	step_stalled(w);
 	for (uint16_t i = 0; i < w->shard_count; i++) {

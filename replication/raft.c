@@ -336,6 +336,8 @@ static void raft_on_propose(struct raft *r, const struct raft_event *ev, struct 
 /* raft_on_fail: nothing it says from now on can be kept (R12, R28). */
 static void raft_on_fail(struct raft *r)
 {
+	if (mutant(248))
+		return;
 	if (r->role == RAFT_LEADER)
 		raft_election_farewell(r);
 	else if (r->role != RAFT_FOLLOWER)

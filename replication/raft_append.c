@@ -363,7 +363,7 @@ static bool raft_append_pipeline(struct raft *r, struct raft_actions *a)
  */
 static bool raft_append_no_snapshot(const struct raft *r, uint8_t node)
 {
-	return r->base < r->peers[node].since || (r->leaving & raft_bit(node));
+	return r->base < r->peers[node].since || ((r->leaving & raft_bit(node)) && !mutant(257));
 }
 
 bool raft_append_pump_leader(struct raft *r, struct raft_actions *a)

@@ -119,7 +119,7 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 		const struct raft_peer *p = &r->peers[i];
 		/* An old answer may say that it has something: it must have what took it in. */
 		bool known = (r->conf.learners & raft_bit(i)) && p->match > 0 &&
-			     p->match >= p->since;
+			     (p->match >= p->since || mutant(255));
 
 		if (((conf->voters & ~r->conf.voters) & raft_bit(i)) && !known && !mutant(124))
 			return; /* blank: it would have a say in what it knows nothing of (R19) */

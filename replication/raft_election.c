@@ -293,7 +293,7 @@ void raft_election_on_timeout_now(struct raft *r, uint8_t from, const struct raf
 	if (r->role != RAFT_FOLLOWER || r->leader != from || m->term != r->term)
 		return;
 	/* A late one: the leader has gone on since, and counts on our promise again. */
-	if (m->id < r->beat_round || !raft_election_can_stand(r))
+	if (m->id < r->beat_round || !raft_election_can_stand(r) || mutant(256))
 		return;
 	raft_election_follow(r);
 	raft_election_campaign(r, true, m->id);

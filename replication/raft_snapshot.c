@@ -35,10 +35,12 @@ static void raft_snapshot_begin(struct raft *r, uint64_t index, uint32_t term,
 	must(raft_conf_decode(payload, &conf));
 	raft_log_reset(r, index, term);
 	raft_snapshot_keep(r, &conf, payload + RAFT_CONF_BYTES, bytes - RAFT_CONF_BYTES);
+	r->commit = max_u64(r->commit, index);
+	if (mutant(245))
+		return;
 	r->base_conf = conf;
 	r->base_conf_index = index;
 	raft_conf_set(r, &conf, index);
-	r->commit = max_u64(r->commit, index);
 }
 
 void raft_snapshot_recover(struct raft *r, const struct raft_entry *e)
@@ -48,7 +50,7 @@ void raft_snapshot_recover(struct raft *r, const struct raft_entry *e)
 	if (e->index < r->base && !r->floating)
 		return;
 	if (e->index < r->base || e->index > r->last || e->index == r->base ||
-	    raft_log_term(r, e->index) != e->term) {
+	    raft_log_term(r, e->index) != e->term || mutant(247)) {
 		bool tail = e->index == r->base && (r->floating || r->base_term == e->term);
 
 		if (!tail) {

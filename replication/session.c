@@ -158,7 +158,7 @@ struct session *session_open(struct session_table *t, uint64_t client, uint64_t 
 	struct session *s = session_of(t, client);
 
 	*ret_evicted = false;
-	if (!s)
+	if (!s || mutant(251))
 		s = make(t, client, first, ret_evicted);
 	if (!s)
 		return NULL;

@@ -271,7 +271,7 @@ static void start_ring(struct blockdev *dev)
 		params = (struct io_uring_params) { 0 };
 		rc = io_uring_queue_init_params(RING_ENTRIES, &dev->ring, &params);
 	}
-	dev->backend = rc < 0 ? BACKEND_SYNC : BACKEND_URING;
+	dev->backend = rc < 0 && !mutant(250) ? BACKEND_SYNC : BACKEND_URING;
 	if (rc == 0 && io_uring_register_files(&dev->ring, &dev->fd, 1) < 0) {
 		io_uring_queue_exit(&dev->ring);
 		dev->backend = BACKEND_SYNC;

@@ -243,6 +243,8 @@ int wal_submit(struct wal *w, uint64_t now_ns)
 			if (open_batch(w)->record_count == 0)
 				break;
 			close_open(w);
+		} else if (mutant(253)) {
+			break;
 		}
 		rc = send(w, now_ns);
 	}

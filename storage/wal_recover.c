@@ -202,7 +202,7 @@ static int end_of_log(struct wal *w, bool stale, uint64_t *ret_offset)
 
 	if (rc < 0)
 		return finish(w, rc);
-	if (proof && !mutant(42))
+	if ((proof && !mutant(42)) || (mutant(249) && !stale && end != w->offset_next))
 		return rot(w, w->offset_next, ret_offset);
 	/* A leftover at the very cut is no tail of this life: it was reported when it was cut. */
 	w->recovery.torn_bytes = stale ? 0 : end - w->offset_next;

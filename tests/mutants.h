@@ -319,6 +319,41 @@
 	MUTANT(227, rate_ignored, join, "a joiner pulls as fast as it can, whatever the limit") \
 	MUTANT(230, buries_next_life, service, \
 	       "an obituary counts for every life of the node, to come too (CC-25)") \
-	MUTANT(231, same_names, membership, "two nodes may have one name")
+	MUTANT(231, same_names, membership, "two nodes may have one name") \
+	MUTANT(240, index_before_state, group_story, \
+	       "the index that state is said to be of is on the disk before that state (R16)") \
+	MUTANT(241, copied_anew, group_story, \
+	       "a key that comes by copy gets a version of its own (R17, R35)") \
+	MUTANT(242, tombstone_compared, group_story, \
+	       "a deleted key is compared by its tombstone, where there still is one (R18)") \
+	MUTANT(243, donor_for_ever, group_story, \
+	       "a copy goes on asking a node that answers no more (R21)") \
+	MUTANT(244, log_outruns_copy, group_story, \
+	       "the log is not kept from where a copy began (R22)") \
+	MUTANT(245, conf_apart, raft_script, \
+	       "a snapshot is taken over, or found at start, without its conf (R26)") \
+	MUTANT(246, floor_not_recovered, worker, \
+	       "a start forgets how high the versions of forgotten deletes were (R17, R35)") \
+	MUTANT(247, snapshot_cuts, raft_script, \
+	       "recovery drops what its log holds behind a snapshot (R30)") \
+	MUTANT(248, failed_leads, raft_script, \
+	       "a leader whose disk has failed goes on leading (R12, R28)") \
+	MUTANT(249, torn_is_rot, wal, "a torn tail keeps a node from starting (R27)") \
+	MUTANT(250, ring_or_nothing, blockdev_file, \
+	       "without io_uring there is no disk at all (R29)") \
+	MUTANT(251, opened_anew, session, \
+	       "a client that opens its session again gets another one (R24)") \
+	MUTANT(252, attempts_wrap, client_core, \
+	       "the pause between attempts doubles until it wraps (R23)") \
+	MUTANT(253, depth_blocks, wal, \
+	       "batches that had to wait for others are never written (R23)") \
+	MUTANT(254, full_log_waits, worker, \
+	       "engine raft: a node whose log is full waits for room, for ever (R28)") \
+	MUTANT(255, old_disk_counts, raft_script, \
+	       "what the disk before has acknowledged counts for the new one (R20)") \
+	MUTANT(256, handed_over_late, raft_script, \
+	       "who is handed the lead waits for a timeout all the same (R31)") \
+	MUTANT(257, leaver_told, raft_script, \
+	       "who has left is told of confs in which it had a say (R19)")
 
 #endif

@@ -446,7 +446,7 @@ static uint64_t backoff_ns(const struct client_core *c, uint8_t *attempts)
 {
 	uint64_t wait_ns = c->config.retransmit_ns << *attempts;
 
-	if (*attempts < BACKOFF_MAX)
+	if (*attempts < BACKOFF_MAX || mutant(252))
 		(*attempts)++;
 	return wait_ns;
 }

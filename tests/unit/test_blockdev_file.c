@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +167,35 @@ static void handed_over(void **state)
 	blockdev_file_close(dev);
 }
 
+/*
+ * R29: the kernel has no io_uring to give any more (limits, sysctl), at the first transfer, or when
+ * the device is handed over to another thread: transfers go another way, none is lost.
+ */
+static void without_io_uring(void **state)
+{
+	struct rlimit before, none;
+	struct blockdev *dev;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (int handed = 0; handed < 2; handed++) {
+		assert_int_equal(blockdev_file_open(path, NULL, &dev), 0);
+		if (handed)
+			round_trip(dev, 11);
+		none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0); /* no new descriptors */
+		if (handed) {
+			assert_int_equal(pthread_create(&thread, NULL, other_thread, dev), 0);
+			assert_int_equal(pthread_join(thread, NULL), 0);
+		}
+		round_trip(dev, 12);
+		assert_string_equal(blockdev_file_backend(dev), "pwritev2");
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		blockdev_file_close(dev);
+	}
+}
+
 static void read_only(void **state)
 {
 	struct blockdev_file_options options = { .read_only = true };
@@ -201,8 +231,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(create_refuses),    cmocka_unit_test(open_refuses),
 		cmocka_unit_test(both_backends),     cmocka_unit_test(many_in_flight),
-		cmocka_unit_test(handed_over),	     cmocka_unit_test(read_only),
-		cmocka_unit_test(without_direct_io),
+		cmocka_unit_test(handed_over),	     cmocka_unit_test(without_io_uring),
+		cmocka_unit_test(read_only),	     cmocka_unit_test(without_direct_io),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

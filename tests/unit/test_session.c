@@ -106,6 +106,29 @@ static void open_is_idempotent(void **state)
 	assert_null(session_of(&table, 2));
 }
 
+/*
+ * R24: clients that open their sessions again and again, as many as the table holds, do not evict
+ * each other: a session that is there is named again, and nothing is forgotten.
+ */
+static void opening_again_evicts_nobody(void **state)
+{
+	uint64_t id[COUNT];
+	bool evicted;
+
+	(void)state;
+	for (uint64_t i = 0; i < COUNT; i++)
+		id[i] = opened(i + 1, 1, i)->id;
+	for (uint64_t i = 0; i < 10 * COUNT; i++) {
+		uint64_t client = i * 3 % COUNT;
+		struct session *s = session_open(&table, client + 1, 1 + i, 100 + i, &evicted);
+
+		assert_non_null(s);
+		assert_int_equal(s->id, id[client]);
+		assert_false(evicted);
+	}
+	assert_true(table.complete);
+}
+
 static void least_recently_used_goes(void **state)
 {
 	struct session *s[COUNT];
@@ -505,6 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(open_is_idempotent),
+		CASE(opening_again_evicts_nobody),
 		CASE(least_recently_used_goes),
 		CASE(a_floor_stands_for_what_was_forgotten),
 		CASE(open_arrives_late),

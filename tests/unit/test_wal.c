@@ -113,6 +113,7 @@ static void one_crash(uint64_t write_index, uint64_t seed)
 			if (i % 9 != 8 && wal_can_append(rig.wal, 1))
 				wal_rig_append(&rig, (i * 397 + (uint32_t)seed) % VALUE_BYTES_MAX);
 			wal_rig_turn(&rig, i % 3 * 4000);
+			assert_true(i < 100000);
 		}
 		appended = rig.appended;
 		sim_disk_crash(rig.dev);
@@ -226,6 +227,26 @@ static void rot_everywhere(void **state)
 	sim_disk_rot(rig.dev, starts[3] + 20);
 	assert_int_equal(wal_rig_recover(&rig), 15);
 	assert_int_equal(wal_recovered_torn(rig.wal), BLOCK_BYTES);
+	wal_rig_free(&rig);
+}
+
+/*
+ * R23: batches that had to wait because the disk had as many writes under way as it takes go out
+ * when those end, also when nothing more is appended.
+ */
+static void full_depth_goes_on(void **state)
+{
+	struct wal_rig rig;
+	uint32_t n = 0;
+
+	(void)state;
+	wal_rig_make(&rig, DISK_BYTES, 3);
+	for (; wal_can_append(rig.wal, 1); n++)
+		wal_rig_append(&rig, VALUE_BYTES_MAX);
+	assert_int_equal(wal_submit(rig.wal, 0), 0);
+	for (uint32_t i = 0; i < 10000 && wal_busy(rig.wal); i++)
+		wal_rig_turn(&rig, 10000);
+	assert_int_equal(rig.acked, n);
 	wal_rig_free(&rig);
 }
 
@@ -409,6 +430,7 @@ int main(void)
 		cmocka_unit_test(append_recover_append),
 		cmocka_unit_test(latency_is_measured),
 		cmocka_unit_test(group_commit_and_full),
+		cmocka_unit_test(full_depth_goes_on),
 		cmocka_unit_test(crash_at_every_write),
 		cmocka_unit_test(fail_every_write),
 		cmocka_unit_test(sealing),

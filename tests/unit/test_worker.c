@@ -172,6 +172,28 @@ static uint64_t clock_ns(void *context)
 	return *(const uint64_t *)context + rig.ahead_ns;
 }
 
+static uint8_t engine_of_rigs; /* enum engine; of rigs made from here on */
+
+/* format: a new disk for this node. */
+static void format(uint8_t n, uint16_t shards, uint64_t bytes)
+{
+	struct node *node = &rig.node[n];
+	struct superblock sb = { .cluster = CLUSTER,
+				 .device_id = 77u + n,
+				 .fingerprint = 5,
+				 .device_bytes = bytes,
+				 .shard_count = shards,
+				 .stream_count = 1,
+				 .node = n,
+				 .node_count = rig.count,
+				 .engine = engine_of_rigs };
+
+	if (node->disk)
+		sim_disk_destroy(node->disk);
+	node->disk = sim_disk_create(bytes, 1u + n, NULL);
+	assert_int_equal(superblock_format(node->disk, scratch, &sb), 0);
+}
+
 static void make_rig(uint8_t nodes, uint16_t shards, bool views)
 {
 	memset(&rig, 0, sizeof(rig));
@@ -179,14 +201,6 @@ static void make_rig(uint8_t nodes, uint16_t shards, bool views)
 	rig.now_ns = 1000000;
 	for (uint8_t n = 0; n < nodes; n++) {
 		struct node *node = &rig.node[n];
-		struct superblock sb = { .cluster = CLUSTER,
-					 .device_id = 77u + n,
-					 .fingerprint = 5,
-					 .device_bytes = DISK_BYTES,
-					 .shard_count = shards,
-					 .stream_count = 1,
-					 .node = n,
-					 .node_count = nodes };
 
 		node->config = (struct worker_config) {
 			.seed = 1u + n,
@@ -206,13 +220,15 @@ static void make_rig(uint8_t nodes, uint16_t shards, bool views)
 			.port_base = PORT,
 			.worker_count = 1,
 			.space_low_permille = 100,
+			.raft = { .heartbeat_ns = 1000000, .election_ns = 10000000,
+				  .disk_ns = 100000000, .entries_max = 256,
+				  .bytes_max = 1 << 18, .drift_ppm = 100 },
 		};
 		for (uint8_t p = 0; p < nodes; p++)
 			node->config.ip[p] = node_addr(p, 0).ip;
 		memcpy(node->net.mac, node_addr(n, 0).mac, 6);
 		node->net.down = true;
-		node->disk = sim_disk_create(DISK_BYTES, 1u + n, NULL);
-		assert_int_equal(superblock_format(node->disk, scratch, &sb), 0);
+		format(n, shards, DISK_BYTES);
 	}
 }
 
@@ -788,6 +804,52 @@ static void a_failed_disk_takes_views(void **state)
 	end_rig();
 }
 
+static uint8_t leader_at(uint8_t n)
+{
+	return rig.node[n].stats.leader[0];
+}
+
+/*
+ * R28: engine raft: the disk of the node that leads is full. While there is room for what elections
+ * need, updates are refused, everywhere; when there is none it says that its disk has failed, leads
+ * no more, and the others go on without it. R27: what it has it finds again at its next start.
+ */
+static void a_full_log_leads_nothing(void **state)
+{
+	struct wire_message m = message(WIRE_DEL, 1, "absent", "");
+	uint64_t session;
+
+	(void)state;
+	engine_of_rigs = ENGINE_RAFT;
+	make_rig(3, 1, false);
+	format(0, 1, 2 << 20);
+	engine_of_rigs = ENGINE_HERMES;
+	for (uint8_t n = 0; n < 3; n++)
+		start(n);
+	for (uint32_t i = 0; i < 200 && (leader_at(0) != 0 || leader_at(1) != 0); i++)
+		turn(5000000);
+	assert_int_equal(leader_at(1), 0);
+	session = open_session(1, 1, 1);
+	while (call(1, session, &m)->status == STATUS_NOT_FOUND)
+		m.id++;
+	assert_int_equal(rig.reply[0].status, STATUS_NO_SPACE);
+	assert_true(m.id > 100);
+	assert_int_equal(leader_at(1), 0);
+	expect_get(2, open_session(2, 2, 1), "absent", NULL);
+	for (uint32_t i = 0; i < 200 && rig.node[0].stats.state != DATAPLANE_DISK_FAILED; i++) {
+		stop(0);
+		start(0);
+		assert_true(rig.node[0].stats.recovered_records > 100);
+		turn(200000000);
+	}
+	assert_int_equal(rig.node[0].stats.state, DATAPLANE_DISK_FAILED);
+	turn(200000000);
+	assert_in_range(leader_at(1), 1, 2);
+	m.id++;
+	expect_status(1, session, &m, STATUS_NOT_FOUND);
+	end_rig();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -800,6 +862,7 @@ int main(void)
 		cmocka_unit_test(early_frames_need_the_lease_too),
 		cmocka_unit_test(a_shadow_begins_anew),
 		cmocka_unit_test(a_failed_disk_takes_views),
+		cmocka_unit_test(a_full_log_leads_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define TURNS_MAX 20000u /* no disk is so slow: the log is stuck */
+
 static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
 
 void wal_rig_make(struct wal_rig *rig, uint64_t disk_bytes, uint64_t seed)
@@ -104,12 +106,17 @@ int wal_rig_turn(struct wal_rig *rig, uint64_t ns)
 
 void wal_rig_drain(struct wal_rig *rig)
 {
-	while (wal_busy(rig->wal))
+	for (uint32_t turns = 0; wal_busy(rig->wal); turns++) {
+		must(turns < TURNS_MAX);
 		wal_rig_turn(rig, 10000);
+	}
 }
 
 void wal_rig_seal(struct wal_rig *rig)
 {
-	while (wal_busy(rig->wal) || wal_deadline_ns(rig->wal) != UINT64_MAX)
+	for (uint32_t turns = 0;
+	     wal_busy(rig->wal) || wal_deadline_ns(rig->wal) != UINT64_MAX; turns++) {
+		must(turns < TURNS_MAX);
 		wal_rig_turn(rig, 100000);
+	}
 }

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stories of the raft engine, one scenario of docs/testing.md each (R16 to R35): whole groups in
+ * memory (group_rig.h), one thing goes wrong, at every moment where that is the point.
+ */
+#include "tests/unit/group_rig.h"
+
+#include <stdlib.h>
+
+#define KEY 25u	  /* of no counter */
+#define OTHER 26u /* takes the load by hand */
+#define COPIES 8u /* under load */
+
+static struct op_ts at(uint64_t version)
+{
+	return (struct op_ts){ version, version ? GROUP_WRITER : 0 };
+}
+
+/* asked: one request by hand, repeated at the same node until it is answered; its status. */
+static enum status asked(uint8_t n, enum wire_type type, uint8_t key, uint64_t id,
+			 const char *value, uint64_t expected)
+{
+	uint32_t before = gr.results;
+
+	for (uint32_t tries = 0; tries < 400 && gr.results == before; tries++) {
+		gr_request(n, type, key, id, value, at(expected));
+		for (uint32_t ms = 0; ms < 25 && gr.results == before; ms++)
+			gr_run(1);
+	}
+	assert_int_not_equal(gr.results, before);
+	return (enum status)gr.result.status;
+}
+
+/* fill: so many updates, one after the other; the log in memory holds 256 entries. */
+static uint64_t fill(uint8_t n, uint64_t id, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(asked(n, WIRE_PUT, OTHER, id++, "load", 0), STATUS_OK);
+	return id;
+}
+
+static uint8_t led(void)
+{
+	for (uint32_t ms = 0; ms < 2000 && gr_leader() < 0; ms++)
+		gr_run(1);
+	assert_true(gr_leader() >= 0);
+	return (uint8_t)gr_leader();
+}
+
+static void finish(void)
+{
+	gr_heal();
+	gr.delay_max_us = 100;
+	for (uint8_t n = 0; n < gr.nodes; n++)
+		if (!gr.node[n].r)
+			gr_start(n, (uint8_t)gr.node[n].founders);
+	gr.quiet = true;
+	gr_settle(10000);
+	gr_check_same();
+	gr_check_counts();
+	gr_end();
+}
+
+/* behind: a node that lacks more than the log in memory has; it has just been started again. */
+static uint8_t behind(uint8_t nodes, uint64_t seed, uint32_t clients)
+{
+	uint8_t away;
+
+	gr_begin(nodes, seed, 0);
+	gr.clients = clients;
+	away = (uint8_t)((led() + 1) % nodes);
+	gr_run(300);
+	gr_crash(away);
+	gr.asked &= (uint8_t)~(1u << away);
+	gr_run(2500);
+	gr.delay_max_us = 4000;
+	gr_start(away, 0);
+	return away;
+}
+
+static const struct pull *pull_of(uint8_t n)
+{
+	return &gr.node[n].r->group->pull;
+}
+
+/* follows: it needs no copy, and is as near to what is committed as the network lets it. */
+static bool follows(uint8_t n)
+{
+	const struct replica *r = gr.node[n].r;
+	int leader = gr_leader();
+
+	return leader >= 0 && !pull_of(n)->active && r->group->restore == 0 &&
+	       group_applied(r) >= raft_base(replica_raft(r)) &&
+	       group_applied(r) + 64 >= group_applied(gr.node[leader].r);
+}
+
+static bool copies_keys(uint8_t n)
+{
+	for (uint32_t ms = 0; ms < 2000; ms++) {
+		if (pull_of(n)->active && pull_of(n)->phase == PULL_KEYS)
+			return true;
+		gr_run(1);
+	}
+	return false;
+}
+
+/*
+ * R16: the index that state is said to be of is on the disk after that state, never before: a node
+ * that dies at any moment of a copy neither skips what the copy had still to bring, nor does
+ * anything twice.
+ */
+static void state_before_its_index(void **state)
+{
+	uint32_t moments = 0;
+	bool copying = true;
+
+	(void)state;
+	for (uint32_t ms = 0; copying; ms++) {
+		uint8_t away = behind(3, 16, 12);
+
+		assert_true(copies_keys(away));
+		gr_run(ms);
+		copying = pull_of(away)->active;
+		moments += copying;
+		gr_crash(away);
+		gr_start(away, 0);
+		gr_run(100);
+		finish();
+	}
+	assert_true(moments >= 3);
+}
+
+/* told: every node that runs says this version of the key. */
+static uint64_t told(uint64_t id, uint64_t version)
+{
+	for (uint8_t n = 0; n < gr.nodes; n++) {
+		assert_int_equal(asked(n, WIRE_GET, KEY, id++, NULL, 0), STATUS_OK);
+		assert_int_equal(gr.result.ts.version, version);
+	}
+	return id;
+}
+
+/*
+ * R17, R35: a version that a client was told stays, whatever is compacted, copied, killed and
+ * started anew, and all later ones are higher, after all nodes began from their disks, too: right
+ * after the log was shortened, and at other moments.
+ */
+static void versions_stay(void **state)
+{
+	(void)state;
+	for (uint32_t more = 0; more < 3; more++) {
+		uint64_t id = 1, version, newest, base;
+		uint8_t leader, away, n;
+
+		gr_begin(3, 17, 0);
+		leader = led();
+		away = (uint8_t)((leader + 1) % 3);
+		n = (uint8_t)((leader + 2) % 3);
+		assert_int_equal(asked(n, WIRE_PUT, KEY, id++, "one", 0), STATUS_OK);
+		version = gr.result.ts.version;
+		gr_crash(away);
+		id = fill(n, id, 400);
+		base = raft_base(replica_raft(gr.node[n].r));
+		assert_true(base > version);
+		gr_start(away, 0);
+		for (uint32_t ms = 0; ms < 3000 && !gr_all_applied(); ms++)
+			gr_run(1);
+		assert_true(replica_counters(gr.node[away].r)->joins > 0);
+		id = told(id, version);
+		while (raft_base(replica_raft(gr.node[n].r)) == base)
+			id = fill(n, id, 1);
+		id = fill(n, id, more * 20);
+		newest = gr.result.ts.version;
+		gr_run(5);
+		for (uint8_t i = 0; i < 3; i++)
+			gr_crash(i);
+		for (uint8_t i = 0; i < 3; i++)
+			gr_start(i, 0);
+		led();
+		id = told(id, version);
+		assert_int_equal(asked(n, WIRE_CAS, KEY, id++, "two", version), STATUS_OK);
+		assert_true(gr.result.ts.version > newest);
+		gr_end();
+	}
+}
+
+/*
+ * R18: there are no reads of old versions. What comes nearest is a compare with the version of a
+ * deleted key: nodes collect tombstones at different times, so it may not matter whether one is
+ * still there: the version of a deleted key equals nothing but "absent", everywhere.
+ */
+static void a_deleted_key_has_no_version(void **state)
+{
+	(void)state;
+	for (uint32_t collected = 0; collected < 2; collected++) {
+		uint64_t id = 1, version, deleted;
+
+		gr_begin(3, 18, 0);
+		gr.greedy = collected != 0;
+		led();
+		assert_int_equal(asked(0, WIRE_PUT, KEY, id++, "x", 0), STATUS_OK);
+		version = gr.result.ts.version;
+		assert_int_equal(asked(1, WIRE_DEL, KEY, id++, NULL, 0), STATUS_OK);
+		deleted = gr.result.ts.version;
+		assert_true(deleted > version);
+		if (collected)
+			gr_run(500);
+		gr_run(10);
+		for (uint8_t n = 0; n < 3; n++)
+			assert_int_equal(gr.node[n].present[KEY], !collected);
+		for (uint8_t n = 0; n < 3; n++) {
+			assert_int_equal(asked(n, WIRE_CAS, KEY, id++, "y", deleted),
+					 STATUS_CONFLICT);
+			assert_int_equal(asked(n, WIRE_CAS, KEY, id++, "y", version),
+					 STATUS_CONFLICT);
+		}
+		assert_int_equal(asked(2, WIRE_CAS, KEY, id++, "y", 0), STATUS_OK);
+		gr_check_same();
+		gr_end();
+	}
+}
+
+/*
+ * R21: the node that a copy comes from dies, or is no longer the one to ask, while everything else
+ * changes, too: the copy begins anew with the next one, and ends.
+ */
+static void a_copy_outlives_its_donor(void **state)
+{
+	(void)state;
+	for (uint32_t ms = 0; ms < 12; ms += 3) {
+		uint8_t away = behind(5, 21 + ms, 12), donor;
+		uint32_t waited = 0;
+
+		assert_true(copies_keys(away));
+		gr_run(ms);
+		if (!pull_of(away)->active) {
+			gr_end();
+			continue;
+		}
+		donor = pull_of(away)->donor;
+		gr_crash(donor);
+		gr.asked &= (uint8_t)~(1u << donor);
+		while (!follows(away) && waited++ < 5000)
+			gr_run(1);
+		assert_true(follows(away));
+		finish();
+	}
+}
+
+/*
+ * R22: a node that is behind, over a slow network, under load that does not end: the log is kept
+ * from where its copy began, so that one pass is mostly enough, and not the beginning of
+ * the next. (The log in memory is small here: it may have to go on without the copy.)
+ */
+static void a_copy_under_load_ends(void **state)
+{
+	uint64_t passes = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= COPIES; seed++) {
+		uint8_t away = behind(3, seed, GR_CLIENTS);
+
+		gr.delay_max_us = 16000;
+		for (uint32_t ms = 0; ms < 9000 && !follows(away); ms++)
+			gr_run(1);
+		assert_true(follows(away));
+		passes += replica_counters(gr.node[away].r)->joins;
+		finish();
+	}
+	assert_true(passes <= 2 * COPIES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(state_before_its_index),
+		cmocka_unit_test(versions_stay),
+		cmocka_unit_test(a_deleted_key_has_no_version),
+		cmocka_unit_test(a_copy_outlives_its_donor),
+		cmocka_unit_test(a_copy_under_load_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
