@@ -665,10 +665,24 @@ static uint32_t turn_timers(struct worker *w)
 	return did;
 }
 
+/*
+ * joins_in_vain: what it has to copy does not fit its log, which only grows. As long as it is in
+ * the write set nobody's updates fit it either.
+ */
+static bool joins_in_vain(const struct worker *w)
+{
+	uint8_t shadows = w->shard_count ? replica_view(w->replica[w->shards[0]])->shadows : 0;
+
+	return (shadows & 1u << w->sb.node) && wal_remaining_bytes(w->wal) < w->low_wal / 2 &&
+	       !worker_joined(w) && !mutant(228);
+}
+
 static void look_after_space(struct worker *w)
 {
 	enum space space = space_of(w);
 
+	if (joins_in_vain(w) && !w->failed)
+		worker_fail(w);
 	w->count.space = space;
 	for (uint16_t i = 0; i < w->shard_count; i++)
 		replica_set_space(w->replica[w->shards[i]], space);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a node comes by what the log in memory no longer tells it: it pulls it from the leader, chunk
- * by chunk, several under way (lane.h), while both go on. First the session table as it was at one index, the start; then the
- * keys, each as it is when its turn comes, which may be later. What was applied to a key between
- * the start and its copy the node meets again in the log, and skips by the key's version (skip,
- * group_apply.c). Of keys it gets those newer than what it has applied itself; all of them, into an
- * empty store, when the donor has forgotten tombstones since then, or when it has nothing to rely
- * on.
+ * How a node comes by what the log in memory no longer tells it: it pulls it from the leader,
+ * chunk by chunk, several under way (lane.h), while both go on. First the session table as it was
+ * at one index, the start; then the keys, each as it is when its turn comes, which may be later.
+ * What was applied to a key between the start and its copy the node meets again in the log, and
+ * skips by the key's version (skip, group_apply.c). Of keys it gets those newer than what it has
+ * applied itself; all of them, into an empty store, when the donor has forgotten tombstones since
+ * then, or when it has nothing to rely on.
  */
 #include "replication/group_priv.h"
 

@@ -241,6 +241,18 @@
 	MUTANT(151, slow_stays, membership, "nobody is evicted for being slow (CC-15)") \
 	MUTANT(152, history_is_mine, membership, \
 	       "a new disk takes its number's earlier owner for itself (R19, CC-12)") \
+	MUTANT(156, durable_before_hold, membership, \
+	       "an exclusion is acknowledged before its promise is looked at (M-LEASE-GAP)") \
+	MUTANT(157, old_ghost, membership, \
+	       "who is let in again is held down later for what it said before (M-FLAP)") \
+	MUTANT(158, witness_unheard, membership, \
+	       "of two members none is slow: nobody asks the witness (CC-15)") \
+	MUTANT(159, waiting_is_guilt, membership, \
+	       "who waits goes rather than who is waited for (CC-15)") \
+	MUTANT(160, groups_forgotten, membership, \
+	       "a command leaves the shards' groups without a living majority") \
+	MUTANT(161, overwritten_conf, membership, \
+	       "leases ask for a conf whose entry was overwritten") \
 	MUTANT(154, copies_ignored, membership, \
 	       "a drain may leave fewer members than copies_min (M-MIN-SIZE)") \
 	MUTANT(170, lease_ignored, group, "a leader answers reads without a lease") \
@@ -317,6 +329,8 @@
 	MUTANT(226, places_of_another, join, \
 	       "another donor is asked from where the last one was (H-LAG-JOIN)") \
 	MUTANT(227, rate_ignored, join, "a joiner pulls as fast as it can, whatever the limit") \
+	MUTANT(228, joins_in_vain, worker, \
+	       "a joiner whose log is too small stays in the way of everybody's updates") \
 	MUTANT(230, buries_next_life, service, \
 	       "an obituary counts for every life of the node, to come too (CC-25)") \
 	MUTANT(231, same_names, membership, "two nodes may have one name") \

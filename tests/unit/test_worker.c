@@ -804,6 +804,45 @@ static void a_failed_disk_takes_views(void **state)
 	end_rig();
 }
 
+/* Who joins with too small a log says so, and is left out: updates of the others go on. */
+static void a_joiner_without_room_gives_up(void **state)
+{
+	char value[VALUE_BYTES_MAX];
+	struct wire_message m;
+	uint64_t session;
+	struct view v;
+	char key[16];
+
+	(void)state;
+	make_rig(3, 1, true);
+	format(2, 1, 8ull * WORKER_BATCH_BYTES_MIN / 2 + (128 << 10));
+	for (uint8_t n = 0; n < 2; n++)
+		start(n);
+	v = view_of(1, 3, 0, 3);
+	install(&v);
+	session = open_session(0, 1, 1);
+	memset(value, 'v', sizeof(value));
+	value[sizeof(value) - 1] = 0;
+	for (uint32_t i = 0; i < 180; i++) {
+		snprintf(key, sizeof(key), "key%u", i);
+		m = message(WIRE_PUT, 1 + i, key, value);
+		expect_status(0, session, &m, STATUS_OK);
+	}
+	start(2);
+	v = view_of(2, 3, 4, 0);
+	v.since[2] = 2;
+	install(&v);
+	turn(200000000);
+	assert_false(worker_joined(rig.node[2].worker));
+	assert_int_equal(rig.node[2].stats.state, DATAPLANE_DISK_FAILED);
+	v = view_of(3, 3, 0, 0);
+	install(&v);
+	turn(20000000);
+	m = message(WIRE_PUT, 200, "key1", "goes on");
+	expect_status(0, session, &m, STATUS_OK);
+	end_rig();
+}
+
 static uint8_t leader_at(uint8_t n)
 {
 	return rig.node[n].stats.leader[0];
@@ -862,6 +901,7 @@ int main(void)
 		cmocka_unit_test(early_frames_need_the_lease_too),
 		cmocka_unit_test(a_shadow_begins_anew),
 		cmocka_unit_test(a_failed_disk_takes_views),
+		cmocka_unit_test(a_joiner_without_room_gives_up),
 		cmocka_unit_test(a_full_log_leads_nothing),
 	};
 
