@@ -41,7 +41,8 @@ static const struct command commands[] = {
 	{ "verify", "cairnutil verify --data DIR [-o table|json]",
 	  "check every checksum: exit 0 clean, 1 damaged (file and offset are named)",
 	  cairnutil_verify },
-	{ "recover", "cairnutil recover --unsafe --config FILE [--confirm NAME | --yes]",
+	{ "recover", "cairnutil recover --unsafe --config FILE [--confirm NAME | --yes]"
+	  " [--outdated]",
 	  "make this node the only one of its cluster, for good: when the others are lost",
 	  cairnutil_recover },
 };
@@ -84,6 +85,7 @@ static void usage(FILE *out)
 	      "      --witness       votes, holds no data (as the configuration says)\n"
 	      "      --unsafe        recover: know what it means (docs/operating.md)\n"
 	      "      --confirm NAME  recover: the name of the cluster; --yes: do not ask for it\n"
+	      "      --outdated      recover: though it was no member of the last view it knows\n"
 	      "  -o, --output FORM   table or json\n"
 	      "  -h, --help          this text\n"
 	      "Exit: 0 done or clean, 1 failed or damaged, 2 usage, 3 not found, 4 not permitted,\n"
@@ -131,6 +133,7 @@ enum option_id {
 	OPTION_UNSAFE,
 	OPTION_CONFIRM,
 	OPTION_YES,
+	OPTION_OUTDATED,
 };
 
 static const struct option long_options[] = {
@@ -149,6 +152,7 @@ static const struct option long_options[] = {
 	{ "unsafe", no_argument, NULL, OPTION_UNSAFE },
 	{ "confirm", required_argument, NULL, OPTION_CONFIRM },
 	{ "yes", no_argument, NULL, OPTION_YES },
+	{ "outdated", no_argument, NULL, OPTION_OUTDATED },
 	{ 0 },
 };
 
@@ -207,6 +211,8 @@ static bool set_option(struct cairnutil_options *o, int c, const char *text)
 		return o->unsafe = true;
 	case OPTION_YES:
 		return o->yes = true;
+	case OPTION_OUTDATED:
+		return o->outdated = true;
 	default:
 		return false;
 	}

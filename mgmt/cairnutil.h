@@ -23,7 +23,7 @@ struct cairnutil_options {
 	const char *config;
 	const char *engine;  /* NULL: of the configuration, else hermes */
 	const char *confirm; /* recover: the cluster's name, typed */
-	bool json, join, witness, unsafe, yes;
+	bool json, join, witness, unsafe, outdated, yes;
 	uint64_t cluster, node, shards, streams, wal_bytes;
 	bool has_cluster, has_node, has_shards, has_streams, has_wal_bytes;
 };

@@ -3,7 +3,8 @@
  * cairnutil_recover.c: recover --unsafe: when a majority of the voters is lost for good, makes one
  * node that is left the only one of its cluster. Appends to its log what no majority can agree on
  * any more: the view service's state with this node alone, one unsafe recovery more on record; and
- * in every Raft group a configuration of this node alone.
+ * in every Raft group a configuration of this node alone. The cluster gets a new id, in the
+ * superblocks: an old node that is started by mistake speaks to nobody.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,10 +25,12 @@
 #define BATCH_BYTES   (256u << 10)
 #define BUSY_TRIES    300
 #define BUSY_PAUSE_US 10000
+#define UNHEARD_STARTS 256u /* of lost nodes since this one last heard of them, at most */
 
 /* One Raft group as its log tells it. */
 struct recover_group {
 	bool seen;
+	bool copying; /* engine raft: what it held is void, and a copy of another's is not whole */
 	uint64_t last;
 	uint32_t term;
 };
@@ -44,6 +47,7 @@ struct recovery {
 	struct config config;
 	struct membership_state state; /* newest one there is */
 	bool agreed;		       /* the log has one; else it is the founding one */
+	uint64_t cluster;	       /* the new id */
 	uint64_t index, seq;	       /* of the new one; of the last record appended */
 	struct recover_stream stream[WORKERS_MAX];
 };
@@ -79,6 +83,7 @@ static void take_raft(struct recovery *r, struct recover_stream *s, const struct
 		g->term = raft.term;
 		return;
 	}
+	g->copying &= raft.kind != RAFT_RECORD_SNAPSHOT;
 	/* A snapshot behind the end replaces all; one inside the log only shortens it. */
 	if (raft.kind == RAFT_RECORD_ENTRY || raft.entry.index > g->last)
 		g->last = raft.entry.index;
@@ -94,6 +99,34 @@ static void take_raft(struct recovery *r, struct recover_stream *s, const struct
 			r->state.epoch = (uint32_t)raft.entry.index;
 		r->agreed = true;
 	}
+}
+
+static void take(struct recovery *r, struct recover_stream *s, const struct record *record)
+{
+	if (record_is_raft(record))
+		take_raft(r, s, record);
+	else if (record->kind == RECORD_RESET && record->ts.version != RECORD_RESET_CLIENTS)
+		s->group[record->shard % SHARDS_MAX].copying = true;
+}
+
+/* belongs: to this node, under the old id, or, if an attempt was cut short, under the new one. */
+static bool belongs(const struct recovery *r, const struct superblock *sb, uint16_t stream)
+{
+	bool ours = sb->cluster == r->config.cluster_id ||
+		    (stream != 0 && sb->cluster == r->cluster);
+
+	return ours && sb->node == r->config.node_id && sb->stream == stream;
+}
+
+/* new_id: the same, should it be done again because it was cut short. */
+static uint64_t new_id(uint64_t cluster, uint64_t device)
+{
+	uint64_t z = cluster ^ (device + 0x9e3779b97f4a7c15ull); /* splitmix64 */
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	z ^= z >> 31;
+	return z != 0 && z != cluster ? z : cluster + 1;
 }
 
 static int read_stream(struct recovery *r, uint16_t i)
@@ -115,8 +148,9 @@ static int read_stream(struct recovery *r, uint16_t i)
 	}
 	if (rc == 0)
 		rc = superblock_read(s->dev, scratch, &s->sb);
-	if (rc == 0 && (s->sb.cluster != r->config.cluster_id || s->sb.node != r->config.node_id ||
-			s->sb.stream != i))
+	if (rc == 0 && i == 0)
+		r->cluster = new_id(s->sb.cluster, s->sb.device_id);
+	if (rc == 0 && !belongs(r, &s->sb, i))
 		return cairnutil_fail(CAIRNUTIL_CONFLICT, "CAIRN-0203",
 				      "name the configuration this folder was formatted with",
 				      "%s: belongs to another node or cluster", path);
@@ -131,8 +165,7 @@ static int read_stream(struct recovery *r, uint16_t i)
 		return fail_stream(r, i, rc);
 	s->wal = wal_init(s->mem, &config, s->dev, &s->sb);
 	while ((rc = wal_recover_next(s->wal, &record, &offset)) == 1)
-		if (record_is_raft(&record))
-			take_raft(r, s, &record);
+		take(r, s, &record);
 	return rc < 0 ? fail_stream(r, i, rc) : 0;
 }
 
@@ -191,7 +224,17 @@ static void make_state(struct recovery *r)
 	struct membership_node node = s->node[self];
 
 	r->index = r->stream[0].group[SHARDS_MAX].last + 1;
-	memset(s->node, 0, sizeof(s->node));
+	/* Whoever comes under a number that was in use begins above all its incarnations. */
+	for (uint8_t n = 0; n < NODES_MAX; n++) {
+		const struct membership_node old = s->node[n];
+		uint32_t newest = max_u32(old.floor, old.incarnation);
+
+		s->node[n] = (struct membership_node) { .incarnation = old.incarnation,
+							.since = old.since };
+		if (newest != 0 || old.want != WANT_NONE)
+			s->node[n].floor =
+				(uint32_t)min_u64(newest + UNHEARD_STARTS, INCARNATION_MAX);
+	}
 	node.want = WANT_DATA;
 	node.flags = node.replaces = node.evictions = 0;
 	node.incarnation = r->stream[0].sb.incarnation;
@@ -221,14 +264,40 @@ static int append_all(const struct recovery *r, uint16_t streams)
 	return rc == 0 ? append_group(r, first, RECORD_SHARD_VIEW) : rc;
 }
 
+/* From here on this disk, and no other, is one of the new cluster's. */
+static int rename_cluster(struct recovery *r, uint16_t streams)
+{
+	static _Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
+	int rc = 0;
+
+	/* Stream 0 last: as long as it has the old id, all this can be done again. */
+	for (uint16_t i = streams; rc == 0 && i-- > 0;) {
+		struct superblock *sb = &r->stream[i].sb;
+
+		sb->cluster = r->cluster;
+		sb->fingerprint = superblock_shape(sb);
+		rc = superblock_advance(r->stream[i].dev, scratch, sb,
+					r->stream[0].sb.incarnation);
+	}
+	return rc;
+}
+
 /* ---- asking -----------------------------------------------------------------------------------
  */
 
 static int confirm(const struct cairnutil_options *o, const struct recovery *r)
 {
 	const char *name = r->config.cluster_name;
+	bool member = !r->agreed || (r->state.members >> r->config.node_id & 1);
 	char line[CONFIG_NAME_BYTES + 2] = "";
 
+	if (!member && !o->outdated)
+		return cairnutil_fail(
+			CAIRNUTIL_CONFLICT, "CAIRN-0813",
+			"choose a node that was a member; if there is none left: --outdated",
+			"node %u was no member of epoch %u, the last one it knows: its data may be"
+			" old or incomplete",
+			(unsigned)r->config.node_id, r->state.epoch);
 	if (o->yes || (o->confirm && strcmp(o->confirm, name) == 0))
 		return 0;
 	if (!o->confirm && isatty(STDIN_FILENO)) {
@@ -265,7 +334,7 @@ static int check(const struct cairnutil_options *o, struct recovery *r)
 	if (config_load(o->config, &r->config, &p) < 0)
 		return cairnutil_fail(CAIRNUTIL_USAGE, problem_code(p.id, code), p.cure, "%s",
 				      p.text);
-	return confirm(o, r);
+	return 0;
 }
 
 static int lock(const struct recovery *r)
@@ -296,6 +365,12 @@ static int read_all(struct recovery *r, uint16_t *ret_streams)
 		streams = r->stream[0].sb.stream_count;
 	}
 	*ret_streams = streams;
+	return 0;
+}
+
+/* refuse: what no flag makes good. */
+static int refuse(const struct recovery *r, uint16_t streams)
+{
 	if (r->stream[0].sb.flags & SUPERBLOCK_WITNESS)
 		return cairnutil_fail(
 			CAIRNUTIL_CONFLICT, "CAIRN-0813", "choose a node that holds data",
@@ -304,7 +379,25 @@ static int read_all(struct recovery *r, uint16_t *ret_streams)
 		return cairnutil_fail(
 			CAIRNUTIL_CONFLICT, "CAIRN-0813", "choose a node that was a member",
 			"node %u never was a node of the cluster", (unsigned)r->config.node_id);
+	for (uint16_t i = 0; i < streams && r->stream[0].sb.engine == ENGINE_RAFT; i++)
+		for (uint16_t shard = 0; shard < SHARDS_MAX; shard++)
+			if (r->stream[i].group[shard].copying)
+				return cairnutil_fail(CAIRNUTIL_CONFLICT, "CAIRN-0813",
+						      "choose another node",
+						      "node %u had copied shard %u in part only",
+						      (unsigned)r->config.node_id, shard);
 	return 0;
+}
+
+static void report(const struct recovery *r)
+{
+	printf("recovered by force: node %u is the only node of cluster %s, epoch %" PRIu64
+	       ", copies_min 1, unsafe recoveries %u\n"
+	       "new cluster id: %016" PRIx64 "\n"
+	       "next: set it as [cluster] id in %s, start the node; format every other node anew,"
+	       " with\n  --join and that id, before it starts; then cairnctl member add\n",
+	       (unsigned)r->config.node_id, r->config.cluster_name, r->index, r->state.unsafe,
+	       r->cluster, r->config.file);
 }
 
 int cairnutil_recover(const struct cairnutil_options *o)
@@ -317,6 +410,10 @@ int cairnutil_recover(const struct cairnutil_options *o)
 		rc = lock(&r);
 	if (rc == 0)
 		rc = read_all(&r, &streams);
+	if (rc == 0)
+		rc = refuse(&r, streams);
+	if (rc == 0)
+		rc = confirm(o, &r);
 	if (rc != 0)
 		return rc;
 	struct recover_group *view = &r.stream[0].group[SHARDS_MAX];
@@ -325,22 +422,14 @@ int cairnutil_recover(const struct cairnutil_options *o)
 		config_founding(&r.config, (enum membership_engine)r.stream[0].sb.engine, &r.state);
 		view->last = view->term = 1;
 	}
-	uint32_t epoch = r.state.epoch;
-	bool member = r.state.members >> r.config.node_id & 1;
 	make_state(&r);
 	rc = append_all(&r, streams);
+	if (rc == 0)
+		rc = rename_cluster(&r, streams);
 	for (uint16_t i = 0; i < streams; i++)
 		blockdev_file_close(r.stream[i].dev);
 	if (rc < 0)
 		return fail_stream(&r, 0, rc);
-	printf("recovered by force: node %u is the only node of cluster %s, epoch %" PRIu64
-	       ", copies_min 1, unsafe recoveries %u\n",
-	       (unsigned)r.config.node_id, r.config.cluster_name, r.index, r.state.unsafe);
-	if (!member)
-		printf("it was no member of epoch %u, the last one it knows: its data may be old or"
-		       " incomplete\n",
-		       epoch);
-	printf("next: start it; format every other node anew, with --join, before it starts; then"
-	       " cairnctl member add\n");
+	report(&r);
 	return CAIRNUTIL_DONE;
 }

@@ -6,6 +6,7 @@ starts, also after the cluster had shrunk; unsafe recovery. All that clients saw
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -278,6 +279,7 @@ def unsafe_recovery(lab):
         expect(done.returncode == 2 and "CAIRN-0811" in done.stderr, f"not confirmed: {done}")
     done = util(lab, "recover", "--unsafe", "--config", config, "--confirm", "lab")
     expect(done.returncode == 0 and "unsafe recoveries 1" in done.stdout, f"recover: {done}")
+    rename(lab, re.search("new cluster id: ([0-9a-f]{16})", done.stdout)[1])
     lab.ctl("lab", "start", 1, code=0)
     lab.await_word("WARNINGS", "HEALTHY")
     cluster = lab.status()["cluster"]
@@ -291,6 +293,19 @@ def unsafe_recovery(lab):
         holds(lab, node, "unsafe", "alone")
     lab.ctl("cluster", "copies", 2, code=0)
     lab.serving()
+
+
+def rename(lab, cluster):
+    """The new id, where it is written. Nodes with the old one belong to nobody any more."""
+    old = lab.description()["cluster"]
+    expect(cluster != old, "the id is a new one")
+    paths = [os.path.join(lab.dir, f"node{n}", "node.toml") for n in range(3)]
+    for path in paths + [os.path.join(lab.dir, "lab.json")]:
+        with open(path) as f:
+            text = f.read()
+        expect(old in text, f"the old id is in {path}")
+        with open(path, "w") as f:
+            f.write(text.replace(old, cluster))
 
 
 def rejoin(lab, node):
