@@ -25,6 +25,8 @@ struct outcome {
 	uint64_t first_ns, all_ns;  /* until updates succeed again: anybody's; everybody's */
 	uint64_t reads, failed, late;
 	uint64_t read_ns;	    /* slowest */
+	uint64_t kept, kept_lost;   /* updates of shards that the victim did not lead */
+	uint64_t kept_ns;	    /* slowest */
 };
 
 /* Latencies of updates at all but the slow node, by time. */
@@ -51,11 +53,11 @@ static uint64_t bucket_ns(uint32_t bucket)
 
 /* ---- the fault ------------------------------------------------------------------------------- */
 
-static uint32_t shard_leader(const struct sim *s)
+static uint32_t shard_leader(const struct sim *s, uint16_t shard)
 {
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		const struct raft *r = s->node[n].up ?
-			replica_raft(sim_node_replica((struct sim *)s, n, 0)) : NULL;
+			replica_raft(sim_node_replica((struct sim *)s, n, shard)) : NULL;
 
 		if (r && raft_role(r) == RAFT_LEADER)
 			return n;
@@ -71,7 +73,7 @@ static uint32_t victim_of(struct sim *s)
 	case FAILOVER_VIEW_LEADER:
 		return sim_service_role(s, SIM_ROLE_LEADER, word);
 	case FAILOVER_SHARD_LEADER:
-		return shard_leader(s);
+		return shard_leader(s, 0);
 	case FAILOVER_MEMBER:
 	case FAILOVER_SLOW_DISK:
 	case FAILOVER_SLOW_LINK:
@@ -106,6 +108,8 @@ void sim_failover_turn(struct sim *s)
 	f->victim = (uint8_t)victim;
 	if (victim == SIM_NONE)
 		return;
+	for (uint16_t shard = 0; shard < s->plan.shards; shard++)
+		f->led[shard] = shard_leader(s, shard) == victim;
 	sim_trace(s, "failover: kind %u, node %u", f->kind, victim);
 	if (f->kind == FAILOVER_SLOW_LINK) {
 		slow_links(s, f->victim);
@@ -143,6 +147,15 @@ static void see_read(const struct check_op *o, struct outcome *out)
 		out->read_ns = max_u64(out->read_ns, took_ns);
 }
 
+/* see_kept: engine raft: of a shard that the victim did not lead, nothing need wait for anything. */
+static void see_kept(const struct check_op *o, struct outcome *out)
+{
+	out->kept++;
+	out->kept_lost += !was_done(o);
+	if (was_done(o))
+		out->kept_ns = max_u64(out->kept_ns, o->end_ns - o->start_ns);
+}
+
 static void see_killed(const struct sim *s, struct outcome *out)
 {
 	const struct sim_failover *f = s->failover;
@@ -159,6 +172,8 @@ static void see_killed(const struct sim *s, struct outcome *out)
 			continue;
 		if (!is_update(o) && o->key >= s->plan.keys - s->plan.read_keys)
 			see_read(o, out);
+		if (is_update(o) && sim_is_raft(s) && !f->led[s->key[o->key].shard])
+			see_kept(o, out);
 		if (is_update(o) && was_done(o))
 			*again = min_u64(*again, o->end_ns - f->at_ns);
 	}
@@ -299,11 +314,11 @@ static void print_spread(const char *name, uint64_t *ns, uint32_t count)
 static void report_killed(const struct batch *b)
 {
 	uint64_t *first = calloc(b->seeds, sizeof(*first)), *all = calloc(b->seeds, sizeof(*all));
-	uint64_t *read = calloc(b->seeds, sizeof(*read));
-	uint64_t reads = 0, failed = 0, late = 0;
+	uint64_t *read = calloc(b->seeds, sizeof(*read)), *kept = calloc(b->seeds, sizeof(*kept));
+	uint64_t reads = 0, failed = 0, late = 0, updates = 0, lost = 0;
 	uint32_t count = 0;
 
-	must(first && all && read);
+	must(first && all && read && kept);
 	for (uint32_t i = 0; i < b->seeds; i++) {
 		const struct outcome *o = &b->outcome[i];
 
@@ -311,6 +326,9 @@ static void report_killed(const struct batch *b)
 			continue;
 		first[count] = o->first_ns;
 		all[count] = o->all_ns;
+		kept[count] = o->kept_ns;
+		updates += o->kept;
+		lost += o->kept_lost;
 		read[count++] = o->read_ns;
 		reads += o->reads;
 		failed += o->failed;
@@ -322,6 +340,12 @@ static void report_killed(const struct batch *b)
 	print_spread("first update again", first, count);
 	print_spread("updates of every shard at every survivor again", all, count);
 	print_spread("slowest such read", read, count);
+	if (b->raft) {
+		printf("  updates of shards it did not lead, at survivors %llu, not answered %llu\n",
+		       (unsigned long long)updates, (unsigned long long)lost);
+		print_spread("slowest of them", kept, count);
+	}
+	free(kept);
 	free(first);
 	free(all);
 	free(read);

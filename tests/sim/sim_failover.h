@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "replication/types.h"
+
 struct sim;
 
 /* What happens, to whom. */
@@ -27,6 +29,7 @@ struct sim_failover {
 	uint64_t at_ns, window_ns;
 	bool done;
 	uint8_t victim;
+	bool led[SHARDS_MAX]; /* engine raft: the victim led that shard */
 };
 
 /* sim_failover_turn: with the other faults; does it when it is time. */
