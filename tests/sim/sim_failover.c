@@ -147,7 +147,7 @@ static void see_read(const struct check_op *o, struct outcome *out)
 		out->read_ns = max_u64(out->read_ns, took_ns);
 }
 
-/* see_kept: engine raft: of a shard that the victim did not lead, nothing need wait for anything. */
+/* see_kept: engine raft: updates of a shard that the victim did not lead need not wait. */
 static void see_kept(const struct check_op *o, struct outcome *out)
 {
 	out->kept++;
@@ -341,7 +341,7 @@ static void report_killed(const struct batch *b)
 	print_spread("updates of every shard at every survivor again", all, count);
 	print_spread("slowest such read", read, count);
 	if (b->raft) {
-		printf("  updates of shards it did not lead, at survivors %llu, not answered %llu\n",
+		printf("  updates of shards it did not lead at survivors %llu, not answered %llu\n",
 		       (unsigned long long)updates, (unsigned long long)lost);
 		print_spread("slowest of them", kept, count);
 	}
