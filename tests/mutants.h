@@ -241,6 +241,8 @@
 	MUTANT(151, slow_stays, membership, "nobody is evicted for being slow (CC-15)") \
 	MUTANT(152, history_is_mine, membership, \
 	       "a new disk takes its number's earlier owner for itself (R19, CC-12)") \
+	MUTANT(154, copies_ignored, membership, \
+	       "a drain may leave fewer members than copies_min (M-MIN-SIZE)") \
 	MUTANT(156, durable_before_hold, membership, \
 	       "an exclusion is acknowledged before its promise is looked at (M-LEASE-GAP)") \
 	MUTANT(157, old_ghost, membership, \
@@ -253,8 +255,6 @@
 	       "a command leaves the shards' groups without a living majority") \
 	MUTANT(161, overwritten_conf, membership, \
 	       "leases ask for a conf whose entry was overwritten") \
-	MUTANT(154, copies_ignored, membership, \
-	       "a drain may leave fewer members than copies_min (M-MIN-SIZE)") \
 	MUTANT(170, lease_ignored, group, "a leader answers reads without a lease") \
 	MUTANT(171, eviction_unseen, group, \
 	       "what was forgotten since a request was passed on counts as never done (S-EVICT)") \
@@ -324,6 +324,8 @@
 	       "who speaks to another disk than is there is not told which one is") \
 	MUTANT(222, any_shape, group, \
 	       "members of a group that forget sessions in other ways hear each other (C-EQUAL)") \
+	MUTANT(223, quorum_is_enough, group, \
+	       "a leader commits what fewer than copies_min data nodes hold (M-MIN-SIZE)") \
 	MUTANT(225, one_end_is_all, join, \
 	       "a walk by several questions is over when one has met the end (H-LAG-JOIN)") \
 	MUTANT(226, places_of_another, join, \
