@@ -62,7 +62,7 @@ static uint8_t wanted(const struct membership_state *s, enum membership_want wan
 	return set;
 }
 
-/* Nodes that are to hold data in the long run: not those that were drained or are to go. */
+/* Nodes that are to serve data in the long run: those that are drained, too, but no learners. */
 static uint8_t expected(const struct membership_state *s)
 {
 	uint8_t set = wanted(s, WANT_DATA);
@@ -455,7 +455,6 @@ static const struct {
 } notes[NOTE_COUNT] = {
 	[NOTE_VIEW] = { "view", "a view was agreed on: epoch %llu", false, true },
 	[NOTE_LEADER] = { "leader", "%s leads the view service, term %llu", true, true },
-	[NOTE_NO_LEADER] = { "no_leader", "no leader is known", false, false },
 	[NOTE_DEAD] = { "dead", "%s is taken for dead: silent", true, false },
 	[NOTE_RESTARTED] = { "restarted", "%s came back as incarnation %llu", true, true },
 	[NOTE_UNREACHABLE] = { "unreachable", "%s cannot be reached by other members", true,
@@ -467,8 +466,6 @@ static const struct {
 	[NOTE_RECOVERED] = { "recovered", "the cluster starts anew from %llu disks", false, true },
 	[NOTE_COMMAND] = { "command", "an operator's command for %s was carried out: %llu", true,
 			   true },
-	[NOTE_FOREIGN] = { "foreign", "%s runs on another disk than agreed on: refused", true,
-			   false },
 	[NOTE_READ_ONLY] = { "read_only", "%llu members, fewer than copies_min: no updates", false,
 			     true },
 	[NOTE_SPENT] = { "left_out", "%s was left out: it starts anew", true, false },

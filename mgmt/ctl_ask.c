@@ -17,6 +17,13 @@
 #define KNOWS_MS   1000u
 #define COMMAND_NS 10000000000ull
 
+const char *ctl_ask_text(const json_t *object, const char *name, const char *other)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : other;
+}
+
 static json_t *host_sockets(void)
 {
 	json_t *sockets = json_array();
@@ -176,13 +183,6 @@ static enum ctl_exit exit_of(const char *id)
 	return CTL_EXIT_FAILED;
 }
 
-static const char *text_of(const json_t *object, const char *name, const char *other)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : other;
-}
-
 struct attempt {
 	const char *socket;
 	uint64_t end_ms;
@@ -228,7 +228,8 @@ static int try_once(struct attempt *a, const char *arguments)
 	rc = request(a, path, true, &body);
 	if (rc != CTL_EXIT_OK)
 		return rc;
-	snprintf(path, sizeof(path), CTL_PATH_COMMAND "?command=%s", text_of(body, "command", "0"));
+	snprintf(path, sizeof(path), CTL_PATH_COMMAND "?command=%s",
+		 ctl_ask_text(body, "command", "0"));
 	for (;;) {
 		bool done = json_is_true(json_object_get(body, "done"));
 
@@ -248,12 +249,12 @@ static int try_once(struct attempt *a, const char *arguments)
 /* The service itself waits for a leader; for another command to be done it does not. */
 static bool busy(const struct attempt *a)
 {
-	return strcmp(text_of(a->error, CTL_FIELD_ID, ""), "CAIRN-0312") == 0;
+	return strcmp(ctl_ask_text(a->error, CTL_FIELD_ID, ""), "CAIRN-0312") == 0;
 }
 
 int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const char *arguments)
 {
-	struct attempt a = { .socket = text_of(answer, "socket", "") };
+	struct attempt a = { .socket = ctl_ask_text(answer, "socket", "") };
 	uint64_t timeout_ns = COMMAND_NS;
 	const char *id;
 	int rc = ctl_args_duration(call, "timeout",
@@ -265,7 +266,7 @@ int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const cha
 	while ((rc = try_once(&a, arguments)) == CTL_EXIT_FAILED && busy(&a) &&
 	       lab_process_now_ms() < a.end_ms)
 		lab_process_sleep_ms(RETRY_MS);
-	id = text_of(a.error, CTL_FIELD_ID, "CAIRN-0313");
+	id = ctl_ask_text(a.error, CTL_FIELD_ID, "CAIRN-0313");
 	if (rc == CTL_EXIT_FAILED)
 		rc = exit_of(id);
 	if (rc == CTL_EXIT_UNKNOWN)
@@ -273,8 +274,9 @@ int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const cha
 				"cairnctl member list; cairnctl events",
 				"no answer in time: it may or may not have been done");
 	else if (rc != CTL_EXIT_OK)
-		ctl_output_fail((enum ctl_exit)rc, id, text_of(a.error, CTL_FIELD_CURE, NULL), "%s",
-				text_of(a.error, CTL_FIELD_TEXT, "refused"));
+		ctl_output_fail((enum ctl_exit)rc, id,
+				ctl_ask_text(a.error, CTL_FIELD_CURE, NULL), "%s",
+				ctl_ask_text(a.error, CTL_FIELD_TEXT, "refused"));
 	json_decref(a.error);
 	return rc;
 }

@@ -11,6 +11,9 @@
 #define CTL_ASK_UNREACHABLE "UNREACHABLE"
 #define CTL_ASK_PATH_BYTES  256u
 
+/* ctl_ask_text: a member of an object, when it is a string; other when not. */
+const char *ctl_ask_text(const json_t *object, const char *name, const char *other);
+
 /* ctl_ask_sockets: of --socket, CAIRN_SOCKET, the lab, this host; or an exit code after its error.
  */
 int ctl_ask_sockets(const struct ctl_call *call, json_t **ret_sockets);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mgmt/config.h"
 #include "mgmt/ctl_ask.h"
 #include "mgmt/ctl_status.h"
 #include "mgmt/lab_process.h"
@@ -17,13 +18,6 @@
 #define HINT_MS	  2000u /* a new node not heard for so long may not have been started */
 #define NAME_TEXT 64u
 
-static const char *text_of(const json_t *object, const char *name, const char *other)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : other;
-}
-
 static const json_t *find(const json_t *answer, const char *text)
 {
 	const json_t *member, *members = json_object_get(answer, CTL_FIELD_MEMBERS);
@@ -33,7 +27,7 @@ static const json_t *find(const json_t *answer, const char *text)
 	ctl_args_u64(text, &number);
 	json_array_foreach((json_t *)members, i, member)
 	{
-		if (strcmp(text_of(member, "name", ""), text) == 0 ||
+		if (strcmp(ctl_ask_text(member, "name", ""), text) == 0 ||
 		    (uint64_t)json_integer_value(json_object_get(member, "node")) == number)
 			return member;
 	}
@@ -55,7 +49,7 @@ static int fail_node(const json_t *answer, const char *text)
 	{
 		if (n < sizeof(names))
 			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s (%u)",
-					      i ? ", " : "", text_of(member, "name", "?"),
+					      i ? ", " : "", ctl_ask_text(member, "name", "?"),
 					      (unsigned)number_of(member));
 	}
 	return ctl_output_fail(CTL_EXIT_NOT_FOUND, "CAIRN-0604", "cairnctl member list",
@@ -90,7 +84,7 @@ static const json_t *member_of(const json_t *answer, uint64_t node)
 
 static bool state_is(const json_t *member, const char *state)
 {
-	return strcmp(text_of(member, CTL_FIELD_STATE, ""), state) == 0;
+	return strcmp(ctl_ask_text(member, CTL_FIELD_STATE, ""), state) == 0;
 }
 
 static bool settled(const json_t *answer)
@@ -118,7 +112,7 @@ static bool is_member(const struct goal *goal, const json_t *answer)
 
 static uint64_t incarnation_of(const json_t *member)
 {
-	return strtoull(text_of(member, "incarnation", "0"), NULL, 10);
+	return strtoull(ctl_ask_text(member, "incarnation", "0"), NULL, 10);
 }
 
 /*
@@ -129,7 +123,7 @@ static bool is_drained(const struct goal *goal, const json_t *answer)
 {
 	const json_t *member = member_of(answer, goal->node);
 
-	return member && strcmp(text_of(member, "role", ""), "out") == 0 &&
+	return member && strcmp(ctl_ask_text(member, "role", ""), "out") == 0 &&
 	       (!goal->alive ||
 		(state_is(member, CTL_NODE_DRAINED) && incarnation_of(member) > goal->incarnation));
 }
@@ -158,13 +152,13 @@ static void progress(const struct goal *goal, const json_t *answer, char last[NA
 
 	if (goal->node >= NODES_MAX)
 		return;
-	snprintf(now, sizeof(now), "%s %s", text_of(member, "role", "gone"),
-		 text_of(member, CTL_FIELD_STATE, ""));
+	snprintf(now, sizeof(now), "%s %s", ctl_ask_text(member, "role", "gone"),
+		 ctl_ask_text(member, CTL_FIELD_STATE, ""));
 	if (strcmp(now, last) == 0)
 		return;
 	memcpy(last, now, NAME_TEXT);
 	ctl_output_note("node %u (%s): %s, epoch %" JSON_INTEGER_FORMAT, (unsigned)goal->node,
-			text_of(member, "name", "-"), now,
+			ctl_ask_text(member, "name", "-"), now,
 			json_integer_value(json_object_get(
 				json_object_get(answer, CTL_FIELD_CLUSTER), "epoch")));
 }
@@ -239,7 +233,7 @@ static int report(const struct ctl_call *call, const char *what, uint64_t starte
 static int confirm(const struct ctl_call *call, const json_t *answer, const char *what)
 {
 	const char *name =
-		text_of(json_object_get(answer, CTL_FIELD_CLUSTER), "name", "the cluster");
+		ctl_ask_text(json_object_get(answer, CTL_FIELD_CLUSTER), "name", "the cluster");
 	char line[NAME_TEXT];
 
 	if (ctl_args_option(call, "yes"))
@@ -388,8 +382,7 @@ static int read_add(const struct ctl_call *call, const char *name, struct ctl_me
 	if (inet_pton(AF_INET, add->address, &ip) != 1)
 		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0608", "give it as 10.77.0.4",
 				       "--address '%s' is no IPv4 address", add->address);
-	if (!*name || name[strspn(name, "0123456789")] == 0 ||
-	    name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")])
+	if (!*name || !config_name_ok(name))
 		return ctl_output_fail(
 			CTL_EXIT_USAGE, "CAIRN-0608",
 			"use 1 to 15 letters, digits, '-', '_', '.'; not digits alone",
@@ -429,6 +422,7 @@ int ctl_member_replace(const struct ctl_call *call)
 	if (!rc)
 		rc = confirm(call, answer, what);
 	add.replaces = member ? (int)number_of(member) : -1;
+	add.witness |= strcmp(ctl_ask_text(member, "role", ""), "witness") == 0;
 	json_decref(answer);
 	if (!rc)
 		rc = ctl_member_add_node(call, &add);
@@ -547,7 +541,7 @@ int ctl_leader_show(const struct ctl_call *call)
 				 ? member_of(answer, (uint64_t)json_integer_value(leader))
 				 : NULL;
 		row = json_pack("{s:s, s:s}", "GROUP", group, "LEADER",
-				text_of(member, "name", "none"));
+				ctl_ask_text(member, "name", "none"));
 		if (member)
 			json_object_set(row, "ID", (json_t *)leader);
 		json_array_append_new(rows, row);

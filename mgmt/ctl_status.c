@@ -16,13 +16,6 @@ const char *const ctl_status_columns[] = { "NODE",  "ID",	   "ROLE",    "STATE",
 					   "EPOCH", "INCARNATION", "KEYS",    "SPACE",
 					   "UP",    "PID",	   "ADDRESS", NULL };
 
-static const char *text_of(const json_t *object, const char *name, const char *other)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : other;
-}
-
 static json_t *group(const json_t *answer, const char *name, const char *field)
 {
 	return json_object_get(json_object_get(answer, name), field);
@@ -68,7 +61,7 @@ static bool works(const char *state)
 /* What only the node itself knows. */
 static void add_own(json_t *row, const json_t *answer)
 {
-	const char *state = text_of(answer, CTL_FIELD_STATE, NULL);
+	const char *state = ctl_ask_text(answer, CTL_FIELD_STATE, NULL);
 
 	/*
 	 * A process that does not run is more than a silence; that it serves, or votes, is for the
@@ -92,7 +85,7 @@ static json_t *member_row(const json_t *member, const json_t *own)
 	json_object_set(row, "ADDRESS", json_object_get(member, "address"));
 	json_object_set_new(
 		row, "ROLE",
-		json_sprintf("%s%s", text_of(member, "role", "?"),
+		json_sprintf("%s%s", ctl_ask_text(member, "role", "?"),
 			     json_is_true(json_object_get(member, "leader")) ? "*" : ""));
 	json_object_set(row, "STATE", json_object_get(member, "state"));
 	if (json_is_integer(heard))
@@ -205,7 +198,7 @@ static const char *word_of_strangers(const json_t *answers)
 	for (size_t o = 0; o < ARRAY_LEN(order); o++)
 		json_array_foreach((json_t *)answers, i, answer)
 		{
-			if (strcmp(text_of(answer, CTL_FIELD_STATE, ""), order[o]) == 0)
+			if (strcmp(ctl_ask_text(answer, CTL_FIELD_STATE, ""), order[o]) == 0)
 				return order[o];
 		}
 	return CTL_ASK_UNREACHABLE;
@@ -222,7 +215,7 @@ static bool unserved(const json_t *answers)
 
 		json_array_foreach((json_t *)answers, i, answer)
 		{
-			served |= works(text_of(answer, CTL_FIELD_STATE, "")) ||
+			served |= works(ctl_ask_text(answer, CTL_FIELD_STATE, "")) ||
 				  json_is_integer(json_array_get(
 					  json_object_get(answer, "leaders"), s));
 		}
@@ -241,9 +234,9 @@ static bool idle_member(const json_t *answers)
 
 	json_array_foreach(json_object_get(ctl_ask_best(answers), CTL_FIELD_MEMBERS), i, member)
 	{
-		role = text_of(member, "role", "");
+		role = ctl_ask_text(member, "role", "");
 		own = answer_of(answers, json_object_get(member, "node"));
-		if (own && !works(text_of(own, CTL_FIELD_STATE, "")) &&
+		if (own && !works(ctl_ask_text(own, CTL_FIELD_STATE, "")) &&
 		    (strcmp(role, "member") == 0 || strcmp(role, "witness") == 0))
 			return true;
 	}
@@ -257,16 +250,17 @@ static bool idle_member(const json_t *answers)
 static const char *overall(const json_t *answers)
 {
 	const json_t *best = ctl_ask_best(answers);
-	const char *word = text_of(json_object_get(best, CTL_FIELD_CLUSTER), CTL_FIELD_STATE, "");
+	const json_t *cluster = json_object_get(best, CTL_FIELD_CLUSTER);
+	const char *word = ctl_ask_text(cluster, CTL_FIELD_STATE, "");
 
 	if (!best)
 		return word_of_strangers(answers);
 	if (json_array_size(answers) == 1 &&
-	    strcmp(text_of(best, CTL_FIELD_STATE, ""), CTL_NODE_REMOVED) == 0)
+	    strcmp(ctl_ask_text(best, CTL_FIELD_STATE, ""), CTL_NODE_REMOVED) == 0)
 		return CTL_NODE_REMOVED;
-	if (json_array_size(answers) == 1 && !works(text_of(best, CTL_FIELD_STATE, "")) &&
+	if (json_array_size(answers) == 1 && !works(ctl_ask_text(best, CTL_FIELD_STATE, "")) &&
 	    strcmp(word, CTL_CLUSTER_NO_QUORUM) != 0 && strcmp(word, CTL_CLUSTER_RECOVERING) != 0)
-		return text_of(best, CTL_FIELD_STATE, CTL_CLUSTER_UNKNOWN);
+		return ctl_ask_text(best, CTL_FIELD_STATE, CTL_CLUSTER_UNKNOWN);
 	if ((strcmp(word, CTL_CLUSTER_HEALTHY) == 0 || strcmp(word, CTL_CLUSTER_DEGRADED) == 0) &&
 	    unserved(answers))
 		return CTL_CLUSTER_NO_QUORUM;
@@ -280,15 +274,15 @@ static const char *overall(const json_t *answers)
 /* Said by several nodes, it is printed once. */
 static void print_reason(const json_t *answer, const json_t *reason, json_t *said)
 {
-	const char *text = text_of(reason, CTL_FIELD_TEXT, "");
+	const char *text = ctl_ask_text(reason, CTL_FIELD_TEXT, "");
 	const char *name = json_string_value(group(answer, CTL_FIELD_NODE, "name"));
 
 	if (json_object_get(said, text))
 		return;
 	json_object_set_new(said, text, json_true());
 	ctl_output_note("%s: %s %s\n  fix: %s", name ? name : "-",
-			text_of(reason, CTL_FIELD_ID, "-"), text,
-			text_of(reason, CTL_FIELD_CURE, "-"));
+			ctl_ask_text(reason, CTL_FIELD_ID, "-"), text,
+			ctl_ask_text(reason, CTL_FIELD_CURE, "-"));
 }
 
 static void print_reasons(const json_t *answers)
@@ -303,15 +297,15 @@ static void print_reasons(const json_t *answers)
 	}
 	json_array_foreach((json_t *)answers, i, answer)
 	{
-		const char *text = text_of(answer, "reason", NULL);
+		const char *text = ctl_ask_text(answer, "reason", NULL);
 		const char *id;
 
 		if (text)
 			ctl_output_note("%s: the daemon does not answer: %s",
-					text_of(answer, "socket", "?"), text);
+					ctl_ask_text(answer, "socket", "?"), text);
 		json_array_foreach(json_object_get(answer, CTL_FIELD_WARNINGS), j, reason)
 		{
-			id = text_of(reason, CTL_FIELD_ID, "");
+			id = ctl_ask_text(reason, CTL_FIELD_ID, "");
 			/* What another node knows less well than the best informed. */
 			if (best &&
 			    (strcmp(id, "CAIRN-0102") == 0 ||
@@ -328,20 +322,20 @@ static void print_heading(const json_t *answers)
 {
 	const json_t *cluster = json_object_get(ctl_ask_best(answers), CTL_FIELD_CLUSTER);
 
-	printf(" %s  %s", text_of(cluster, "name", "-"), overall(answers));
+	printf(" %s  %s", ctl_ask_text(cluster, "name", "-"), overall(answers));
 	if (cluster)
 		printf("   %s   epoch %" JSON_INTEGER_FORMAT "   %s, %" JSON_INTEGER_FORMAT
 		       " of %" JSON_INTEGER_FORMAT " voters heard   %" JSON_INTEGER_FORMAT
 		       " of %" JSON_INTEGER_FORMAT
 		       " members   leader %s, term %" JSON_INTEGER_FORMAT,
-		       text_of(cluster, "engine", "-"),
+		       ctl_ask_text(cluster, "engine", "-"),
 		       json_integer_value(json_object_get(cluster, "epoch")),
 		       json_is_true(json_object_get(cluster, "quorum")) ? "quorum" : "NO QUORUM",
 		       json_integer_value(json_object_get(cluster, "voters_heard")),
 		       json_integer_value(json_object_get(cluster, "voters")),
 		       json_integer_value(json_object_get(cluster, "members")),
 		       json_integer_value(json_object_get(cluster, "members_wanted")),
-		       text_of(cluster, "leader_name", "none"),
+		       ctl_ask_text(cluster, "leader_name", "none"),
 		       json_integer_value(json_object_get(cluster, "term")));
 	putchar('\n');
 }

@@ -155,7 +155,6 @@ const char *membership_result_name(enum membership_result_code code);
 enum membership_note {
 	NOTE_VIEW = 1,	     /* a view was agreed on: value: epoch */
 	NOTE_LEADER,	     /* node leads; value: term */
-	NOTE_NO_LEADER,
 	NOTE_DEAD,	     /* leader: node is dead: silent; value: reaped in that incarnation */
 	NOTE_RESTARTED,	     /* leader: a newer incarnation of node is there: value */
 	NOTE_UNREACHABLE,    /* leader: node cannot be reached by some other members */
@@ -165,7 +164,6 @@ enum membership_note {
 	NOTE_MEMBER,	     /* leader: node becomes a member */
 	NOTE_RECOVERED,	     /* leader: the cluster starts anew from disks; value: members */
 	NOTE_COMMAND,	     /* leader: a command was carried out: value: verb */
-	NOTE_FOREIGN,	     /* a node with another disk than the one agreed on was refused */
 	NOTE_READ_ONLY,	     /* fewer members than copies_min: value: how many */
 	NOTE_SPENT,	     /* this node was left out: it restarts */
 	NOTE_COUNT

@@ -124,6 +124,9 @@ static enum status refusal(const struct replica *r, const struct event *ev)
 		return STATUS_NOT_SERVING;
 	if (type == WIRE_GET)
 		return STATUS_OK;
+	/* Cut off: nothing begun now is done before the others go on without this node. */
+	if (r->lease_ns != 0 && r->now_ns >= r->lease_ns && !mutant(232))
+		return STATUS_NOT_SERVING;
 	for (uint32_t left = replica_others(r); left != 0; left &= left - 1) {
 		const struct peer *p = &r->peers[__builtin_ctz(left)];
 

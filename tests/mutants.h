@@ -336,6 +336,7 @@
 	MUTANT(230, buries_next_life, service, \
 	       "an obituary counts for every life of the node, to come too (CC-25)") \
 	MUTANT(231, same_names, membership, "two nodes may have one name") \
+	MUTANT(232, unleased_begins, replay, "a member without a lease begins updates") \
 	MUTANT(240, index_before_state, group_story, \
 	       "the index that state is said to be of is on the disk before that state (R16)") \
 	MUTANT(241, copied_anew, group_story, \
