@@ -186,6 +186,9 @@ void membership_adopt(struct membership *m, const struct membership_state *s,
 	see_evictions(m, s);
 	m->peers_changed |= !same_peers(&m->agreed, s);
 	forget_owner(m, s);
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (membership_has(membership_write_set(s), n) && !mutant(157))
+			m->watch[n].ghost = false; /* it was told of, and was let in again since */
 	m->agreed = *s;
 	m->reach = reach_of(m);
 	if (m->latest.revision < s->revision)
@@ -347,7 +350,18 @@ static void propose(struct membership *m, struct membership_actions *a)
 	}
 }
 
-/* give_pending: true: something was given. */
+static void give_durable(struct membership *m, struct membership_actions *a)
+{
+	struct raft_event ev = { .kind = RAFT_EVENT_DURABLE, .durable_seq = m->durable };
+
+	m->durable_given = m->durable;
+	give(m, &ev, a);
+}
+
+/*
+ * give_pending: true: something was given. What is held comes before what is durable: the Raft core
+ * would acknowledge an entry that must wait.
+ */
 static bool give_pending(struct membership *m, struct membership_actions *a)
 {
 	struct membership_pending *p = &m->pending;
@@ -357,6 +371,9 @@ static bool give_pending(struct membership *m, struct membership_actions *a)
 		m->hold = m->hold_wanted;
 		ev.kind = RAFT_EVENT_HOLD;
 		ev.index = m->hold;
+	} else if (m->durable != m->durable_given) {
+		give_durable(m, a);
+		return true;
 	} else if (p->restored) {
 		p->restored = false;
 		ev.kind = RAFT_EVENT_RESTORED;
@@ -387,7 +404,7 @@ static bool has_pending(const struct membership *m)
 {
 	const struct membership_pending *p = &m->pending;
 
-	return m->hold != m->hold_wanted || p->restored || p->propose || p->configure ||
+	return m->hold != m->hold_wanted || m->durable != m->durable_given || p->restored || p->propose || p->configure ||
 	       p->transfer || p->compact || m->raft_again || m->applied < raft_commit(m->raft);
 }
 
@@ -523,7 +540,7 @@ static void on_tick(struct membership *m, struct membership_actions *a)
 bool membership_step(struct membership *m, const struct membership_event *event,
 		     struct membership_actions *actions)
 {
-	struct raft_event ev = { .kind = RAFT_EVENT_DURABLE, .durable_seq = event->durable_seq };
+	struct raft_event ev = { .kind = RAFT_EVENT_FAIL };
 
 	must(m->started && event->now_ns >= m->now_ns);
 	actions->count = 0;
@@ -537,7 +554,9 @@ bool membership_step(struct membership *m, const struct membership_event *event,
 		on_message(m, event, actions);
 		break;
 	case MEMBERSHIP_EVENT_DURABLE:
-		give(m, &ev, actions);
+		m->durable = event->durable_seq;
+		if (m->hold == m->hold_wanted || mutant(156))
+			give_durable(m, actions); /* else after the HOLD, at a TICK */
 		break;
 	case MEMBERSHIP_EVENT_HEALTH:
 		m->health = *event->health;
@@ -551,7 +570,6 @@ bool membership_step(struct membership *m, const struct membership_event *event,
 		break;
 	case MEMBERSHIP_EVENT_FAIL:
 		m->failed = true;
-		ev.kind = RAFT_EVENT_FAIL;
 		give(m, &ev, actions);
 		break;
 	}

@@ -147,6 +147,23 @@ static uint8_t do_promote(const struct membership *m, struct membership_state *s
 	return COMMAND_DONE;
 }
 
+/*
+ * groups_live: of the engine with a Raft group per shard: those that are left to vote there are
+ * reached by a majority. Without it no shard would be led, for reads either: there is no override.
+ */
+static bool groups_live(const struct membership *m, const struct membership_state *s, uint8_t node)
+{
+	uint8_t voters = s->members;
+
+	if (s->engine != ENGINE_RAFT || mutant(160))
+		return true;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (s->node[n].want == WANT_WITNESS && !(s->node[n].flags & MEMBER_LEAVING))
+			voters |= membership_bit(n);
+	voters &= (uint8_t)~membership_bit(node);
+	return raft_is_majority(living(m), voters);
+}
+
 static uint8_t do_drain(const struct membership *m, struct membership_state *s,
 			const struct membership_command *c)
 {
@@ -154,9 +171,12 @@ static uint8_t do_drain(const struct membership *m, struct membership_state *s,
 
 	if (s->node[c->node].want != WANT_DATA)
 		return COMMAND_BAD;
-	if (code == COMMAND_DONE)
-		s->node[c->node].flags |= MEMBER_DRAINED;
-	return code;
+	if (code != COMMAND_DONE)
+		return code;
+	if (membership_has(s->members, c->node) && !groups_live(m, s, c->node))
+		return COMMAND_QUORUM;
+	s->node[c->node].flags |= MEMBER_DRAINED;
+	return COMMAND_DONE;
 }
 
 static uint8_t do_remove(const struct membership *m, struct membership_state *s,
@@ -167,7 +187,7 @@ static uint8_t do_remove(const struct membership *m, struct membership_state *s,
 
 	if (code != COMMAND_DONE)
 		return code;
-	if (!raft_is_majority(living(m), voters))
+	if (!raft_is_majority(living(m), voters) || !groups_live(m, s, c->node))
 		return COMMAND_QUORUM;
 	s->node[c->node].flags |= MEMBER_LEAVING;
 	for (uint8_t n = 0; n < NODES_MAX; n++)

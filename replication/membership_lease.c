@@ -347,28 +347,42 @@ void lease_on_grant(struct membership *m, const struct membership_event *ev,
 	measure(m, ev->from, g.sent_ns);
 	if ((g.flags & GRANT_LOW) && g.floor >= m->config.incarnation)
 		membership_want_restart(m, g.floor, a);
-	if (g.conf_index > m->lease_conf_index) {
-		m->lease_conf_index = g.conf_index;
-		m->lease_conf = g.conf;
-	}
 	if ((g.flags & GRANT_STATE) && g.state.revision > m->agreed.revision)
 		membership_adopt(m, &g.state, a);
-	if ((g.flags & GRANT_GIVEN) && g.seq > m->gave_up_seq && !m->giving_up)
-		m->granted_ns[ev->from] = max_u64(m->granted_ns[ev->from], g.sent_ns);
+	if ((g.flags & GRANT_GIVEN) && g.seq > m->gave_up_seq && !m->giving_up &&
+	    g.sent_ns > m->granted_ns[ev->from]) {
+		m->granted_ns[ev->from] = g.sent_ns;
+		if (g.conf_index >= m->granted_conf_index[ev->from] || !mutant(161)) {
+			m->granted_conf[ev->from] = g.conf;
+			m->granted_conf_index[ev->from] = g.conf_index;
+		}
+	}
 	lease_update(m, a);
 }
 
-static const struct raft_conf *newest_conf(const struct membership *m)
+/*
+ * suffices: by the newest conf that one of the granting voters has, or this node itself; of two of
+ * one index, by both: of the entries they are from one will not last. A voter that names another
+ * one later no longer has what it named before.
+ */
+static bool suffices(const struct membership *m, uint8_t set)
 {
-	if (m->lease_conf_index > raft_conf_index(m->raft))
-		return &m->lease_conf;
-	return raft_conf(m->raft);
+	uint64_t newest = raft_conf_index(m->raft);
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (membership_has(set, n) && n != m->config.node)
+			newest = max_u64(newest, m->granted_conf_index[n]);
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (membership_has(set, n) && n != m->config.node &&
+		    m->granted_conf_index[n] == newest &&
+		    !raft_conf_quorum(&m->granted_conf[n], set))
+			return false;
+	return raft_conf_index(m->raft) < newest || raft_conf_quorum(raft_conf(m->raft), set);
 }
 
 /* granted: the latest moment since which a majority's promises count; 0: none. */
 static uint64_t granted(const struct membership *m)
 {
-	const struct raft_conf *conf = newest_conf(m);
 	uint64_t best_ns = 0;
 
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
@@ -378,7 +392,7 @@ static uint64_t granted(const struct membership *m)
 		for (uint8_t i = 0; i < NODES_MAX; i++)
 			if (m->granted_ns[i] >= since_ns)
 				set |= membership_bit(i);
-		if (since_ns > best_ns && (raft_conf_quorum(conf, set) || mutant(147)))
+		if (since_ns > best_ns && (suffices(m, set) || mutant(147)))
 			best_ns = since_ns;
 	}
 	return best_ns;

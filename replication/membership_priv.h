@@ -145,11 +145,13 @@ struct membership {
 	uint64_t joint_ns; /* promises made before it have run out by then */
 	uint64_t hold;	   /* told to the Raft core */
 	uint64_t hold_wanted; /* to be told next */
+	uint64_t durable;     /* of this node's log, as last heard */
+	uint64_t durable_given; /* told to the Raft core */
 
 	/* Member. */
 	uint64_t granted_ns[NODES_MAX]; /* when what that voter granted last was asked for */
-	struct raft_conf lease_conf;
-	uint64_t lease_conf_index;
+	struct raft_conf granted_conf[NODES_MAX]; /* what that voter's newest grant named */
+	uint64_t granted_conf_index[NODES_MAX];
 	uint64_t lease_ns;
 	uint32_t lease_epoch;
 	uint64_t gave_up_seq; /* grants for reports up to it are void */

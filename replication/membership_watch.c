@@ -68,11 +68,18 @@ static uint32_t pair_rtt_us(const struct membership *m, uint8_t a, uint8_t b)
 	return one < other ? one : other;
 }
 
-/* best_rtt_ns: the shortest way between this node and another member, or among all but this one. */
+/*
+ * best_rtt_ns: the shortest way between this node and another member or witness, or among all but
+ * this one. Of two members a witness tells which one is slow.
+ */
 static uint64_t best_rtt_ns(const struct membership *m, uint8_t node, bool among_others)
 {
 	uint8_t set = m->agreed.members | membership_bit(node);
 	uint64_t best = UINT64_MAX;
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (m->agreed.node[n].want == WANT_WITNESS && !mutant(158))
+			set |= membership_bit(n);
 
 	for (uint8_t a = 0; a < NODES_MAX; a++) {
 		for (uint8_t b = 0; b < a; b++) {
@@ -132,8 +139,22 @@ static bool at_odds(const struct membership *m, uint8_t a, uint8_t b)
 	       lasts(m, other->stuck_ns[a], m->config.slow_ns);
 }
 
+/* faults: its quarrels with others; of as many, it is rather the one that is waited for. */
+static uint32_t faults(const struct membership *m, uint8_t node, uint8_t others)
+{
+	uint32_t sum = 0;
+
+	for (uint8_t i = 0; i < NODES_MAX; i++) {
+		if (i == node || !membership_has(others, i) || !at_odds(m, node, i))
+			continue;
+		sum += NODES_MAX;
+		sum += lasts(m, m->watch[i].stuck_ns[node], m->config.slow_ns) && !mutant(159);
+	}
+	return sum;
+}
+
 /*
- * watch_victims: as long as two of the set are at odds, the one with most quarrels goes; of equals
+ * watch_victims: as long as two of the set are at odds, the one with most faults goes; of equals
  * one that is not the leader, then the one with the highest number: every leader would decide
  * alike.
  */
@@ -147,15 +168,12 @@ uint8_t watch_victims(struct membership *m, uint8_t set)
 		uint8_t worst = 0;
 
 		for (uint8_t n = 0; n < NODES_MAX; n++) {
-			uint32_t quarrels = 0;
-			bool spared;
+			uint32_t sum = membership_has(left, n) ? faults(m, n, left) : 0;
+			bool spared = n == m->config.node && sum == most;
 
-			for (uint8_t i = 0; i < NODES_MAX && membership_has(left, n); i++)
-				quarrels += i != n && membership_has(left, i) && at_odds(m, n, i);
-			spared = n == m->config.node && quarrels == most;
-			if (quarrels == 0 || quarrels < most || spared)
+			if (sum == 0 || sum < most || spared)
 				continue;
-			most = quarrels;
+			most = sum;
 			worst = n;
 		}
 		if (most == 0)

@@ -67,6 +67,7 @@ struct rig {
 	struct view view[RIG_VIEWS]; /* by epoch */
 	uint64_t random;
 	uint32_t loss_permille, double_permille;
+	bool hasty; /* disks take no time, and that it is durable is told before the next TICK */
 	bool replay; /* what was sent before comes again and again, also of lives that are over */
 	uint64_t replay_ns;
 	struct rig_packet *old; /* a ring of RIG_OLD */

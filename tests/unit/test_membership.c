@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "replication/membership_priv.h"
 #include "tests/unit/membership_rig.h"
 
 #define SECOND (1000 * RIG_MS)
@@ -205,6 +206,83 @@ static void test_partial_partition(void **state)
 	}
 }
 
+/*
+ * A voter's log may be done with an entry before the voter has got round to saying that it must
+ * wait for a promise: it waits all the same. The rig checks the leases (M-LEASE-GAP).
+ */
+static void test_durable_before_hold(void **state)
+{
+	(void)state;
+	for (uint8_t c = 0; c < 3; c++) {
+		struct rig *r = founded(3, 0);
+		uint8_t cut[2];
+
+		r->hasty = true;
+		other_than(r, c, cut);
+		rig_run(r, 100 * RIG_MS);
+		rig_cut(r, cut[0], cut[1], true);
+		rig_run(r, 500 * RIG_MS);
+		assert_true(rig_members(r, 7u & ~(1u << cut[0])) ||
+			    rig_members(r, 7u & ~(1u << cut[1])));
+		rig_destroy(r);
+	}
+}
+
+/* A conf that a voter named once, and whose entry was overwritten, asks for nothing any more. */
+static void test_forgotten_conf(void **state)
+{
+	static struct membership_actions actions;
+	struct rig *r = founded(3, 0);
+	uint8_t payload[MEMBERSHIP_GRANT_MAX];
+	struct membership_grant g = { .flags = GRANT_GIVEN, .conf_index = 1000000,
+				      .conf = { .voters = 0x7f, .voters_old = 7 } };
+	struct raft_message message = { .type = MEMBERSHIP_GRANT, .payload = payload };
+	struct membership_event ev = { .kind = MEMBERSHIP_EVENT_MESSAGE, .message = &message };
+
+	(void)state;
+	for (uint8_t from = 1; from < 3; from++) {
+		ev.now_ns = g.sent_ns = r->now_ns;
+		g.seq = r->node[0].service->report_seq;
+		ev.persist_seq_next = r->node[0].seq_next;
+		ev.from = from;
+		ev.incarnation = r->node[from].incarnation;
+		ev.ident = r->node[from].ident;
+		message.payload_bytes = membership_grant_encode(payload, &g);
+		membership_step(r->node[0].service, &ev, &actions);
+	}
+	rig_run(r, SECOND);
+	assert_true(rig_leased(r, 7));
+	rig_destroy(r);
+}
+
+/* Nobody is held down for what it said before it was let in again. */
+static void test_no_old_blame(void **state)
+{
+	(void)state;
+	for (uint8_t node = 0; node < 5; node++) {
+		struct rig *r = founded(5, 0);
+		struct membership_command c = { .verb = VERB_DRAIN, .node = node };
+		uint8_t other = node == 0 ? 1 : 0;
+
+		assert_int_equal(rig_command(r, other, c), COMMAND_DONE);
+		assert_true(rig_until(r, rig_members, 31u & ~(1u << node), SECOND));
+		rig_run(r, SECOND);
+		c.verb = VERB_UNDRAIN;
+		assert_int_equal(rig_command(r, other, c), COMMAND_DONE);
+		assert_true(rig_until(r, rig_members, 31, SECOND));
+		c.verb = VERB_TRANSFER;
+		assert_int_equal(rig_command(r, other, c), COMMAND_DONE);
+		rig_run(r, 100 * RIG_MS);
+		assert_int_equal(rig_leader(r), node);
+		rig_kill(r, node);
+		rig_start(r, node);
+		rig_run(r, 200 * RIG_MS);
+		assert_true(rig_until(r, rig_members, 31, SECOND));
+		assert_int_equal(rig_newest(r)->node[node].evictions, 0);
+		rig_destroy(r);
+	}
+}
+
 static void test_slow_disk(void **state)
 {
 	(void)state;
@@ -253,6 +331,38 @@ static void test_stuck(void **state)
 	r->node[0].stuck = r->node[1].stuck = 0;
 	assert_true(rig_until(r, rig_members, 7, 5 * SECOND));
 	rig_destroy(r);
+}
+
+/* Of two members a witness can tell which one's links are slow. */
+static void test_slow_link_of_two(void **state)
+{
+	(void)state;
+	for (uint8_t node = 0; node < 2; node++) {
+		struct rig *r = founded(2, 1);
+
+		rig_run(r, SECOND);
+		r->slow_ns[node] = 4 * RIG_MS;
+		assert_true(rig_until(r, rig_members, 3u & ~(1u << node), SECOND));
+		r->slow_ns[node] = 0;
+		assert_true(rig_until(r, rig_members, 3, 5 * SECOND));
+		rig_destroy(r);
+	}
+}
+
+/* One waits for another one: it is the other one that goes, also if it leads. */
+static void test_awaited(void **state)
+{
+	(void)state;
+	for (uint8_t awaited = 0; awaited < 2; awaited++) {
+		struct rig *r = founded(3, 0);
+
+		rig_run(r, SECOND);
+		r->node[2].stuck = (uint8_t)(1u << awaited);
+		assert_true(rig_until(r, rig_members, 7u & ~(1u << awaited), SECOND));
+		r->node[2].stuck = 0;
+		assert_true(rig_until(r, rig_members, 7, 5 * SECOND));
+		rig_destroy(r);
+	}
 }
 
 /* All nodes lose power: those of the last view go on with what their disks hold. */
@@ -564,6 +674,26 @@ static void test_remove_refused(void **state)
 	rig_destroy(r);
 }
 
+/* Engine raft: the dead vote in the shards: nothing may leave those without a living majority. */
+static void test_groups_refuse(void **state)
+{
+	struct rig *r = rig_create(3, 0, ENGINE_RAFT);
+	struct membership_command c = { .verb = VERB_DRAIN, .node = 1, .flags = COMMAND_FORCE };
+
+	(void)state;
+	assert_true(rig_until(r, rig_members, 7, 2 * SECOND));
+	rig_kill(r, 2);
+	assert_true(rig_until(r, rig_led, 0, SECOND));
+	rig_run(r, SECOND);
+	assert_int_equal(rig_command(r, 0, c), COMMAND_QUORUM);
+	c.verb = VERB_REMOVE;
+	assert_int_equal(rig_command(r, 0, c), COMMAND_QUORUM);
+	c.verb = VERB_DRAIN;
+	c.node = 2;
+	assert_int_equal(rig_command(r, 0, c), COMMAND_DONE);
+	rig_destroy(r);
+}
+
 static bool led_by(struct rig *r, uint32_t node)
 {
 	return rig_leader(r) == node;
@@ -789,9 +919,14 @@ int main(void)
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_isolated),
 		cmocka_unit_test(test_partial_partition),
+		cmocka_unit_test(test_durable_before_hold),
+		cmocka_unit_test(test_forgotten_conf),
+		cmocka_unit_test(test_no_old_blame),
 		cmocka_unit_test(test_slow_disk),
 		cmocka_unit_test(test_slow_link),
+		cmocka_unit_test(test_slow_link_of_two),
 		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_awaited),
 		cmocka_unit_test(test_cold_start),
 		cmocka_unit_test(test_cold_start_shrunk),
 		cmocka_unit_test(test_no_quorum),
@@ -805,6 +940,7 @@ int main(void)
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_other_disk),
 		cmocka_unit_test(test_remove_refused),
+		cmocka_unit_test(test_groups_refuse),
 		cmocka_unit_test(test_transfer),
 		cmocka_unit_test(test_replayed),
 		cmocka_unit_test(test_hold_down),
