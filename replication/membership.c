@@ -404,8 +404,9 @@ static bool has_pending(const struct membership *m)
 {
 	const struct membership_pending *p = &m->pending;
 
-	return m->hold != m->hold_wanted || m->durable != m->durable_given || p->restored || p->propose || p->configure ||
-	       p->transfer || p->compact || m->raft_again || m->applied < raft_commit(m->raft);
+	return m->hold != m->hold_wanted || m->durable != m->durable_given || p->restored ||
+	       p->propose || p->configure || p->transfer || p->compact || m->raft_again ||
+	       m->applied < raft_commit(m->raft);
 }
 
 /* ---- the door -------------------------------------------------------------------------------- */
