@@ -18,6 +18,7 @@
 #include "mgmt/config.h"
 #include "mgmt/ctl_proto.h"
 #include "mgmt/lock.h"
+#include "replication/group.h"
 #include "replication/raft_wire.h"
 #include "storage/blockdev_file.h"
 #include "storage/wal.h"
@@ -25,6 +26,7 @@
 #define BATCH_BYTES   (256u << 10)
 #define BUSY_TRIES    300
 #define BUSY_PAUSE_US 10000
+#define JUMP (1ull << 40) /* entries that lost nodes may have had and this one has not, at most */
 #define UNHEARD_STARTS 256u /* of lost nodes since this one last heard of them, at most */
 
 /* One Raft group as its log tells it. */
@@ -172,16 +174,18 @@ static int read_stream(struct recovery *r, uint16_t i)
 /* ---- what is appended -------------------------------------------------------------------------
  */
 
-static int append(struct recover_stream *s, uint16_t shard, const struct raft_record *raft)
+static uint64_t add(struct recover_stream *s, uint16_t shard, const struct raft_record *raft)
 {
 	struct record record;
-	uint64_t seq;
+
+	record_of_raft(&record, shard, raft);
+	return wal_append(s->wal, &record);
+}
+
+static int flush(struct recover_stream *s, uint64_t seq)
+{
 	int rc = 0;
 
-	if (!wal_can_append(s->wal, 1))
-		return -ENOSPC;
-	record_of_raft(&record, shard, raft);
-	seq = wal_append(s->wal, &record);
 	while (rc == 0 && wal_poll(s->wal) < seq) {
 		rc = wal_submit(s->wal, 0);
 		if (rc == 0)
@@ -191,7 +195,31 @@ static int append(struct recover_stream *s, uint16_t shard, const struct raft_re
 	return rc;
 }
 
-/* A new term, in which nobody has voted, and in it an entry, or a snapshot, behind all others. */
+/*
+ * add_jump: of a shard: its state, with all that its log holds, is that of a much higher index, and
+ * whatever clients asked before is forgotten: versions are indexes, and none that the lost nodes
+ * may have given is given again (R35).
+ */
+static void add_jump(struct recover_stream *s, uint16_t shard, uint64_t last, uint64_t to)
+{
+	uint8_t floor_dropped[16] = { 0 };
+	struct raft_record begin = { .kind = RAFT_RECORD_USER,
+				     .entry = { .index = last, .term = GROUP_RECORD_BEGIN } };
+	struct raft_record end = { .kind = RAFT_RECORD_USER,
+				   .entry = { .index = to,
+					      .term = GROUP_RECORD_END,
+					      .data = floor_dropped,
+					      .bytes = sizeof(floor_dropped) } };
+
+	store_u64(floor_dropped + 8, to);
+	(void)add(s, shard, &begin);
+	(void)add(s, shard, &end);
+}
+
+/*
+ * append_group: a new term, in which nobody has voted, and in it a snapshot behind all others, with
+ * a configuration of this node alone; all in one batch, so all or nothing.
+ */
 static int append_group(const struct recovery *r, struct recover_stream *s, uint16_t shard)
 {
 	bool view = shard == RECORD_SHARD_VIEW;
@@ -202,19 +230,23 @@ static int append_group(const struct recovery *r, struct recover_stream *s, uint
 				    .term = g->term + 1,
 				    .vote = RAFT_NODE_NONE };
 	struct raft_record record = {
-		.kind = view ? RAFT_RECORD_SNAPSHOT : RAFT_RECORD_ENTRY,
-		.entry = { .index = g->last + 1,
+		.kind = RAFT_RECORD_SNAPSHOT,
+		.entry = { .index = g->last + (view ? 1 : JUMP),
 			   .term = g->term + 1,
-			   .kind = view ? RAFT_ENTRY_NOOP : RAFT_ENTRY_CONF,
+			   .kind = RAFT_ENTRY_NOOP,
 			   .data = data,
 			   .bytes = view ? sizeof(data) : RAFT_CONF_BYTES },
 	};
 
+	if (!wal_can_append(s->wal, 4))
+		return -ENOSPC;
 	raft_conf_encode(data, &conf);
 	if (view)
 		membership_state_encode(data + RAFT_CONF_BYTES, &r->state);
-	int rc = append(s, shard, &hard);
-	return rc == 0 ? append(s, shard, &record) : rc;
+	(void)add(s, shard, &hard);
+	if (!view)
+		add_jump(s, shard, g->last, record.entry.index);
+	return flush(s, add(s, shard, &record));
 }
 
 static void make_state(struct recovery *r)

@@ -6,7 +6,8 @@
  * leader by its lease, elsewhere at a read index. What became of clients' requests is part of the
  * replicated state, the same at every node (S-ONCE). docs/raft.md tells the rest.
  *
- * Only replica.c includes this; it is not on the path of the other engine.
+ * Only replica.c includes this, and cairnutil recover for its records; it is not on the path of the
+ * other engine.
  */
 #ifndef CAIRN_REPLICATION_GROUP_H
 #define CAIRN_REPLICATION_GROUP_H
@@ -14,6 +15,13 @@
 #include "replication/replica.h"
 
 struct group;
+
+/* RAFT_RECORD_USER: term says what it is, index is the start of the pass. */
+enum group_record {
+	GROUP_RECORD_BEGIN = 1,	  /* a copy of the session table begins */
+	GROUP_RECORD_SESSION = 2, /* one pack of it */
+	GROUP_RECORD_END = 3, /* state and sessions are those of this index; u64 floor, dropped */
+};
 
 /* group_size: bytes, beside those of struct replica and its sessions. group_init: in mem. */
 uint64_t group_size(const struct replica_config *config);

@@ -110,13 +110,6 @@ struct give {
 #define PACKS_MAX 1u /* in one answer, which then is one frame: little is lost with it */
 _Static_assert(PACK_BYTES <= VALUE_BYTES_MAX, "a pack is one message's value");
 
-/* RAFT_RECORD_USER: term says what it is, index is the start of the pass. */
-enum group_record {
-	GROUP_RECORD_BEGIN = 1,	  /* a copy of the session table begins */
-	GROUP_RECORD_SESSION = 2, /* one pack of it */
-	GROUP_RECORD_END = 3, /* state and sessions are those of this index; u64 floor, dropped */
-};
-
 struct group {
 	struct raft *raft;
 	struct raft_actions out; /* of the last step of raft: actions point into it */

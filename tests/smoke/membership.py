@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 
-from lab import ENGINE, Lab, expect, main, note, until
+from lab import ENGINE, Lab, expect, main, note, until, version
 
 
 RAFT = ENGINE == "raft"
@@ -273,6 +273,11 @@ def unsafe_recovery(lab):
     lab.ctl("kv", "put", "unsafe", "kept", code=0)
     done = util(lab, "recover", "--unsafe", "--config", config, "--yes")
     expect(done.returncode == 5 and "CAIRN-0809" in done.stderr, f"a running node: {done}")
+    lab.ctl("lab", "kill", 1, code=0)
+    lab.await_state(1, *GONE)
+    # What is going to be lost on purpose is in no history.
+    lost = subprocess.run([lab.ctl_path, "kv", "put", "unsafe", "lost", "--node", "0"], text=True,
+                          capture_output=True, env=lab.env, timeout=60, check=True).stdout.strip()
     lab.ctl("lab", "kill", "all", code=0)
     for args in ((), ("--unsafe",), ("--unsafe", "--confirm", "other")):
         done = util(lab, "recover", "--config", config, *args)
@@ -287,7 +292,9 @@ def unsafe_recovery(lab):
            f"alone, on record: {cluster}")
     expect(happened(lab, "unsafe_recovery"), "and among the events")
     holds(lab, 1, "unsafe", "kept")
-    lab.ctl("kv", "put", "unsafe", "alone", "--node", 1, code=0)
+    alone = lab.ctl("kv", "put", "unsafe", "alone", "--node", 1, code=0).out.strip()
+    expect(version(alone) > version(lost) if RAFT else alone != lost,
+           f"no version is given twice: {lost}, {alone}")
     for node in (0, 2):
         rejoin(lab, node)
         holds(lab, node, "unsafe", "alone")

@@ -291,6 +291,22 @@ void gr_wipe(uint8_t n)
 	node->log_durable = 0;
 }
 
+void gr_record(uint8_t n, const struct raft_record *raft)
+{
+	struct gr_node *node = &gr.node[n];
+	uint16_t bytes = raft->kind == RAFT_RECORD_HARD ? 0 : raft->entry.bytes;
+	struct gr_record *rec;
+
+	assert_null(node->r);
+	node->log = realloc(node->log, (node->log_count + 1u) * sizeof(*rec));
+	rec = &node->log[node->log_count++];
+	*rec = (struct gr_record){ .kind = ACTION_RAFT_PERSIST, .raft = *raft, .bytes = bytes };
+	rec->data = malloc(bytes + 1u);
+	if (bytes)
+		memcpy(rec->data, raft->entry.data, bytes);
+	node->log_durable = node->log_count;
+}
+
 void gr_pause(uint8_t n, uint64_t ms)
 {
 	gr.node[n].paused_ns = gr.now + ms * GR_MS;

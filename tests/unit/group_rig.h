@@ -90,6 +90,8 @@ void gr_end(void);
 void gr_start(uint8_t n, uint8_t founders);
 void gr_crash(uint8_t n);
 void gr_wipe(uint8_t n);
+/* gr_record: one more record in the log of a node that is down. */
+void gr_record(uint8_t n, const struct raft_record *raft);
 void gr_pause(uint8_t n, uint64_t ms);
 /* gr_run: so much time passes. gr_until: until cond, or the test fails after ms. */
 void gr_run(uint64_t ms);

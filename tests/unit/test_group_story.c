@@ -184,6 +184,73 @@ static void versions_stay(void **state)
 	}
 }
 
+/* force: what `cairnutil recover --unsafe` appends to the log of the node that is left. */
+static void force(uint8_t n, uint64_t last, uint64_t to, uint32_t term)
+{
+	uint8_t floor_dropped[16] = { 0 }, data[RAFT_CONF_BYTES];
+	struct raft_conf conf = { .voters = (uint8_t)(1u << n) };
+	struct raft_record records[4] = {
+		{ .kind = RAFT_RECORD_HARD, .term = term, .vote = RAFT_NODE_NONE },
+		{ .kind = RAFT_RECORD_USER,
+		  .entry = { .index = last, .term = GROUP_RECORD_BEGIN } },
+		{ .kind = RAFT_RECORD_USER,
+		  .entry = { .index = to, .term = GROUP_RECORD_END, .data = floor_dropped,
+			     .bytes = sizeof(floor_dropped) } },
+		{ .kind = RAFT_RECORD_SNAPSHOT,
+		  .entry = { .index = to, .term = term, .data = data, .bytes = sizeof(data) } },
+	};
+
+	store_u64(floor_dropped + 8, to);
+	raft_conf_encode(data, &conf);
+	for (uint32_t i = 0; i < ARRAY_LEN(records); i++)
+		gr_record(n, &records[i]);
+}
+
+/*
+ * R35: one node is made the whole group by force, and lacks what the others had acknowledged: what
+ * it has stays, versions that the others gave are not given again, and nothing that was asked of
+ * the old group is taken for new.
+ */
+static void no_version_twice(void **state)
+{
+	uint64_t id = 1, version, lost, last;
+	uint32_t term;
+	uint8_t n;
+
+	(void)state;
+	gr_begin(3, 35, 0);
+	n = (uint8_t)((led() + 1) % 3);
+	assert_int_equal(asked(n, WIRE_PUT, KEY, id++, "kept", 0), STATUS_OK);
+	version = gr.result.ts.version;
+	id = fill(n, id, 300);
+	last = raft_last(replica_raft(gr.node[n].r));
+	term = raft_term(replica_raft(gr.node[n].r));
+	gr_crash(n);
+	id = fill((uint8_t)((n + 1) % 3), id, 20);
+	lost = gr.result.ts.version;
+	assert_true(lost > last);
+	for (uint8_t i = 0; i < 3; i++)
+		gr_crash(i);
+	force(n, last, last + (1ull << 40), term + 1);
+	gr_start(n, (uint8_t)gr.node[n].founders);
+	gr_run(200);
+	assert_int_equal(gr_leader(), n);
+	gr.client[0].id = id - 1; /* what it says when it opens its session */
+	assert_int_equal(asked(n, WIRE_PUT, OTHER, id - 1, "again", 0), STATUS_EVICTED);
+	assert_int_equal(asked(n, WIRE_GET, KEY, id++, NULL, 0), STATUS_OK);
+	assert_int_equal(gr.result.ts.version, version);
+	assert_int_equal(asked(n, WIRE_CAS, OTHER, id++, "no", lost), STATUS_CONFLICT);
+	assert_int_equal(asked(n, WIRE_CAS, KEY, id++, "new", version), STATUS_OK);
+	assert_true(gr.result.ts.version > lost);
+	id = fill(n, id, 300);
+	gr_crash(n);
+	gr_start(n, (uint8_t)gr.node[n].founders);
+	gr_run(200);
+	assert_int_equal(asked(n, WIRE_GET, KEY, id++, NULL, 0), STATUS_OK);
+	assert_memory_equal(gr.result_value, "new", 3);
+	gr_end();
+}
+
 /*
  * R18: there are no reads of old versions. What comes nearest is a compare with the version of a
  * deleted key: nodes collect tombstones at different times, so it may not matter whether one is
@@ -275,6 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(state_before_its_index),
 		cmocka_unit_test(versions_stay),
+		cmocka_unit_test(no_version_twice),
 		cmocka_unit_test(a_deleted_key_has_no_version),
 		cmocka_unit_test(a_copy_outlives_its_donor),
 		cmocka_unit_test(a_copy_under_load_ends),
