@@ -12,7 +12,7 @@
 #include "replication/membership.h"
 
 #define CONTROL_MAGIC  0x4c54434e52494143ull
-#define CONTROL_FORMAT 2u
+#define CONTROL_FORMAT 3u
 #define CONTROL_EVENTS 1024u /* the last so many are kept */
 #define CONTROL_NEVER  UINT64_MAX
 

@@ -169,6 +169,30 @@ def grow(lab):
     expect(lab.status()["cluster"]["voters"] == 4, "it votes")
 
 
+def five_and_three(lab):
+    """3 to 5 and back to 3 while serving; founders among those who go; then all start from disks."""
+    lab.ctl("kv", "put", "five", "kept", code=0)
+    with Load(lab):
+        for node in (3, 4):
+            lab.ctl("lab", "add", code=0)
+            until(lambda: lab.state(node) == "SERVING", 60, f"node {node} is in")
+        cluster = lab.status()["cluster"]
+        expect((cluster["members"], cluster["voters"]) == (5, 5), f"five: {cluster}")
+        for node in (0, 1):
+            lab.ctl("member", "remove", node, "--yes", code=0)
+        until(lambda: sorted(lab.members()) == [2, 3, 4], 60, f"three: {lab.members()}")
+    lab.ctl("cluster", "copies", 2, code=0)
+    lab.ctl("lab", "kill", "all", code=0)
+    for node in (4, 3, 2):
+        lab.ctl("lab", "start", node, code=0)
+    for node in (2, 3, 4):
+        until(lambda: lab.state(node) == "SERVING", 60, f"node {node} serves")
+        holds(lab, node, "five", "kept")
+    cluster = lab.status()["cluster"]
+    found = cluster["members"], cluster["voters"], cluster["state"]
+    expect(found == (3, 3, "HEALTHY"), f"three, from disks: {cluster}")
+
+
 def replace(lab):
     """A dead node's place is taken by one command, a living one leaves by one."""
     with Load(lab):
@@ -375,6 +399,9 @@ def test(build, args):
         lab.ctl("lab", "down", code=0)
         lab.up(*up)
         run(lab, cold_start, cold_start_shrunk, unsafe_recovery)
+        lab.ctl("lab", "down", code=0)
+        lab.up(*up)
+        run(lab, five_and_three)
         lab.ctl("lab", "down", code=0)
         lab.up(*up, "--witness")
         run(lab, witness)

@@ -82,7 +82,7 @@ static void what_cannot_be_is_refused(void **state)
 
 static void believes_what_it_can_know(void **state)
 {
-	static const struct {
+	const struct {
 		struct obituary o;
 		struct config_endpoint source;
 		enum obituary_verdict verdict;
