@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """classes.py: what goes wrong in a run of rig R2. Each class is one function; it leaves the fault
 in place or heals it itself: run.py heals what is left, starts what is down, and judges."""
-import itertools
 import os
 import random
 import shutil
 import subprocess
 import time
 
-from rig import Skipped, note, until
+from rig import Skipped, expect, note, until
 
 CLASSES = {}  # name -> Class
 
@@ -41,9 +40,11 @@ def shrunk(rig, without, seconds=30):
 
     if rig.engine == "raft":
         rig.more_load(500)  # its members stay: a shard goes on with a majority
+        rig.word_is("DEGRADED")
     elif rig.has_views:
         until(gone, seconds, f"the view is without {without}")
         rig.more_load(200)
+        rig.word_is("DEGRADED")
     else:
         time.sleep(1)
 
@@ -91,7 +92,7 @@ def kill_shard_leader(rig):
         raise Skipped("of the raft engine only")
     leader = rig.shard_leader()
     rig.kill_node(leader)
-    time.sleep(2)
+    rig.word_is("DEGRADED")
 
 
 @fault_class("kill", nodes=3, witnesses=1)
@@ -154,28 +155,73 @@ def kill_majority(rig):
     """Two of three: nothing is acknowledged until one is back."""
     leader = rig.view_leader()
     rig.kill_nodes([leader, rig.member()])
-    time.sleep(2)
+    rig.word_is("NO_QUORUM")
 
 
 # ---- stop ----
 
-def stop_class(role, seconds, short=False):
-    text = f"{seconds}s" if seconds >= 1 else f"{round(seconds * 1000)}ms"
-
-    def act(rig):
-        node = rig.view_leader() if role == "leader" else rig.member()
-        repeat = 20 if seconds <= 0.01 else 5 if seconds <= 0.1 else 1
-        for _ in range(repeat):
-            rig.stop_dataplane([node], seconds)
-            time.sleep(0.05 if repeat > 1 else 0)
-
-    act.__doc__ = f"SIGSTOP of the {role}'s dataplane for {text}, then SIGCONT"
-    fault_class("stop", f"stop_{role}_{text}", short)(act)
+STOPS = (0.001, 0.01, 0.1, 1, 10, 60)  # seconds
 
 
-for who, secs in itertools.product(("leader", "member"), (0.001, 0.01, 0.1, 1, 10)):
-    stop_class(who, secs, short=(who, secs) == ("leader", 1))
-stop_class("leader", 60)
+def stopped(rig, node, seconds):
+    """Short ones again and again."""
+    repeat = 20 if seconds <= 0.01 else 5 if seconds <= 0.1 else 1
+    for _ in range(repeat):
+        rig.stop_dataplane([node], seconds, lambda: rig.word_is("DEGRADED"))
+        time.sleep(0.05 if repeat > 1 else 0)
+
+
+def stop_role(rig, choose):
+    """Who has the role now, for each time anew; between long ones all have to be well again."""
+    for seconds in STOPS:
+        stopped(rig, choose(), seconds)
+        if seconds >= 1:
+            rig.healthy()
+
+
+@fault_class("stop")
+def stop_leader(rig):
+    """SIGSTOP of the view leader's dataplane: 1, 10, 100 ms again and again, 1, 10, 60 s."""
+    stop_role(rig, rig.view_leader)
+
+
+@fault_class("stop")
+def stop_member(rig):
+    """The same of a member that does not lead."""
+    stop_role(rig, rig.member)
+
+
+@fault_class("stop", nodes=3, witnesses=1)
+def stop_witness(rig):
+    """The same of a witness."""
+    needs_views(rig)
+    stop_role(rig, lambda: 2)
+
+
+@fault_class("stop")
+def stop_shard_leader(rig):
+    """The same of a shard's leader."""
+    if rig.engine != "raft":
+        raise Skipped("of the raft engine only")
+    stop_role(rig, rig.shard_leader)
+
+
+@fault_class("stop")
+def stop_joiner(rig):
+    """The same of a new node, from its first moment on: while it copies, and comes back to copy."""
+    needs_views(rig)
+    rig.load_records(8000, 800, "big")
+    before = set(roles(rig))
+    member_command(rig, "lab", "add", "--no-wait")
+    rig.new_nodes += sorted(set(roles(rig)) - before)
+    for seconds in STOPS:
+        until(lambda: ("cairn-dataplane", rig.new_nodes[0]) in rig.pids(), 30, "the joiner runs")
+        stopped(rig, rig.new_nodes[0], seconds)
+
+
+@fault_class("stop", short=True)
+def stop_leader_1s(rig):
+    rig.stop_dataplane([rig.view_leader()], 1)
 
 
 @fault_class("stop")
@@ -193,19 +239,6 @@ def stop_at_random(rig):
         time.sleep(lot.random() * 0.3)
 
 
-@fault_class("stop", nodes=3, witnesses=1)
-def stop_witness_10s(rig):
-    needs_views(rig)
-    rig.stop_dataplane([2], 10)
-
-
-@fault_class("stop")
-def stop_shard_leader_10s(rig):
-    if rig.engine != "raft":
-        raise Skipped("of the raft engine only")
-    rig.stop_dataplane([rig.shard_leader()], 10)
-
-
 # ---- network ----
 
 def others(rig, node):
@@ -216,10 +249,16 @@ def text(nodes):
     return ",".join(map(str, nodes))
 
 
+def epochs_at_most(rig, before, most):
+    rig.marks["epochs"] = rig.epoch() - before
+    expect(rig.marks["epochs"] <= most, f"{rig.marks['epochs']} epochs, at most {most}")
+
+
 def isolate(rig, node, seconds):
     rig.mark([node])
     rig.partition(f"{node}|{text(others(rig, node))}")
     time.sleep(seconds)
+    rig.word_is("DEGRADED")
 
 
 @fault_class("network", short=True)
@@ -240,6 +279,7 @@ def partition_two_of_five(rig):
     rig.mark(some)
     rig.partition(f"{text(some)}|{text(n for n in range(5) if n not in some)}")
     time.sleep(5)
+    rig.word_is("DEGRADED")
 
 
 @fault_class("network")
@@ -248,6 +288,7 @@ def partition_all(rig):
     rig.mark(rig.data_nodes())
     rig.partition("|".join(map(str, range(rig.nodes_count))))
     time.sleep(5)
+    rig.word_is("NO_QUORUM")
 
 
 @fault_class("network")
@@ -259,7 +300,9 @@ def partial_partition(rig):
     rig.mark([a, b])
     rig.partition(f"{a}|{b}")
     time.sleep(8)
-    rig.marks["epochs"] = rig.epoch() - before
+    # With the raft engine a link alone may be in nobody's way.
+    rig.word_is("DEGRADED", *(["WARNINGS"] if rig.engine == "raft" else []))
+    epochs_at_most(rig, before, 2)
 
 
 @fault_class("network")
@@ -270,7 +313,9 @@ def partial_partition_leader(rig):
     rig.mark([leader, member])
     rig.partition(f"{leader}|{member}")
     time.sleep(8)
-    rig.marks["epochs"] = rig.epoch() - before
+    # With the raft engine a link alone may be in nobody's way.
+    rig.word_is("DEGRADED", *(["WARNINGS"] if rig.engine == "raft" else []))
+    epochs_at_most(rig, before, 2)
 
 
 @fault_class("network")
@@ -280,6 +325,7 @@ def asymmetric_deaf(rig):
     rig.mark([member])
     rig.partition(f"{text(others(rig, member))}>{member}")
     time.sleep(5)
+    rig.word_is("DEGRADED")
 
 
 @fault_class("network")
@@ -289,6 +335,7 @@ def asymmetric_mute_leader(rig):
     rig.mark([leader])
     rig.partition(f"{leader}>{text(others(rig, leader))}")
     time.sleep(5)
+    rig.word_is("DEGRADED")
 
 
 @fault_class("network")
@@ -303,7 +350,7 @@ def flapping(rig):
         time.sleep(half)
         rig.partition("off")
         time.sleep(half)
-    rig.marks["epochs"] = rig.epoch() - before
+    epochs_at_most(rig, before, 10)  # out, back and a member, out, held down for longer and longer
 
 
 @fault_class("network", short=True)
@@ -425,7 +472,8 @@ def calm(rig):
     before = rig.epoch()
     rig.mark()
     time.sleep(20)
-    rig.marks["epochs"] = rig.epoch() - before
+    rig.word_is("HEALTHY", "WARNINGS")
+    epochs_at_most(rig, before, 0)
 
 
 # ---- operators ----

@@ -21,6 +21,7 @@ import time
 from rig import Failed, Rig, Skipped, expect, gap, note, percentile, read_history, until, WRITES
 
 CLIENTS, PERIOD_MS, WINDOW_S = 6, 10, 3
+SHORTER = 5.0  # than etcd with its default settings, in the median and at worst
 
 
 def client_gaps(ends_by_client, start, stop):
@@ -42,10 +43,11 @@ class Cairn(Rig):
     def kills(self, count, first):
         self.start_lab()
         self.healthy()
-        self.start_load(rate=1000 / PERIOD_MS * (CLIENTS + 2 * 3), puts=True)
-        found = []
+        found, operations = [], []
         for number in range(first, first + count):
             victim = number % 3
+            # New clients for each kill: old ones have moved, and are all where nobody died lately.
+            self.start_load(rate=1000 / PERIOD_MS * (CLIENTS + 2 * 3), puts=True)
             time.sleep(1)
             leads = [victim == (self.view_leader() if self.engine == "hermes" else
                                 self.shard_leader())]
@@ -55,13 +57,12 @@ class Cairn(Rig):
                           "at": self.marks["fault"]})
             time.sleep(WINDOW_S + 0.2)
             found[-1]["events"] = self.ctl("events").out.splitlines()[-12:]
+            self.stop_load()
+            operations += read_history(self.parts[-1])
             self.start_nodes()
             self.healthy()
-            self.more_load(100)
         self.marks.clear()
-        timers = self.timers()
-        result = self.finish()
-        operations = read_history(self.parts[0])
+        text, acked = self.verdict(operations)
         ends, reads = {}, {}
         for o in operations:
             if o.op in WRITES and o.outcome == "OK":
@@ -70,11 +71,13 @@ class Cairn(Rig):
                 reads.setdefault((o.slot - CLIENTS) // 3, {}).setdefault(o.node, []).append(o.end)
         for kill in found:
             gaps(ends, kill)
+            at = {o.slot: o.node for o in operations if o.slot < CLIENTS and o.end < kill["at"]}
+            kill["clients_at_victim"] = sum(n == kill["victim"] for n in at.values())
             stop = kill["at"] + WINDOW_S * 1_000_000_000
             kill["read_gap_ms"] = max(gap(e, kill["at"], stop) for n, e in reads[0].items()
                                       if n != kill["victim"])
-        note(f"  {result['check']}; {result['acked_writes']} acknowledged writes, none lost")
-        return found, timers
+        note(f"  {text}; {acked} acknowledged writes, none lost")
+        return found, self.timers()
 
 
 class Etcd:
@@ -184,7 +187,7 @@ def free_ports(count):
 
 
 def summary(kills):
-    """One line a system and role."""
+    """One line a system and role. False: not as much shorter than etcd's as it has to be."""
     systems = sorted({k["system"] for k in kills})
     note(f"{'system':14} {'victim':9} {'kills':>5} {'median':>9} {'p90':>9} {'worst':>9} "
          f"{'last client, worst':>19} {'read gap, worst':>16}   (ms)")
@@ -200,14 +203,25 @@ def summary(kills):
                  f"{percentile(values, 90):9.1f} {max(values):9.1f} "
                  f"{max(k['last_client_ms'] for k in some):19.1f} "
                  f"{max(reads) if reads else float('nan'):16.1f}")
+    good = True
     for system in systems:
-        worst = {s: max(k["gap_ms"] for k in kills if k["system"] == s) for s in systems}
-        middle = {s: percentile([k["gap_ms"] for k in kills if k["system"] == s and k["leader"]],
-                                50) for s in systems}
-        if system != "etcd" and "etcd" in systems:
-            note(f"failover: {system} against etcd: worst of all kills "
-                 f"{worst['etcd'] / worst[system]:.1f} x shorter, median of kills of the leader "
-                 f"{middle['etcd'] / max(middle[system], 0.01):.1f} x shorter")
+        every = {s: [k["gap_ms"] for k in kills if k["system"] == s] for s in systems}
+        led = {s: [k["gap_ms"] for k in kills if k["system"] == s and k["leader"]]
+               for s in systems}
+        if system == "etcd" or "etcd" not in systems:
+            continue
+        factors = {"median": percentile(every["etcd"], 50) / max(percentile(every[system], 50),
+                                                                 0.01),
+                   "worst": max(every["etcd"]) / max(every[system]),
+                   "leader's median": percentile(led["etcd"], 50) /
+                                      max(percentile(led[system], 50), 0.01)}
+        # A follower's death costs etcd nothing: what counts is the kills of all, and of leaders.
+        ok = min(factors["worst"], factors["leader's median"]) >= SHORTER
+        good = good and ok
+        note(f"failover: {system}: shorter than etcd's: " +
+             ", ".join(f"{k} {v:.1f} x" for k, v in factors.items()) +
+             ("" if ok else f": FAILED, less than {SHORTER:g} x"))
+    return good
 
 
 def main():
@@ -251,9 +265,7 @@ def main():
                     with open(args.output, "a") as f:
                         f.write(json.dumps(kill) + "\n")
             kills += found
-    if kills:
-        summary(kills)
-    return 1 if bad or not kills else 0
+    return 0 if kills and summary(kills) and not bad else 1
 
 
 if __name__ == "__main__":

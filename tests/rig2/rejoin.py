@@ -7,7 +7,6 @@ operations are all checked; one line for each in the end. Exit 1 when a node is 
 or the p99 of the clients is more than twice what it was before. docs/failover.md."""
 import argparse
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -29,26 +28,6 @@ class Big(Rig):
                 f"{int(1.5 * gigabytes + 1)}GiB", "--wait", "120s", *self.up_options)
         self.healthy()
         return records
-
-    def load_records(self, count, value_bytes, prefix, nodes=(0, 1, 2)):
-        """So many writes, through `kv import`, without a history: the load has one of its own."""
-        path = self.path(prefix)
-        lot = random.Random(1)
-        with open(path, "w") as f:
-            for i in range(count):
-                f.write(f"{prefix}{i}\t{lot.getrandbits(64):016x}{'v' * (value_bytes - 16)}\n")
-        begin = time.monotonic()
-        done = self.plain("kv", "import", path, "--retry", "--patience", "600s", "-o", "json",
-                          "--endpoints", self.endpoints(nodes))
-        expect(done["acknowledged"] == count, f"all acknowledged: {done}")
-        return time.monotonic() - begin
-
-    def plain(self, *args):
-        """A command of clients that is not recorded."""
-        done = subprocess.run([self.ctl_path, *map(str, args)], env=self.env, text=True,
-                              capture_output=True, timeout=1200, check=False)
-        expect(done.returncode == 0, f"{args}: {done.stderr[-600:]}")
-        return json.loads(done.stdout)
 
     def highest_rate(self):
         """What these clients reach when nothing holds them back."""
@@ -77,8 +56,7 @@ def latencies(operations, start, stop):
 class Measured:
     """One command, and what the clients saw."""
 
-    def __init__(self, rig, name, highest, times):
-        operations = read_history(rig.parts[-2])
+    def __init__(self, rig, name, highest, times, operations):
         self.engine, self.name, self.highest = rig.engine, name, highest
         self.secs = (times["done"] - times["command"]) / 1e9
         began, ended = times["load"], times["fault"]
@@ -127,8 +105,9 @@ def one(rig, name, highest, missed, command):
     command(victim)
     times["done"] = time.monotonic_ns()
     time.sleep(3)
+    load = rig.parts[-1]
     figures = rig.finish()
-    measured = Measured(rig, name, highest, times)
+    measured = Measured(rig, name, highest, times, read_history(load))
     note(measured.row())
     note(f"  {figures['check']}; {figures['acked_writes']} acknowledged writes, none lost; "
          f"p50/p99 ms before {measured.before}, two nodes alone {measured.alone}, while it copies "

@@ -8,6 +8,7 @@ import bisect
 import fcntl
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import Failed, Lab, Result, expect, note, until, version  # noqa: E402
 
 MS = 1_000_000
+BACK_S = 6  # with one member slow, lab timers, the others are back within 2 x after so many seconds
 WRITES = {"put", "del", "cas", "incr", "casv"}
 ANSWERED = {"OK", "NOT_FOUND", "CONFLICT"}
 
@@ -214,7 +216,32 @@ class Rig(Lab):
 
         until(all_there, seconds, "every node healthy")
 
+    def word(self):
+        """The one word for the cluster, of the best informed node that answers."""
+        return self.ctl("health").out.split()[:1]
+
+    def word_is(self, *words, seconds=10):
+        """While a fault is there: the word says so, soon."""
+        until(lambda: self.word() and self.word()[0] in words, seconds,
+              f"the word is one of {words}: it is {self.word()}")
+
     # ---- load ----
+
+    def load_records(self, count, value_bytes, prefix, nodes=(0, 1, 2)):
+        """So many writes, through `kv import`, without a history: the load has one of its own."""
+        path = self.path(prefix)
+        lot = random.Random(1)
+        with open(path, "w") as f:
+            for i in range(count):
+                f.write(f"{prefix}{i}\t{lot.getrandbits(64):016x}{'v' * (value_bytes - 16)}\n")
+        begin = time.monotonic()
+        done = subprocess.run(
+            list(map(str, [self.ctl_path, "kv", "import", path, "--retry", "--patience", "600s",
+                           "-o", "json", "--endpoints", self.endpoints(nodes)])),
+            env=self.env, text=True, capture_output=True, timeout=1200, check=False)
+        expect(done.returncode == 0 and json.loads(done.stdout)["acknowledged"] == count,
+               f"all acknowledged: {done.stdout[-300:]} {done.stderr[-600:]}")
+        return time.monotonic() - begin
 
     def start_load(self, rate=1200, **more):
         history, progress = self.path(f"load-{len(self.parts)}"), self.path("progress")
@@ -280,7 +307,7 @@ class Rig(Lab):
                f"VIOLATION: {done.stdout[:3000]} {done.stderr[:2000]}")
         return done.stdout.strip().rpartition(":")[2].strip()
 
-    def check_acknowledged(self, operations, final):
+    def check_acknowledged(self, operations, touched, final):
         """Apart from the checker: nothing acknowledged is missing at any node in the end, and all
         nodes say the same."""
         newest = {}
@@ -292,6 +319,7 @@ class Rig(Lab):
         found = {}
         for o in final:
             found.setdefault(o.key, set()).add((o.version, o.result, o.outcome))
+        for o in touched + final:
             acked = newest.get(o.key)
             # 0.0.0: absent, its tombstone forgotten; cairn-check judges whether it may be.
             if acked and o.version != "0.0.0":
@@ -301,14 +329,19 @@ class Rig(Lab):
             expect(len({(r, s) for _, r, s in answers}) == 1, f"nodes differ: {key}: {answers}")
         return sum(o.op in WRITES and o.outcome == "OK" for o in operations)
 
+    def verdict(self, operations):
+        """Final reads, the checker, and what was acknowledged in these operations."""
+        # A key that was not touched since may wait for its replay, at some nodes, or be nowhere
+        # else (its outcome is UNKNOWN): the first reader finishes it. After that all agree.
+        touched, final = self.read_all(), self.read_all()
+        return self.check_history(), self.check_acknowledged(operations, touched, final)
+
     def finish(self):
         """Ends the load, judges, and returns figures."""
         self.more_load(200)
         counts = self.stop_load()
         operations = read_history(self.parts[-1])
-        final = self.read_all()
-        text = self.check_history()
-        acked = self.check_acknowledged(operations, final)
+        text, acked = self.verdict(operations)
         return {"operations": counts["ended"], "acked_writes": acked,
                 "unknown": counts.get("UNKNOWN", 0) + counts.get("EVICTED", 0),
                 "not_serving": counts.get("NOT_SERVING", 0), "check": text,
@@ -329,6 +362,9 @@ class Rig(Lab):
             if percentile([t for e, t in writes if at <= e < at + 1000 * MS], 99) <= 2 * healthy:
                 back = at
                 break
+        expect(back and back - start <= BACK_S * 1000 * MS,
+               f"p99 of the others within 2 x {healthy / MS:.1f} ms after {BACK_S} s: "
+               f"{(back - start) / MS if back else 'never'}")
         return {"p99_healthy_ms": round(healthy / MS, 2),
                 "back_within_2x_ms": (back - start) / MS if back else None,
                 "p99_after_ms": round(percentile([t for e, t in writes if back and back <= e < end],
@@ -395,14 +431,17 @@ class Rig(Lab):
             if node not in self.gone_nodes:
                 self.ctl("lab", "start", node, code=0)
 
-    def stop_dataplane(self, nodes, seconds):
-        """SIGSTOP, SIGCONT after so long."""
+    def stop_dataplane(self, nodes, seconds, meanwhile=None):
+        """SIGSTOP, SIGCONT after so long; meanwhile: what has to be so, if it is long."""
         pids = [self.own(self.pids()["cairn-dataplane", n]) for n in nodes]
         self.mark(nodes)
         self.stopped |= set(pids)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        if meanwhile and seconds >= 10:
+            meanwhile()
+        time.sleep(max(0, end - time.monotonic()))
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
             self.stopped.discard(pid)
