@@ -170,7 +170,7 @@ def grow(lab):
 
 
 def five_and_three(lab):
-    """3 to 5 and back to 3 while serving; founders among those who go; then all start from disks."""
+    """3 to 5 and back to 3 while serving, founders among those who go; then a start from disks."""
     lab.ctl("kv", "put", "five", "kept", code=0)
     with Load(lab):
         for node in (3, 4):
