@@ -337,6 +337,118 @@ static void a_copy_under_load_ends(void **state)
 	assert_true(passes <= 2 * COPIES);
 }
 
+/* What is no entry is none, at every replica; numbers, and compares on values. */
+static void entries_are_read_with_care(void **state)
+{
+	static const uint8_t key[] = "k", value[] = "12345678";
+	struct command c = { .type = WIRE_INCR, .key = key, .key_bytes = 1, .value = value,
+			     .value_bytes = 8, .origin = { 1, 1 } }, out;
+	const struct command good = c;
+	uint8_t data[RAFT_ENTRY_BYTES_MAX + 1] = { 0 };
+	uint32_t bytes = group_encode(data, &c);
+
+	(void)state;
+	assert_true(group_decode(data, bytes, &out));
+	assert_false(group_decode(data, GROUP_HEAD_BYTES - 1, &out));
+	assert_false(group_decode(data, RAFT_ENTRY_BYTES_MAX + 1, &out));
+	assert_false(group_decode(data, bytes - 1, &out)); /* not eight bytes to add */
+	data[0] |= 0x80;				   /* a flag there is not */
+	assert_false(group_decode(data, bytes, &out));
+	for (uint8_t type = 0; type < 16; type++) { /* types there are not, and reads */
+		data[0] = type;
+		(void)group_decode(data, bytes, &out);
+		assert_int_equal(type != 0 && WIRE_GET + type <= WIRE_CASV,
+				 type == WIRE_DEL - WIRE_GET || group_decode(data, bytes, &out));
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		c = good;
+		c.key_bytes = i == 0 ? 0 : 1;
+		c.origin.client = i == 1 ? 0 : 1;
+		c.origin.request = i == 2 ? 0 : 1;
+		c.type = i == 3 ? WIRE_DEL : i == 4 ? WIRE_CASV : WIRE_INCR;
+		c.expected = i == 4 ? 9 : 0; /* longer than the value it is part of */
+		assert_false(group_decode(data, group_encode(data, &c), &out));
+	}
+	store_u16(data + 28, 700); /* a key longer than all of it */
+	assert_false(group_decode(data, bytes, &out));
+}
+
+static void numbers_and_values(void **state)
+{
+	uint64_t id = 1;
+
+	(void)state;
+	gr_begin(3, 40, 0);
+	led();
+	assert_int_equal(asked(0, WIRE_PUT, KEY, id++, "text", 0), STATUS_OK);
+	assert_int_equal(asked(1, WIRE_INCR, KEY, id++, "1", 0), STATUS_NOT_A_NUMBER);
+	assert_int_equal(asked(1, WIRE_CASV, KEY, id++, "texas9", 5), STATUS_CONFLICT);
+	assert_int_equal(asked(1, WIRE_CASV, KEY, id++, "textnew", 4), STATUS_OK);
+	assert_int_equal(asked(2, WIRE_GET, KEY, id++, NULL, 0), STATUS_OK);
+	assert_int_equal(gr.result.value_bytes, 3);
+	assert_memory_equal(gr.result_value, "new", 3);
+	assert_int_equal(asked(2, WIRE_PUT, KEY, id++, "9223372036854775807", 0), STATUS_OK);
+	assert_int_equal(asked(2, WIRE_INCR, KEY, id++, "1", 0), STATUS_OVERFLOW);
+	assert_int_equal(asked(2, WIRE_INCR, KEY, id++, "-7", 0), STATUS_OK);
+	assert_int_equal(asked(0, WIRE_DEL, OTHER, id++, NULL, 0), STATUS_NOT_FOUND);
+	assert_int_equal(asked(0, WIRE_CASV, OTHER, id++, "x", 0), STATUS_CONFLICT);
+	gr_check_same();
+	gr_end();
+}
+
+/* hear: a frame by hand, which may do nothing. */
+static void hear(uint8_t n, struct event *ev, uint64_t cluster, uint32_t incarnation)
+{
+	struct gr_node *node = &gr.node[n];
+	uint8_t from = (uint8_t)((n + 1) % 3);
+	struct wire_header h = { .kind = ev->kind == EVENT_RAFT ? WIRE_RAFT : WIRE_PEER,
+				 .cluster = cluster, .from = from, .to = n,
+				 .from_incarnation = incarnation,
+				 .to_incarnation = node->incarnation + (incarnation == 9) };
+	struct actions a;
+
+	ev->header = &h;
+	ev->now_ns = gr.now;
+	ev->persist_seq_next = node->log_count - node->log_start + 1;
+	(void)replica_step(node->r, ev, &a);
+	for (uint32_t i = 0; i < a.count; i++)
+		assert_int_equal(a.list[i].kind, ACTION_SEND);
+	replica_check(node->r);
+}
+
+/* Frames of other clusters, dead lives, for dead lives, and answers to what nobody asked. */
+static void odd_frames_do_nothing(void **state)
+{
+	uint8_t bytes[PACK_BYTES] = { 0 };
+	struct raft_message raft = { .type = RAFT_APPEND, .term = 99 };
+	const struct replica_counters *c;
+
+	(void)state;
+	gr_begin(3, 41, 0);
+	led();
+	c = replica_counters(gr.node[0].r);
+	hear(0, &(struct event){ .kind = EVENT_RAFT, .raft = &raft }, GR_CLUSTER + 1, 1);
+	assert_int_equal(c->foreign_cluster, 1);
+	hear(0, &(struct event){ .kind = EVENT_RAFT, .raft = &raft }, GR_CLUSTER, 0);
+	assert_int_equal(c->stale_incarnation, 1);
+	raft.type = RAFT_TYPE_USER + 9;
+	hear(0, &(struct event){ .kind = EVENT_RAFT, .raft = &raft }, GR_CLUSTER, 1);
+	for (uint8_t type = WIRE_INV; type <= WIRE_COPIED; type++) {
+		struct wire_message m = { .type = type, .value = bytes, .value_bytes = 24 };
+		struct event ev = { .kind = EVENT_PEER, .message = &m, .walk_next = WALK_END };
+
+		if (type == WIRE_HELLO)
+			continue;
+		hear(0, &ev, GR_CLUSTER, 1);
+	}
+	hear(0, &(struct event){ .kind = EVENT_LEASE }, GR_CLUSTER, 1);
+	hear(0, &(struct event){ .kind = EVENT_WALK }, GR_CLUSTER, 1);
+	assert_int_equal(asked(1, WIRE_PUT, KEY, 1, "x", 0), STATUS_OK);
+	gr_run(50);
+	gr_check_same();
+	gr_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +458,9 @@ int main(void)
 		cmocka_unit_test(a_deleted_key_has_no_version),
 		cmocka_unit_test(a_copy_outlives_its_donor),
 		cmocka_unit_test(a_copy_under_load_ends),
+		cmocka_unit_test(entries_are_read_with_care),
+		cmocka_unit_test(numbers_and_values),
+		cmocka_unit_test(odd_frames_do_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

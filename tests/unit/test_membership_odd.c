@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the view service must not take: states, reports, grants and commands that are malformed,
+ * messages of strangers, and commands that name what is not there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "replication/membership_priv.h"
+#include "tests/unit/membership_rig.h"
+
+#define SECOND (1000 * RIG_MS)
+
+static struct rig *founded(uint32_t data, uint32_t witnesses)
+{
+	struct rig *r = rig_create(data, witnesses, ENGINE_HERMES);
+
+	assert_true(rig_until(r, rig_members, (1u << data) - 1, 2 * SECOND));
+	rig_run(r, 100 * RIG_MS);
+	return r;
+}
+
+/* One byte differs, and it is no state any more. */
+static void states_are_read_with_care(void **state)
+{
+	static const struct {
+		uint32_t at;
+		uint8_t value;
+	} wrong[] = {
+		{ 12, 0x87 }, /* members: there is no such node */
+		{ 13, 0x01 }, /* a shadow that is a member */
+		{ 14, 0x08 }, /* recovered, and no member */
+		{ 15, 2 },    /* no such engine */
+		{ 18, 1 },    /* between the fields */
+	};
+	struct membership_state s = { .revision = 9, .epoch = 9, .members = 7, .recovered = 1,
+				      .engine = ENGINE_RAFT, .copies_min = 2 }, out;
+	uint8_t good[MEMBERSHIP_STATE_BYTES], bad[MEMBERSHIP_STATE_BYTES];
+
+	(void)state;
+	for (uint8_t n = 0; n < 3; n++)
+		s.node[n] = (struct membership_node){ .want = WANT_DATA, .incarnation = 1 + n };
+	membership_state_encode(good, &s);
+	assert_true(membership_state_decode(good, sizeof(good), &out));
+	assert_false(membership_state_decode(good, sizeof(good) - 1, &out));
+	for (uint32_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		memcpy(bad, good, sizeof(bad));
+		bad[wrong[i].at] = wrong[i].value;
+		assert_false(membership_state_decode(bad, sizeof(bad), &out));
+	}
+	s.node[1].incarnation = 0; /* a member without one */
+	membership_state_encode(bad, &s);
+	assert_false(membership_state_decode(bad, sizeof(bad), &out));
+	s.node[1] = (struct membership_node){ .want = WANT_DATA, .incarnation = 1, .replaces = 8 };
+	membership_state_encode(bad, &s);
+	assert_false(membership_state_decode(bad, sizeof(bad), &out));
+	s.node[1].replaces = 0;
+	memset(s.node[1].name, 'n', sizeof(s.node[1].name));
+	membership_state_encode(bad, &s);
+	assert_false(membership_state_decode(bad, sizeof(bad), &out));
+}
+
+static void messages_are_read_with_care(void **state)
+{
+	struct membership_grant g = { .seq = 1, .conf.voters = 7 };
+	struct membership_report report = { .seq = 1 };
+	struct membership_command c = { .verb = VERB_ADD };
+	uint8_t bytes[MEMBERSHIP_GRANT_MAX];
+
+	(void)state;
+	assert_int_equal(membership_grant_encode(bytes, &g), MEMBERSHIP_GRANT_BYTES);
+	assert_true(membership_grant_decode(bytes, MEMBERSHIP_GRANT_BYTES, &g));
+	assert_false(membership_grant_decode(bytes, MEMBERSHIP_GRANT_BYTES - 1, &g));
+	assert_false(membership_grant_decode(bytes, MEMBERSHIP_GRANT_BYTES + 1, &g));
+	bytes[32] = GRANT_STATE; /* and none follows */
+	assert_false(membership_grant_decode(bytes, MEMBERSHIP_GRANT_BYTES, &g));
+	memset(bytes + 28, 0, RAFT_CONF_BYTES); /* nobody votes */
+	assert_false(membership_grant_decode(bytes, MEMBERSHIP_GRANT_BYTES, &g));
+	membership_report_encode(bytes, &report);
+	assert_true(membership_report_decode(bytes, MEMBERSHIP_REPORT_BYTES, &report));
+	assert_false(membership_report_decode(bytes, MEMBERSHIP_REPORT_BYTES + 1, &report));
+	memset(c.name, 'n', sizeof(c.name));
+	membership_command_encode(bytes, &c);
+	assert_false(membership_command_decode(bytes, MEMBERSHIP_COMMAND_BYTES, &c));
+	assert_false(membership_command_decode(bytes, MEMBERSHIP_COMMAND_BYTES - 1, &c));
+	for (uint32_t code = 0; code < COMMAND_CODE_COUNT; code++)
+		assert_true(membership_result_name((enum membership_result_code)code)[0] != 0);
+}
+
+/* odd: this node hears that; nothing is written down because of it. */
+static void odd(struct rig *r, uint8_t node, uint8_t type, uint8_t *payload, uint32_t bytes,
+		uint32_t ident)
+{
+	static struct membership_actions actions;
+	struct raft_message m = { .type = type, .payload = payload,
+				  .payload_bytes = (uint16_t)bytes };
+	uint8_t from = (uint8_t)((node + 1) % 3);
+	struct membership_event ev = {
+		.kind = MEMBERSHIP_EVENT_MESSAGE, .from = from, .ident = ident, .message = &m,
+		.incarnation = r->node[from].incarnation, .now_ns = r->now_ns,
+		.persist_seq_next = r->node[node].seq_next,
+	};
+
+	(void)membership_step(r->node[node].service, &ev, &actions);
+	for (uint32_t i = 0; i < actions.count; i++)
+		assert_int_not_equal(actions.list[i].kind, MEMBERSHIP_ACTION_PERSIST);
+	membership_check(r->node[node].service);
+}
+
+static void odd_messages_change_nothing(void **state)
+{
+	struct rig *r = founded(3, 0);
+	struct membership_grant g = { .flags = GRANT_STATE, .conf.voters = 7 };
+	uint8_t bytes[MEMBERSHIP_GRANT_MAX] = { 0 };
+	uint32_t epoch = rig_newest(r)->epoch;
+	uint64_t foreign;
+
+	(void)state;
+	for (uint8_t n = 0; n < 3; n++) {
+		uint32_t ident = r->node[(n + 1) % 3].ident;
+
+		foreign = r->node[n].service->counters.foreign;
+		for (uint8_t type = MEMBERSHIP_REPORT; type <= MEMBERSHIP_RESULT; type++)
+			for (uint32_t length = 0; length < 80; length += 8)
+				odd(r, n, type, bytes, length, ident);
+		bytes[16] = COMMAND_CODE_COUNT; /* of a result: no such code */
+		odd(r, n, MEMBERSHIP_RESULT, bytes, MEMBERSHIP_RESULT_BYTES, ident);
+		bytes[16] = 0; /* of a command that nobody asked for */
+		odd(r, n, MEMBERSHIP_RESULT, bytes, MEMBERSHIP_RESULT_BYTES, ident);
+		assert_int_equal(r->node[n].service->counters.foreign, foreign);
+		odd(r, n, MEMBERSHIP_RESULT + 20, bytes, 8, ident);
+		assert_int_equal(r->node[n].service->counters.foreign, ++foreign);
+		/* A stranger's: what it asks, and what it says is agreed, but is older. */
+		odd(r, n, MEMBERSHIP_REPORT, bytes, MEMBERSHIP_REPORT_BYTES, ident + 1);
+		g.state = *rig_newest(r);
+		odd(r, n, MEMBERSHIP_GRANT, bytes, membership_grant_encode(bytes, &g), ident + 1);
+		memset(bytes, 0, sizeof(bytes));
+		odd(r, n, MEMBERSHIP_GRANT, bytes, MEMBERSHIP_GRANT_BYTES, ident + 1);
+		assert_int_equal(r->node[n].service->counters.foreign, foreign + 3);
+	}
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->epoch, epoch);
+	rig_destroy(r);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+	const struct membership_command add = { .verb = VERB_ADD, .node = 4, .want = WANT_DATA,
+						.ip = 0x0a000077u };
+	struct {
+		struct membership_command command;
+		uint8_t code;
+	} tries[] = {
+		{ { .verb = VERB_COPIES, .value = 0 }, COMMAND_BAD },
+		{ { .verb = VERB_COPIES, .value = 3 }, COMMAND_BAD },
+		{ { .verb = VERB_REMOVE, .node = 5 }, COMMAND_NO_SUCH_NODE },
+		{ { .verb = VERB_REMOVE, .node = 200 }, COMMAND_NO_SUCH_NODE },
+		{ { .verb = VERB_PROMOTE, .node = 0 }, COMMAND_DONE }, /* it is a member */
+		{ { .verb = VERB_PROMOTE, .node = 2 }, COMMAND_NOT_READY }, /* the witness */
+		{ { .verb = VERB_DRAIN, .node = 2 }, COMMAND_BAD },
+		{ { .verb = VERB_UNDRAIN, .node = 1 }, COMMAND_DONE },
+		{ { .verb = VERB_TRANSFER, .node = 6 }, COMMAND_NO_SUCH_NODE },
+		{ { .verb = VERB_TRANSFER, .node = 2 }, COMMAND_NOT_READY },
+		{ { .verb = 99, .node = 0 }, COMMAND_BAD },
+		{ add, COMMAND_BAD }, { add, COMMAND_BAD }, { add, COMMAND_BAD },
+		{ add, COMMAND_BAD }, { add, COMMAND_NO_SUCH_NODE }, { add, COMMAND_NO_SUCH_NODE },
+		{ add, COMMAND_BAD },
+	};
+	const uint32_t adds = ARRAY_LEN(tries) - 7;
+	struct rig *r = founded(2, 1);
+
+	(void)state;
+	tries[adds].command.want = WANT_NONE;
+	tries[adds + 1].command.ip = 0;
+	tries[adds + 2].command.member_flags = MEMBER_DRAINED;
+	tries[adds + 3].command.replaces = NODES_MAX + 1;
+	tries[adds + 4].command.replaces = 6; /* node 5, which is not there */
+	tries[adds + 5].command.replaces = 3; /* the witness, by one that holds data */
+	tries[adds + 6].command.node = NODES_MAX;
+	for (uint32_t i = 0; i < ARRAY_LEN(tries); i++)
+		assert_int_equal(rig_command(r, (uint8_t)(i % 2), tries[i].command),
+				 tries[i].code);
+	assert_int_equal(rig_newest(r)->members, 3);
+	/* Too many at once: the last one is told so; the others, that nobody leads, in the end. */
+	rig_kill(r, 0);
+	rig_kill(r, 2);
+	for (uint64_t id = 1; id <= MEMBERSHIP_COMMANDS + 1; id++) {
+		static struct membership_actions actions;
+		struct membership_command c = { .id = 1000 + id, .verb = VERB_DRAIN, .node = 1 };
+		struct membership_event ev = { .kind = MEMBERSHIP_EVENT_COMMAND, .command = &c,
+					       .now_ns = r->now_ns,
+					       .persist_seq_next = r->node[1].seq_next };
+
+		(void)membership_step(r->node[1].service, &ev, &actions);
+		(void)membership_step(r->node[1].service, &ev, &actions); /* the same again */
+		for (uint32_t i = 0; i < actions.count; i++)
+			if (actions.list[i].kind == MEMBERSHIP_ACTION_RESULT)
+				assert_int_equal(actions.list[i].code, COMMAND_BUSY);
+	}
+	rig_run(r, 5 * SECOND);
+	assert_true(r->node[1].result_code == COMMAND_NO_LEADER ||
+		    r->node[1].result_code == COMMAND_UNKNOWN);
+	rig_destroy(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(states_are_read_with_care),
+		cmocka_unit_test(messages_are_read_with_care),
+		cmocka_unit_test(odd_messages_change_nothing),
+		cmocka_unit_test(what_cannot_be_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
