@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define KEPT_BYTES (8ull << 20) /* of an image, from one seed to the next; more goes back */
 
 struct sim_transfer {
 	uint64_t token;
@@ -61,11 +64,31 @@ static uint64_t sum_of(const uint8_t *data, uint32_t bytes)
 	return lane[0] ^ lane[1] << 1 ^ lane[2] << 2 ^ lane[3] << 3;
 }
 
+static uint8_t *blank_image(uint64_t bytes)
+{
+	void *image = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(image != MAP_FAILED);
+	return image;
+}
+
+/* wipe: a log goes round its disk: without limit, every page of every disk would stay for good. */
+static void wipe(struct blockdev *dev)
+{
+	if (dev->touched <= KEPT_BYTES) {
+		memset(dev->image, 0, dev->touched);
+		return;
+	}
+	must(munmap(dev->image, dev->bytes) == 0);
+	dev->image = blank_image(dev->bytes);
+}
+
 void sim_disk_reset(struct blockdev *dev, uint64_t seed, const struct sim_disk_options *options)
 {
-	struct blockdev fresh = { .bytes = dev->bytes, .image = dev->image, .random = seed };
+	struct blockdev fresh = { .bytes = dev->bytes, .random = seed };
 
-	memset(dev->image, 0, dev->touched);
+	wipe(dev);
+	fresh.image = dev->image;
 	if (options != NULL)
 		fresh.options = *options;
 	if (fresh.options.latency_base_ns == 0)
@@ -85,8 +108,7 @@ struct blockdev *sim_disk_create(uint64_t bytes, uint64_t seed,
 	must(dev != NULL);
 	must(bytes > 0 && bytes % BLOCK_BYTES == 0);
 	dev->bytes = bytes;
-	dev->image = calloc(1, bytes);
-	must(dev->image != NULL);
+	dev->image = blank_image(bytes);
 	sim_disk_reset(dev, seed, options);
 	return dev;
 }
@@ -95,7 +117,7 @@ void sim_disk_destroy(struct blockdev *dev)
 {
 	if (dev == NULL)
 		return;
-	free(dev->image);
+	must(munmap(dev->image, dev->bytes) == 0);
 	free(dev);
 }
 
