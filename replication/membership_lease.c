@@ -303,6 +303,18 @@ static void answer_report(struct membership *m, const struct membership_event *e
 			membership_grant_encode(m->grant_out, &g));
 }
 
+/*
+ * may_be_former: a number was given anew, and nobody has said yet to which disk: up to the floor,
+ * this may as well be the former one, by a frame that the network kept (R19).
+ */
+static bool may_be_former(const struct membership *m, const struct membership_event *ev)
+{
+	const struct membership_node *node = &m->agreed.node[ev->from];
+
+	return node->want != WANT_NONE && node->ident == 0 && ev->incarnation <= node->floor &&
+	       !mutant(210);
+}
+
 void lease_on_report(struct membership *m, const struct membership_event *ev,
 		     struct membership_actions *a)
 {
@@ -310,6 +322,10 @@ void lease_on_report(struct membership *m, const struct membership_event *ev,
 
 	if (!membership_report_decode(ev->message->payload, ev->message->payload_bytes, &r))
 		return;
+	if (may_be_former(m, ev)) {
+		answer_report(m, ev, &r, a); /* a new disk starts anew, above the floor */
+		return;
+	}
 	if (ev->incarnation < m->peer[ev->from].incarnation && !mutant(144))
 		return;
 	if (ev->incarnation > m->peer[ev->from].incarnation)

@@ -390,7 +390,8 @@ static bool identify(struct membership *m)
 		uint32_t ident = n == m->config.node ? m->config.ident : m->peer_ident[n];
 
 		if (m->agreed.node[n].want == WANT_NONE || m->agreed.node[n].ident != 0 ||
-		    ident == 0 || !watch_alive(m, n))
+		    ident == 0 || !watch_alive(m, n) ||
+		    (newest_incarnation(m, n) <= m->agreed.node[n].floor && !mutant(210)))
 			continue;
 		s = s ? s : plan_edit(m);
 		s->node[n].ident = ident;

@@ -658,6 +658,40 @@ static void test_other_disk(void **state)
 	rig_destroy(r);
 }
 
+static struct membership_command removal(uint8_t node)
+{
+	return (struct membership_command){ .verb = VERB_REMOVE, .node = node };
+}
+
+/*
+ * A number is given anew while the network still has frames of its former disk: it is not named by
+ * one of them, and the new disk is told to begin above what was heard of the old one (R19).
+ */
+static void test_former_disk(void **state)
+{
+	(void)state;
+	for (uint8_t node = 0; node < 3; node++) {
+		struct rig *r = founded(3, 0);
+		uint8_t other = (uint8_t)((node + 1) % 3);
+
+		rig_run(r, 100 * RIG_MS);
+		r->replay = true;
+		assert_int_equal(rig_command(r, other, removal(node)), COMMAND_DONE);
+		assert_true(rig_until(r, voters_are, 7u & ~(1u << node), 3 * SECOND));
+		rig_run(r, SECOND);
+		assert_int_equal(rig_newest(r)->node[node].want, WANT_NONE);
+		rig_kill(r, node);
+		rig_new_disk(r, node);
+		assert_int_equal(rig_command(r, other, add(node)), COMMAND_DONE);
+		rig_run(r, 50 * RIG_MS); /* only the former one's frames are to be heard */
+		assert_int_equal(rig_newest(r)->node[node].ident, 0);
+		rig_start(r, node);
+		assert_true(rig_until(r, rig_members, 7, 3 * SECOND));
+		assert_int_equal(rig_newest(r)->node[node].ident, r->node[node].ident);
+		rig_destroy(r);
+	}
+}
+
 static void test_remove_refused(void **state)
 {
 	struct rig *r = founded(3, 0);
@@ -815,11 +849,6 @@ static void test_joint_waits(void **state)
 	rig_destroy(r);
 }
 
-static struct membership_command removal(uint8_t node)
-{
-	return (struct membership_command){ .verb = VERB_REMOVE, .node = node };
-}
-
 static bool follower_leads(struct rig *r, uint32_t before)
 {
 	uint8_t leader = rig_leader(r);
@@ -939,6 +968,7 @@ int main(void)
 		cmocka_unit_test(test_remove_two),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_other_disk),
+		cmocka_unit_test(test_former_disk),
 		cmocka_unit_test(test_remove_refused),
 		cmocka_unit_test(test_groups_refuse),
 		cmocka_unit_test(test_transfer),
