@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 
-from rig import Failed, Rig, Skipped, expect, gap, note, percentile, read_history, until, WRITES
+from rig import (MS, WRITES, Failed, Rig, Skipped, expect, gap, note, percentile, read_history,
+                 until)
 
 CLIENTS, PERIOD_MS, WINDOW_S = 6, 10, 3
 SHORTER = 5.0  # than etcd with its default settings, in the median and at worst
@@ -35,6 +36,14 @@ def gaps(ends_by_client, kill):
     kill["gap_ms"] = gap(everything, start, stop)
     kill["last_client_ms"] = client_gaps(ends_by_client, start, stop)
     return kill
+
+
+def slowest(operations, start, stop):
+    """The write that took longest, of those under way in that time."""
+    o = max((o for o in operations if o.op in WRITES and o.start < stop and o.end > start),
+            key=lambda o: o.end - o.start)
+    return (f"slot {o.slot} at node {o.node}: {o.op} {o.key} from {(o.start - start) // MS} to "
+            f"{(o.end - start) // MS} ms: {o.outcome}")
 
 
 class Cairn(Rig):
@@ -74,6 +83,8 @@ class Cairn(Rig):
             at = {o.slot: o.node for o in operations if o.slot < CLIENTS and o.end < kill["at"]}
             kill["clients_at_victim"] = sum(n == kill["victim"] for n in at.values())
             stop = kill["at"] + WINDOW_S * 1_000_000_000
+            if kill["last_client_ms"] > 1000:
+                kill["slowest"] = slowest(operations, kill["at"], stop)
             kill["read_gap_ms"] = max(gap(e, kill["at"], stop) for n, e in reads[0].items()
                                       if n != kill["victim"])
         note(f"  {text}; {acked} acknowledged writes, none lost")
