@@ -422,6 +422,17 @@ static bool caught_up(const struct replica *r, uint8_t node)
 	       r->now_ns - heard_ns < r->config.raft.election_ns;
 }
 
+/* heard_majority: so many of them live that they can decide; else no change to them would end. */
+static bool heard_majority(const struct replica *r, uint8_t voters)
+{
+	uint8_t heard = replica_bit(r->config.node);
+
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (r->now_ns - raft_heard_ns(r->group->raft, n) < r->config.raft.election_ns)
+			heard |= replica_bit(n);
+	return raft_is_majority(heard, voters) || mutant(219);
+}
+
 /*
  * configure: brings those who take part nearer to what the view says. A node becomes a voter only
  * when it is a learner that has the log: one that came back without its disk votes for nobody.
@@ -447,6 +458,8 @@ static bool configure(struct replica *r, struct actions *a)
 		want.voters &= (uint8_t)~replica_bit(n);
 		want.learners |= replica_bit(n);
 	}
+	if (want.voters != c->voters && !heard_majority(r, want.voters))
+		return false;
 	want.witnesses = v->witnesses & (want.voters | want.learners);
 	if (want.voters == 0 || (want.voters & ~want.witnesses) == 0 ||
 	    memcmp(&want, c, sizeof(want)) == 0)
@@ -485,7 +498,7 @@ static bool transfer(struct replica *r, struct actions *a)
 		ev.node = RAFT_NODE_ANY; /* it has the log, and not what the log was applied to */
 	} else {
 		if (ev.node == r->config.node || !caught_up(r, ev.node) ||
-		    raft_configuring(g->raft) || g->give.active)
+		    raft_configuring(g->raft) || (g->give.active && !slow))
 			g->preferred_ns = 0;
 		else if (g->preferred_ns == 0)
 			g->preferred_ns = r->now_ns;
@@ -564,6 +577,22 @@ static void on_durable(struct replica *r, uint64_t durable_seq, struct actions *
 	group_raft_step(r, &ev, a);
 }
 
+/* on_failed: the disk failed: whoever else can lead does (R28), and nobody waits here any more. */
+static void on_failed(struct replica *r, struct actions *a)
+{
+	struct group *g = r->group;
+	struct raft_event ev = { .kind = RAFT_EVENT_FAIL };
+
+	g->more = !g->failure_told;
+	if (g->failure_told) {
+		g->more = group_work_asks(r, a);
+		return;
+	}
+	g->failure_told = true;
+	group_hurry(r);
+	group_raft_step(r, &ev, a);
+}
+
 static void dispatch(struct replica *r, const struct event *ev, struct actions *a)
 {
 	switch (ev->kind) {
@@ -608,8 +637,11 @@ enum step_next group_step(struct replica *r, const struct event *ev, struct acti
 	r->persist_next = ev->persist_seq_next;
 	if (!g->started && !g->recovering)
 		start(r);
-	if (r->failed && ev->kind != EVENT_REQUEST)
-		return STEP_DONE;
+	if (r->failed && ev->kind != EVENT_REQUEST) {
+		if (g->started)
+			on_failed(r, a);
+		return g->started && g->more ? STEP_TICK : STEP_DONE;
+	}
 	dispatch(r, ev, a);
 	must(g->steps - steps <= 1);
 	if (group_apply_wanted(r))
@@ -627,7 +659,7 @@ uint64_t group_deadline_ns(const struct replica *r)
 	if (!g->started)
 		return 0;
 	if (r->failed)
-		return UINT64_MAX;
+		return g->failure_told && !g->more ? UINT64_MAX : 0;
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		if (n != r->config.node)
 			deadline = min_u64(deadline, r->peers[n].hello_ns);
@@ -665,8 +697,10 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 		g->recovered = true;
 		if (record->kind == RAFT_RECORD_HARD)
 			g->hard = *record;
-		if (record->kind == RAFT_RECORD_SNAPSHOT && record->entry.index == 1)
-			g->applied = max_u64(g->applied, 1); /* where all began: with nothing */
+		/* Where all began: with nothing; and a witness never holds anything. */
+		if (record->kind == RAFT_RECORD_SNAPSHOT &&
+		    (record->entry.index == 1 || (r->config.witness && !mutant(218))))
+			g->applied = max_u64(g->applied, record->entry.index);
 		g->pending = *record;
 		g->recover_to = apply_first(g, record);
 		g->recovering = true;

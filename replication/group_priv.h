@@ -129,6 +129,7 @@ struct group {
 	bool is_void;	  /* entries and sessions are not those of `applied`: nothing is applied */
 	bool started, recovered; /* recovered: the log had something for the group */
 	bool more;		 /* there is something to do at once */
+	bool failure_told;	 /* to raft: the disk failed */
 	uint32_t shaped[NODES_MAX]; /* newest incarnation whose HELLO told our shape */
 	uint64_t all_have; /* everybody has the log up to there, as leaders have said */
 	uint64_t leader_commit; /* highest that any leader has spoken of */

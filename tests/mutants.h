@@ -320,6 +320,10 @@
 	       "a node's number is free although no member says that its groups let it go") \
 	MUTANT(217, starts_unheard, membership, \
 	       "a removed node's next disk begins where its last was heard (M-INCARN)") \
+	MUTANT(218, witness_forgets_base, group, \
+	       "a witness that starts again does not know where its log begins") \
+	MUTANT(219, conf_of_the_dead, group, \
+	       "a shard's voters are changed to such as are no majority alive (R34)") \
 	MUTANT(220, any_disk, service, \
 	       "a Raft frame for the disk that had this number before is taken (R19)") \
 	MUTANT(221, disk_untold, service, \

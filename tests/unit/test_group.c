@@ -106,6 +106,103 @@ static void copies_what_the_log_lacks(void **state)
 	gr_end();
 }
 
+static void third_is_witness(struct replica_config *c)
+{
+	c->witness = c->node == 2;
+	c->witnesses = 4;
+	c->founders = 7;
+}
+
+/*
+ * A witness that got a snapshot and starts again knows where its log begins, though it holds
+ * nothing: it takes entries, and lets go of them, for as long as the other one is gone.
+ */
+static void witness_comes_back(void **state)
+{
+	uint64_t before = 0;
+	int other;
+
+	(void)state;
+	gr_adjust = third_is_witness;
+	gr_begin(3, 9, 7);
+	gr.clients = 12;
+	gr.asked = 3;
+	gr_run(300);
+	gr_crash(2);
+	gr_run(4000);
+	gr_start(2, 7);
+	gr_run(300);
+	gr_crash(2);
+	gr_start(2, 7);
+	gr_run(300);
+	assert_in_range(gr_leader(), 0, 1);
+	other = 1 - gr_leader();
+	gr_crash((uint8_t)other);
+	gr.asked = (uint8_t)(1u << gr_leader());
+	gr_run(1000);
+	before = raft_commit(replica_raft(gr.node[gr_leader()].r));
+	gr_run(4000);
+	assert_true(raft_commit(replica_raft(gr.node[gr_leader()].r)) > before + 600);
+	gr_adjust = NULL;
+	gr_end();
+}
+
+static void with_views(struct replica_config *c)
+{
+	c->views = true;
+}
+
+/* The voters are never changed to such as could decide nothing: no change would get them out. */
+static void no_conf_without_majority(void **state)
+{
+	struct view v = { .epoch = 1, .members = 7, .incarnation = { 1, 1, 1 } };
+
+	(void)state;
+	gr_adjust = with_views;
+	gr_begin(3, 10, 7);
+	gr_view(&v);
+	gr_run(300);
+	gr_crash(2);
+	gr_run(100);
+	v.epoch = 2;
+	v.members = 5;
+	gr_view(&v);
+	gr_run(1000);
+	assert_in_range(gr_leader(), 0, 1);
+	assert_int_equal(raft_conf(replica_raft(gr.node[gr_leader()].r))->voters, 7);
+	assert_int_equal(raft_conf(replica_raft(gr.node[gr_leader()].r))->voters_old, 0);
+	gr_start(2, 7);
+	gr_view(&v);
+	gr_run(2000);
+	assert_true(gr_leader() == 0 || gr_leader() == 2);
+	assert_int_equal(raft_conf(replica_raft(gr.node[gr_leader()].r))->voters, 5);
+	gr_adjust = NULL;
+	gr_end();
+}
+
+/* R28: a leader that cannot write says so, and who waits at it hears of it at once. */
+static void failed_leader_makes_way(void **state)
+{
+	uint8_t leader;
+
+	(void)state;
+	gr_begin(3, 11, 0);
+	gr_run(300);
+	leader = (uint8_t)gr_leader();
+	for (uint8_t n = 0; n < 3; n++)
+		gr_cut(leader, n, n != leader);
+	gr_request(leader, WIRE_PUT, 3, 1, "one", (struct op_ts){ 0, 0 });
+	gr_run(2);
+	assert_int_equal(gr.results, 0);
+	gr_heal();
+	replica_fail(gr.node[leader].r);
+	gr_run(20);
+	assert_int_equal(gr.results, 1);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
+	assert_true(gr_leader() >= 0 && gr_leader() != leader);
+	gr_end();
+}
+
 /* What may be in somebody's log is never said to be in none. */
 static void unknown_stays_unknown(void **state)
 {
@@ -311,6 +408,9 @@ int main(void)
 		cmocka_unit_test(counts_without_faults),
 		cmocka_unit_test(leader_dies),
 		cmocka_unit_test(copies_what_the_log_lacks),
+		cmocka_unit_test(witness_comes_back),
+		cmocka_unit_test(no_conf_without_majority),
+		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(without_state_no_log),
 		cmocka_unit_test(another_shape_is_refused),
