@@ -247,7 +247,7 @@ static void test_forgotten_conf(void **state)
 		ev.from = from;
 		ev.incarnation = r->node[from].incarnation;
 		ev.ident = r->node[from].ident;
-		message.payload_bytes = membership_grant_encode(payload, &g);
+		message.payload_bytes = (uint16_t)membership_grant_encode(payload, &g);
 		membership_step(r->node[0].service, &ev, &actions);
 	}
 	rig_run(r, SECOND);
