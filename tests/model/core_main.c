@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cairn-core-model: searches everything that can happen to a Raft group (raft_*) in small
- * situations, with the production core. usage() below; docs/testing.md says what the figures mean.
+ * cairn-core-model: searches everything that can happen to a Raft group (raft_*) and to the view
+ * service (view_*) in small situations, with the production cores. usage() below; docs/testing.md
+ * says what the figures mean.
  */
 #include <stdlib.h>
 
-#include "tests/model/raft_model.h"
+#include "tests/model/view_model.h"
 
 #define STATES_MAX (UINT32_MAX - 2)
 #define RUNS_MAX   64u
@@ -24,10 +25,21 @@ static void usage(FILE *to)
 	      to);
 }
 
+/* situation: of either core. */
+struct situation {
+	const char *name, *what;
+	const struct raft_model_config *raft;
+	const struct view_model_config *view;
+	uint32_t states_max;
+	bool ci;
+};
+
 struct options {
-	const struct raft_model_config *one[RUNS_MAX];
+	struct situation all[RUNS_MAX];
+	uint32_t count;
+	const struct situation *one[RUNS_MAX];
 	uint32_t ones;
-	bool all;
+	bool longer;
 	struct explore_limits limits;
 };
 
@@ -47,9 +59,9 @@ static void open_raft(struct explore *x, const struct raft_model_config *c)
 	}
 }
 
-static bool run(const struct raft_model_config *c, const struct options *o, uint64_t *states)
+static struct explore_core raft_core(const struct raft_model_config *c)
 {
-	struct explore_core core = {
+	return (struct explore_core){
 		.facts_bytes = sizeof(struct raft_facts),
 		.said_bytes = sizeof(struct raft_said),
 		.ghost_bytes = sizeof(struct raft_ghost),
@@ -59,7 +71,7 @@ static bool run(const struct raft_model_config *c, const struct options *o, uint
 		.repeats_max = c->repeats,
 		.holds_max = c->holds,
 		.cuts_max = c->cuts,
-		.time_max = (uint8_t)(c->time_max + (c->leader ? RAFT_MODEL_ELECTION : 0)),
+		.time_max = c->time_max,
 		.start = raft_core_start,
 		.step = raft_core_step,
 		.begin = raft_watch_begin,
@@ -70,22 +82,57 @@ static bool run(const struct raft_model_config *c, const struct options *o, uint
 		.print = raft_core_print,
 		.print_facts = raft_core_print_facts,
 	};
+}
+
+static struct explore_core view_core(const struct view_model_config *c)
+{
+	return (struct explore_core){
+		.facts_bytes = sizeof(struct view_facts),
+		.said_bytes = sizeof(struct view_said),
+		.ghost_bytes = sizeof(struct view_ghost),
+		.config = c,
+		.inbox_max = c->inbox_max ? c->inbox_max : EXPLORE_INBOX_MAX,
+		.prompt = true,
+		.hold_nodes = c->hold_nodes,
+		.cut_nodes = c->cut_nodes,
+		.repeats_max = c->repeats,
+		.holds_max = c->holds,
+		.cuts_max = c->cuts,
+		.time_max = c->time_max,
+		.start = view_core_start,
+		.step = view_core_step,
+		.begin = view_watch_begin,
+		.events = view_watch_events,
+		.stale = view_core_stale,
+		.beyond = view_watch_beyond,
+		.watch = view_watch_step,
+		.print = view_core_print,
+		.print_facts = view_core_print_facts,
+	};
+}
+
+static bool run(const struct situation *s, const struct options *o, uint64_t *states)
+{
+	struct explore_core core = s->raft ? raft_core(s->raft) : view_core(s->view);
 	struct explore_limits limits = o->limits;
 	struct explore *x = explore_create(&core);
 	struct explore_result r;
-	bool bounded = c->states_max != 0 && !o->all;
+	bool bounded = s->states_max != 0 && !o->longer;
 
 	if (bounded)
-		limits.states_max = min_u64(limits.states_max, c->states_max);
-	open_raft(x, c);
-	r = explore_run(x, c->name, &limits);
+		limits.states_max = min_u64(limits.states_max, s->states_max);
+	if (s->raft)
+		open_raft(x, s->raft);
+	else
+		view_model_open(x);
+	explore_search_from_here(x);
+	r = explore_run(x, s->name, &limits);
 	printf("model %s: %llu states, depth %llu, %s, %u violations (%llu transitions, "
 	       "%llu node states, %llu messages, %llu steps of the core, %llu states at the "
 	       "bounds; %.1f s, %llu MB)\n",
-	       c->name, (unsigned long long)r.states, (unsigned long long)r.depth,
+	       s->name, (unsigned long long)r.states, (unsigned long long)r.depth,
 	       r.complete ? "complete" : bounded ? "not complete (as intended)" : "not complete",
-	       r.violated,
-	       (unsigned long long)r.transitions, (unsigned long long)r.locals,
+	       r.violated, (unsigned long long)r.transitions, (unsigned long long)r.locals,
 	       (unsigned long long)r.messages, (unsigned long long)r.steps,
 	       (unsigned long long)r.beyond, r.secs, (unsigned long long)(r.memory >> 20));
 	fflush(stdout);
@@ -106,25 +153,37 @@ static uint64_t number(const char *text)
 	return n;
 }
 
-static const struct raft_model_config *find(const char *name)
+static void collect(struct options *o)
 {
-	uint32_t count;
-	const struct raft_model_config *c = raft_model_configs(&count);
+	uint32_t rafts, views;
+	const struct raft_model_config *r = raft_model_configs(&rafts);
+	const struct view_model_config *v = view_model_configs(&views);
 
-	for (uint32_t i = 0; i < count; i++)
-		if (strcmp(c[i].name, name) == 0)
-			return &c[i];
+	must(rafts + views <= RUNS_MAX);
+	for (uint32_t i = 0; i < rafts; i++, r++)
+		o->all[o->count++] = (struct situation){ .name = r->name, .what = r->what,
+							 .raft = r, .ci = r->ci,
+							 .states_max = r->states_max };
+	for (uint32_t i = 0; i < views; i++, v++)
+		o->all[o->count++] = (struct situation){ .name = v->name, .what = v->what,
+							 .view = v, .ci = v->ci,
+							 .states_max = v->states_max };
+}
+
+static const struct situation *find(const struct options *o, const char *name)
+{
+	for (uint32_t i = 0; i < o->count; i++)
+		if (strcmp(o->all[i].name, name) == 0)
+			return &o->all[i];
 	fprintf(stderr, "cairn-core-model: there is no situation '%s'; --list shows them\n", name);
 	exit(2);
 }
 
-static void list(void)
+static void list(const struct options *o)
 {
-	uint32_t count;
-	const struct raft_model_config *c = raft_model_configs(&count);
-
-	for (uint32_t i = 0; i < count; i++)
-		printf("%-18s %-4s %s\n", c[i].name, c[i].ci ? "ci" : "long", c[i].what);
+	for (uint32_t i = 0; i < o->count; i++)
+		printf("%-18s %-4s %s\n", o->all[i].name, o->all[i].ci ? "ci" : "long",
+		       o->all[i].what);
 	exit(0);
 }
 
@@ -133,7 +192,7 @@ static bool parse_value(const char *a, const char *value, struct options *o)
 	if (!value)
 		return false;
 	if (strcmp(a, "--config") == 0 && o->ones < RUNS_MAX)
-		o->one[o->ones++] = find(value);
+		o->one[o->ones++] = find(o, value);
 	else if (strcmp(a, "--states-max") == 0)
 		o->limits.states_max = min_u64(number(value), STATES_MAX);
 	else if (strcmp(a, "--depth-max") == 0)
@@ -151,12 +210,12 @@ static void parse(int argc, char **argv, struct options *o)
 		const char *a = argv[i];
 
 		if (strcmp(a, "--list") == 0) {
-			list();
+			list(o);
 		} else if (strcmp(a, "--help") == 0) {
 			usage(stdout);
 			exit(0);
 		} else if (strcmp(a, "--long") == 0) {
-			o->all = true;
+			o->longer = true;
 		} else if (parse_value(a, i + 1 < argc ? argv[i + 1] : NULL, o)) {
 			i++;
 		} else if (strcmp(a, "--ci") != 0) {
@@ -168,10 +227,9 @@ static void parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .limits = { .states_max = STATES_MAX, .depth_max = 4000,
-					 .secs_max = 86400 } };
-	uint32_t count, runs = 0, failed = 0;
-	const struct raft_model_config *c = raft_model_configs(&count);
+	static struct options o = { .limits = { .states_max = STATES_MAX, .depth_max = 4000,
+						.secs_max = 86400 } };
+	uint32_t runs = 0, failed = 0;
 	uint64_t states = 0;
 
 #ifdef CAIRN_MUTANTS
@@ -179,13 +237,14 @@ int main(int argc, char **argv)
 
 	mutant_active = mutant ? (int)strtol(mutant, NULL, 10) : 0;
 #endif
+	collect(&o);
 	parse(argc, argv, &o);
 	for (uint32_t i = 0; i < o.ones; i++, runs++)
 		failed += !run(o.one[i], &o, &states);
-	for (uint32_t i = 0; i < count && o.ones == 0; i++) {
-		if (!c[i].ci && !o.all)
+	for (uint32_t i = 0; i < o.count && o.ones == 0; i++) {
+		if (!o.all[i].ci && !o.longer)
 			continue;
-		failed += !run(&c[i], &o, &states);
+		failed += !run(&o.all[i], &o, &states);
 		runs++;
 	}
 	printf("model: %u situations, %llu states, %u failed\n", runs, (unsigned long long)states,

@@ -442,6 +442,12 @@ static bool next_message(const struct explore *x, const struct explore_state *s,
 	return false;
 }
 
+/* may_be: of a bitmap in which none means all. */
+static bool may_be(uint8_t nodes, uint8_t node)
+{
+	return nodes == 0 || (nodes >> node & 1);
+}
+
 static void held_events(const struct explore *x, const struct explore_state *s,
 			const struct explore_ghost *g, struct explore_events *ret)
 {
@@ -454,7 +460,7 @@ static void held_events(const struct explore *x, const struct explore_state *s,
 			if (g->repeats < x->core->repeats_max)
 				explore_may(ret, EXPLORE_REPEAT, n, in.list[i]);
 		}
-		if (g->cut == 0 && g->cuts < x->core->cuts_max)
+		if (g->cut == 0 && g->cuts < x->core->cuts_max && may_be(x->core->cut_nodes, n))
 			explore_may(ret, EXPLORE_CUT, n, 0);
 		if (g->cut == n + 1)
 			explore_may(ret, EXPLORE_HEAL, n, 0);
@@ -477,7 +483,7 @@ static void all_events(struct explore *x, const struct explore_state *s, struct 
 		explore_may(ret, EXPLORE_DELIVER, node, message);
 		if (g->repeats < x->core->repeats_max)
 			explore_may(ret, EXPLORE_REPEAT, node, message);
-		if (g->holds < x->core->holds_max)
+		if (g->holds < x->core->holds_max && may_be(x->core->hold_nodes, node))
 			explore_may(ret, EXPLORE_HOLD, node, message);
 	} else {
 		x->core->events(x->core->config, ghost, facts, ret);
@@ -564,7 +570,7 @@ static void show_way(struct explore *x, const char *name)
 struct explore *explore_create(const struct explore_core *core)
 {
 	struct explore *x = calloc(1, sizeof(*x));
-	uint8_t ghost[EXPLORE_GHOST_BYTES] = { 0 };
+	uint8_t ghost[EXPLORE_GHOST_BYTES] __attribute__((aligned(8))) = { 0 };
 	bool new;
 
 	must(x != NULL && core->facts_bytes <= EXPLORE_FACTS_BYTES);
@@ -647,6 +653,16 @@ void explore_opening(struct explore *x, struct explore_event event)
 		;
 	for (uint8_t n = 0; n < EXPLORE_NODES; n++) /* what has no effect now is gone */
 		x->now.held[n] = intern_put(&x->inboxes, "", 0, &new);
+}
+
+void explore_search_from_here(struct explore *x)
+{
+	uint8_t ghost[EXPLORE_GHOST_BYTES] __attribute__((aligned(8)));
+	bool new;
+
+	memcpy(ghost, intern_get(&x->ghosts, x->now.ghost), x->core->ghost_bytes);
+	memset(common(ghost), 0, sizeof(struct explore_ghost));
+	x->now.ghost = intern_put(&x->ghosts, ghost, x->core->ghost_bytes, &new);
 }
 
 const void *explore_facts(const struct explore *x, uint8_t node)

@@ -89,6 +89,7 @@ struct explore_core {
 	uint32_t inbox_max;   /* <= EXPLORE_INBOX_MAX */
 	bool prompt;
 	uint8_t repeats_max, holds_max, cuts_max;
+	uint8_t hold_nodes, cut_nodes; /* to whom messages are held up, who is cut off; 0: all */
 	uint8_t time_max; /* how often time passes */
 
 	/* start: the state a node begins in. step: of messages, DELIVER only. */
@@ -134,6 +135,8 @@ void explore_destroy(struct explore *x);
  * nothing is on its way.
  */
 void explore_opening(struct explore *x, struct explore_event event);
+/* explore_search_from_here: the opening has used nothing of the engine's budgets. */
+void explore_search_from_here(struct explore *x);
 /* explore_facts: of a node, in the state that the opening has come to. */
 const void *explore_facts(const struct explore *x, uint8_t node);
 

@@ -7,32 +7,15 @@
  */
 #include "tests/model/raft_model.h"
 
-#define PENDING_MAX  16u
-#define ENTRY_BYTES  RAFT_CONF_BYTES
-#define STATE_BYTES  8u
-#define SCRATCH_BYTES 49152u
-
-/* disk_entry, disk_record: what a record said; data is a value, or a conf. */
-struct disk_entry {
-	uint32_t term, data;
-	uint8_t kind, bytes, spare[6];
-};
-
-struct disk_record {
-	struct disk_entry entry;
-	uint64_t chain; /* of a snapshot */
-	uint32_t term;
-	uint8_t kind, vote, index, spare;
-};
+#define ENTRY_BYTES   RAFT_CONF_BYTES
+#define STATE_BYTES   8u
+#define SCRATCH_BYTES 65536u
 
 /* raw: all of a node, before and after a step. */
 struct raw {
-	uint8_t node, alive, life, pending_count;
-	uint8_t base, last, vote, recorded; /* on disk; recorded: anything at all */
-	uint32_t term, base_term, base_conf, spare;
-	uint64_t base_chain, clock_ns;
-	struct disk_entry log[RAFT_MODEL_LOG];
-	struct disk_record pending[PENDING_MAX];
+	uint8_t node, alive, life, spare[5];
+	uint64_t clock_ns;
+	struct disk disk;
 };
 
 struct scratch {
@@ -88,71 +71,6 @@ static uint64_t state_of(const uint8_t *payload, uint32_t bytes)
 	if (bytes != RAFT_CONF_BYTES + STATE_BYTES)
 		explore_fault("a snapshot of a length that nobody made");
 	return load_u64(payload + RAFT_CONF_BYTES);
-}
-
-/* ---- the disk -------------------------------------------------------------------------------- */
-
-static void put_on_disk(struct raw *w, const struct disk_record *r)
-{
-	w->recorded = 1;
-	if (r->kind == RAFT_RECORD_HARD) {
-		w->term = r->term;
-		w->vote = r->vote;
-		return;
-	}
-	if (r->kind == RAFT_RECORD_ENTRY) {
-		w->log[r->index] = r->entry;
-		w->last = r->index;
-		for (uint32_t i = r->index + 1u; i < RAFT_MODEL_LOG; i++)
-			memset(&w->log[i], 0, sizeof(w->log[i]));
-		return;
-	}
-	/* A snapshot: entries behind it stay if they go on from it. */
-	if (r->index > w->last || (r->index > w->base && w->log[r->index].term != r->term)) {
-		memset(w->log, 0, sizeof(w->log));
-		w->last = r->index;
-	}
-	for (uint32_t i = 0; i <= r->index; i++)
-		memset(&w->log[i], 0, sizeof(w->log[i]));
-	w->base = r->index;
-	w->base_term = r->term;
-	w->base_chain = r->chain;
-	w->base_conf = r->entry.data;
-	w->term = w->term > r->term ? w->term : r->term;
-}
-
-static void first_on_disk(struct raw *w)
-{
-	memmove(w->pending, w->pending + 1, (PENDING_MAX - 1) * sizeof(w->pending[0]));
-	memset(&w->pending[PENDING_MAX - 1], 0, sizeof(w->pending[0]));
-	w->pending_count--;
-}
-
-static void on_persist(struct raw *w, const struct raft_record *record)
-{
-	struct disk_record *r = &w->pending[w->pending_count];
-	const struct raft_entry *e = &record->entry;
-
-	if (w->pending_count == PENDING_MAX || e->index >= RAFT_MODEL_LOG)
-		explore_fault("the situation is too large for the tables of the model");
-	w->pending_count++;
-	memset(r, 0, sizeof(*r));
-	r->kind = (uint8_t)record->kind;
-	if (record->kind == RAFT_RECORD_HARD) {
-		r->term = record->term;
-		r->vote = record->vote;
-		return;
-	}
-	r->index = (uint8_t)e->index;
-	r->term = r->entry.term = e->term;
-	r->entry.kind = e->kind;
-	if (record->kind == RAFT_RECORD_SNAPSHOT) {
-		r->chain = state_of(e->data, e->bytes);
-		r->entry.data = load_u32(e->data);
-	} else {
-		r->entry.bytes = (uint8_t)e->bytes;
-		r->entry.data = data_of(e->data, e->bytes);
-	}
 }
 
 /* ---- what matters ---------------------------------------------------------------------------- */
@@ -306,7 +224,7 @@ static void tidy_reads(struct raft *r)
 		r->read_retry_ns = 0;
 }
 
-static void tidy_core(struct raft *r)
+void raft_core_tidy(struct raft *r)
 {
 	memset(&r->counters, 0, sizeof(r->counters));
 	r->random = 0;
@@ -321,18 +239,23 @@ static void tidy_core(struct raft *r)
 
 static void fill_disk_facts(const struct raw *w, struct raft_facts *f)
 {
-	uint64_t chain = w->base_chain;
+	const struct disk *d = &w->disk;
+	uint64_t chain = d->base ? state_of(d->snapshot.data, d->snapshot.bytes) : 0;
 
+	if (d->last >= RAFT_MODEL_LOG)
+		explore_fault("the situation is too large for the facts of the model");
 	f->alive = w->alive;
 	f->life = w->life;
-	f->pending = w->pending_count;
-	f->dterm = w->term;
-	f->dvote = w->vote;
-	f->dbase = w->base;
-	f->dlast = w->last;
-	f->dchain[w->base] = chain;
-	for (uint32_t i = w->base + 1u; i <= w->last; i++) {
-		chain = chain_next(chain, w->log[i].term, w->log[i].kind, w->log[i].data);
+	f->pending = d->pending_count;
+	f->dterm = d->term;
+	f->dvote = d->vote;
+	f->dbase = d->base;
+	f->dlast = d->last;
+	f->dchain[d->base] = chain;
+	for (uint32_t i = d->base + 1u; i <= d->last; i++) {
+		const struct disk_record *r = &d->log[i];
+
+		chain = chain_next(chain, r->term, r->entry_kind, data_of(r->data, r->bytes));
 		f->dchain[i] = chain;
 	}
 }
@@ -380,7 +303,7 @@ static void keep(struct explore_out *out)
 	fill_disk_facts(&scratch.raw, f);
 	if (scratch.raw.alive) {
 		raft_check(core());
-		tidy_core(core());
+		raft_core_tidy(core());
 		fill_core_facts(core(), f);
 	} else {
 		memset(scratch.mem, 0, sizeof(scratch.mem));
@@ -426,7 +349,7 @@ static void act(const struct raft_action *a, struct explore_out *out)
 		on_send(&scratch.raw, a, out);
 		return;
 	case RAFT_ACTION_PERSIST:
-		on_persist(&scratch.raw, &a->record);
+		disk_take(&scratch.raw.disk, &a->record);
 		return;
 	case RAFT_ACTION_READ:
 		said->answered = 1;
@@ -472,14 +395,12 @@ static void settle_disk(const struct raft_model_config *c, struct explore_out *o
 {
 	if (c->disk >> scratch.raw.node & 1)
 		return;
-	for (uint32_t i = 0; i < 64 && scratch.raw.pending_count != 0; i++) {
+	while (scratch.raw.disk.pending_count != 0) {
 		struct raft_event ev = { .kind = RAFT_EVENT_DURABLE };
 
-		ev.durable_seq = core()->durable_seq + scratch.raw.pending_count;
-		while (scratch.raw.pending_count != 0) {
-			put_on_disk(&scratch.raw, &scratch.raw.pending[0]);
-			first_on_disk(&scratch.raw);
-		}
+		ev.durable_seq = core()->durable_seq + scratch.raw.disk.pending_count;
+		while (scratch.raw.disk.pending_count != 0)
+			disk_done(&scratch.raw.disk);
 		give(&ev, out);
 	}
 }
@@ -493,25 +414,10 @@ static void bootstrap(const struct raft_model_config *c)
 
 static void recover(const struct raw *w)
 {
-	struct raft_record r = { .kind = RAFT_RECORD_SNAPSHOT };
-	uint8_t data[RAFT_CONF_BYTES + STATE_BYTES];
+	struct raft_record r;
 
-	store_u32(data, w->base_conf);
-	store_u64(data + RAFT_CONF_BYTES, w->base_chain);
-	r.entry = (struct raft_entry){ .index = w->base, .term = w->base_term,
-				       .bytes = sizeof(data), .data = data };
-	if (w->base != 0)
+	for (uint32_t i = 0; disk_read(&w->disk, i, &r); i++)
 		raft_recover(core(), &r);
-	r = (struct raft_record){ .kind = RAFT_RECORD_HARD, .term = w->term, .vote = w->vote };
-	raft_recover(core(), &r);
-	for (uint8_t i = w->base + 1; i <= w->last; i++) {
-		r = (struct raft_record){ .kind = RAFT_RECORD_ENTRY };
-		store_u32(data, w->log[i].data);
-		r.entry = (struct raft_entry){ .index = i, .term = w->log[i].term,
-					       .kind = w->log[i].kind, .bytes = w->log[i].bytes,
-					       .data = data };
-		raft_recover(core(), &r);
-	}
 }
 
 /* boot: a life begins. Who is in no conf at first has nothing, and is told. */
@@ -527,7 +433,7 @@ static void boot(const struct raft_model_config *c)
 	must(raft_size(&rc) <= sizeof(scratch.mem) - 16);
 	memset(scratch.mem, 0, sizeof(scratch.mem));
 	raft_init(scratch.mem, &rc);
-	if (w->recorded)
+	if (w->disk.recorded)
 		recover(w);
 	else if (all >> w->node & 1)
 		bootstrap(c);
@@ -543,24 +449,11 @@ void raft_core_start(const void *config, uint8_t node, struct explore_out *out)
 {
 	memset(&scratch, 0, sizeof(scratch));
 	scratch.raw.node = node;
-	scratch.raw.vote = RAFT_NODE_NONE;
+	disk_begin(&scratch.raw.disk);
 	scratch.raw.clock_ns = RAFT_MODEL_BEGIN;
 	boot(config);
 	core()->silent_ns = 0; /* they have been up for a while, and nothing happened */
 	keep(out);
-}
-
-static void crash(uint32_t survive)
-{
-	struct raw *w = &scratch.raw;
-
-	for (uint32_t i = 0; i < survive; i++) {
-		put_on_disk(w, &w->pending[0]);
-		first_on_disk(w);
-	}
-	w->pending_count = 0;
-	memset(w->pending, 0, sizeof(w->pending));
-	w->alive = 0;
 }
 
 static void pass_time(const struct raft_model_config *c)
@@ -607,8 +500,7 @@ static void run(const struct explore_event *e, const uint8_t *message, uint32_t 
 		ev.message = &m;
 		break;
 	case RAFT_MODEL_DURABLE:
-		put_on_disk(&scratch.raw, &scratch.raw.pending[0]);
-		first_on_disk(&scratch.raw);
+		disk_done(&scratch.raw.disk);
 		ev.kind = RAFT_EVENT_DURABLE;
 		ev.durable_seq = core()->durable_seq + 1;
 		break;
@@ -640,13 +532,16 @@ static void run(const struct explore_event *e, const uint8_t *message, uint32_t 
 	give(&ev, out);
 }
 
-/* hold_election: its timer runs out in a TICK of its own only, any time from now on. */
-static void hold_election(const struct explore_event *e)
+void raft_core_hold_election(struct raft *r)
 {
-	struct raft *r = core();
-
-	if (e->kind != RAFT_MODEL_TICKS && r->role != RAFT_LEADER)
+	if (r->role != RAFT_LEADER)
 		r->election_at_ns = max_u64(r->election_at_ns, r->now_ns + 1);
+}
+
+void raft_core_shorten(struct raft *r, uint64_t before_ns)
+{
+	if (r->election_at_ns != before_ns)
+		r->election_at_ns -= (r->election_at_ns - r->now_ns) % r->config.election_ns;
 }
 
 void raft_core_step(const void *config, const uint8_t *local, uint32_t bytes,
@@ -660,21 +555,19 @@ void raft_core_step(const void *config, const uint8_t *local, uint32_t bytes,
 	if (event->kind == EXPLORE_TIME) {
 		pass_time(c);
 	} else if (event->kind == RAFT_MODEL_CRASH) {
-		crash(event->arg);
+		disk_crash(&scratch.raw.disk, event->arg);
+		scratch.raw.alive = 0;
 	} else if (event->kind == RAFT_MODEL_RESTART) {
 		boot(c);
 	} else if (scratch.raw.alive) {
 		struct raft *r = core();
 
-		hold_election(event);
+		if (event->kind != RAFT_MODEL_TICKS)
+			raft_core_hold_election(r);
 		timer_ns = r->election_at_ns;
 		run(event, message, message_bytes, out);
 		settle_disk(c, out);
-		if (r->election_at_ns != timer_ns) { /* the shortest of random times */
-			uint64_t ns = r->election_at_ns - r->now_ns;
-
-			r->election_at_ns -= ns % r->config.election_ns;
-		}
+		raft_core_shorten(r, timer_ns);
 	}
 	keep(out);
 }
@@ -700,6 +593,19 @@ static const char *const types[] = {
 	[RAFT_READ] = "READ",		  [RAFT_READ_ACK] = "READ_ACK",
 };
 
+void raft_core_print_message(const uint8_t *encoded, uint32_t bytes)
+{
+	struct raft_message m;
+	uint32_t offset = 0;
+
+	must(raft_message_decode(encoded, bytes, &offset, &m) == WIRE_OK);
+	printf("%s%s, term %u index %llu log_term %u commit %llu id %llu", types[m.type],
+	       m.flags & RAFT_REJECT ? "-" : "", m.term, (unsigned long long)m.index, m.log_term,
+	       (unsigned long long)m.commit, (unsigned long long)m.id);
+	if (m.type == RAFT_APPEND && m.entry.index != 0)
+		printf(" entry %llu.%u", (unsigned long long)m.entry.index, m.entry.term);
+}
+
 void raft_core_print(const struct explore_event *event, const uint8_t *message, uint32_t bytes)
 {
 	static const char *const kinds[] = {
@@ -713,20 +619,13 @@ void raft_core_print(const struct explore_event *event, const uint8_t *message, 
 		[RAFT_MODEL_TRANSFER] = "transfer to",
 		[RAFT_MODEL_COMPACT] = "compact",
 	};
-	struct raft_message m;
-	uint32_t offset = 0;
 
 	if (!message) {
 		printf("%s %u", kinds[event->kind], event->arg);
 		return;
 	}
-	must(raft_message_decode(message + 1, bytes - 1, &offset, &m) == WIRE_OK);
-	printf("%s%s from %c, term %u index %llu log_term %u commit %llu id %llu", types[m.type],
-	       m.flags & RAFT_REJECT ? "-" : "", 'a' + message[0], m.term,
-	       (unsigned long long)m.index, m.log_term, (unsigned long long)m.commit,
-	       (unsigned long long)m.id);
-	if (m.type == RAFT_APPEND && m.entry.index != 0)
-		printf(" entry %llu.%u", (unsigned long long)m.entry.index, m.entry.term);
+	printf("from %c ", 'a' + message[0]);
+	raft_core_print_message(message + 1, bytes - 1);
 }
 
 void raft_core_print_facts(const uint8_t *facts)

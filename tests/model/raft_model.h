@@ -12,6 +12,7 @@
 #define CAIRN_TESTS_MODEL_RAFT_MODEL_H
 
 #include "replication/raft_priv.h"
+#include "tests/model/disk.h"
 #include "tests/model/explore.h"
 
 #define RAFT_MODEL_TICK	    1000u /* ns */
@@ -95,6 +96,14 @@ void raft_core_step(const void *config, const uint8_t *local, uint32_t bytes,
 bool raft_core_stale(const uint8_t *facts, const uint8_t *message, uint32_t bytes);
 void raft_core_print(const struct explore_event *event, const uint8_t *message, uint32_t bytes);
 void raft_core_print_facts(const uint8_t *facts);
+
+/* For the view service, which has such a core inside. tidy: without what does not matter. */
+void raft_core_tidy(struct raft *r);
+/* raft_core_hold_election: its timer runs out in a TICK of its own only, any time from now on. */
+void raft_core_hold_election(struct raft *r);
+/* raft_core_shorten: the shortest of all random times, if the timer was set anew. */
+void raft_core_shorten(struct raft *r, uint64_t before_ns);
+void raft_core_print_message(const uint8_t *encoded, uint32_t bytes);
 
 void raft_watch_begin(const void *config, uint8_t *ghost);
 void raft_watch_events(const void *config, const uint8_t *ghost,
