@@ -78,6 +78,14 @@ uint64_t group_size(const struct replica_config *config)
 	return layout(config, NULL, &p);
 }
 
+/* set_copies: as the view asks for; who knows none yet commits no update. */
+static void set_copies(struct replica *r)
+{
+	bool blind = r->config.views && r->view.epoch == 0;
+
+	raft_set_copies(r->group->raft, blind ? NODES_MAX : r->view.copies_min);
+}
+
 struct group *group_init(void *mem, struct replica *r)
 {
 	const struct replica_config *c = &r->config;
@@ -102,6 +110,7 @@ struct group *group_init(void *mem, struct replica *r)
 	g->raft_mem = p.raft;
 	g->raft = raft_init(p.raft, &rc);
 	r->group = g;
+	set_copies(r);
 	group_ask_init(r);
 	if (!c->views) {
 		r->view = (struct view){ .epoch = EPOCH_STATIC };
@@ -344,6 +353,7 @@ static void on_view(struct replica *r, const struct view *v)
 	r->view_count++;
 	r->view = *v;
 	r->member = (v->members & self) != 0;
+	set_copies(r);
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		r->peers[n].incarnation =
 			(uint32_t)max_u64(r->peers[n].incarnation, v->incarnation[n]);
@@ -734,6 +744,7 @@ void group_recover_reset(struct replica *r)
 
 	if (!mutant(187)) {
 		g->raft = raft_init(g->raft_mem, &rc);
+		set_copies(r);
 		if (g->hard.term != 0)
 			raft_recover(g->raft, &g->hard);
 		if (g->started)

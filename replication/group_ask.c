@@ -239,6 +239,20 @@ uint8_t group_space(const struct replica *r)
 	return space;
 }
 
+/* read_only: too few nodes that keep data are there: an update would not be acknowledged. */
+static bool read_only(const struct replica *r)
+{
+	const struct raft_conf *c = raft_conf(r->group->raft);
+	uint8_t data = c->voters & (uint8_t)~c->witnesses, there = 0;
+
+	if (r->view.read_only)
+		return true;
+	for (uint8_t n = 0; n < r->config.node_count; n++)
+		if ((data >> n & 1) && (n == r->config.node || view_heard(r, &r->peers[n])))
+			there++;
+	return there < r->view.copies_min;
+}
+
 /* refusal: why nothing can come of the request here; before anything is sent. */
 static enum status refusal(const struct replica *r, enum wire_type type)
 {
@@ -249,7 +263,7 @@ static enum status refusal(const struct replica *r, enum wire_type type)
 		return STATUS_NOT_SERVING;
 	if (type == WIRE_GET)
 		return STATUS_OK;
-	if (r->view.read_only)
+	if (read_only(r))
 		return STATUS_NOT_SERVING;
 	space = group_space(r);
 	if (space == SPACE_FULL || (space == SPACE_LOW && type != WIRE_DEL))
@@ -313,7 +327,7 @@ static void move_on(struct replica *r, struct ask *k, struct actions *a)
 	struct origin origin = { k->client, k->request };
 
 	if (group_leads(g)) {
-		if (k->term == raft_term(g->raft) || r->view.read_only)
+		if (k->term == raft_term(g->raft) || read_only(r))
 			return;
 		if (propose(r, origin, ask_data(g, k), k->bytes, a)) {
 			k->sent = true;
@@ -424,7 +438,7 @@ void group_on_forward(struct replica *r, const struct event *ev, struct actions 
 	uint8_t space;
 	bool old;
 
-	if (!group_leads(g) || g->is_void || r->view.read_only ||
+	if (!group_leads(g) || g->is_void || read_only(r) ||
 	    !group_decode(m->payload, m->payload_bytes, &c))
 		return;
 	space = group_space(r);

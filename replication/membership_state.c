@@ -99,6 +99,7 @@ void membership_view(const struct membership_state *s, struct view *ret_view)
 		v.shadows = s->shadows;
 		v.recovered = s->recovered;
 		v.read_only = raft_bits(s->members) < s->copies_min;
+		v.copies_min = s->engine == ENGINE_RAFT ? s->copies_min : 0;
 	}
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
 		v.incarnation[n] = s->node[n].incarnation;

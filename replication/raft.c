@@ -514,6 +514,11 @@ bool raft_step(struct raft *r, const struct raft_event *ev, struct raft_actions 
 	return raft_pump(r, a);
 }
 
+void raft_set_copies(struct raft *r, uint8_t copies)
+{
+	r->copies = copies;
+}
+
 /* What it knows. */
 
 enum raft_role raft_role(const struct raft *r)

@@ -211,6 +211,36 @@ void raft_append_on_ack(struct raft *r, uint8_t from, const struct raft_message 
 		raft_append_matched(r, from, m);
 }
 
+/*
+ * raft_append_copied: of what a quorum holds, what may be committed with as many copies as asked
+ * for: DATA entries must be durable at `copies` voters that keep their bytes. A change of the conf
+ * that waits behind such an entry lifts this: without it the copies might never come.
+ */
+static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NODES_MAX],
+				   uint64_t quorum)
+{
+	uint8_t data = raft_voters(r) & (uint8_t)~r->conf.witnesses;
+	uint64_t upto = r->commit;
+	struct raft_entry e;
+
+	if (r->copies < 2 || r->conf_index > r->commit || mutant(223))
+		return quorum;
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		uint32_t copies = 0;
+
+		for (uint32_t n = 0; n < NODES_MAX; n++)
+			copies += (data >> n & 1) && value[n] >= value[i];
+		if (copies >= r->copies)
+			upto = max_u64(upto, value[i]);
+	}
+	for (; upto < quorum; upto++) {
+		raft_entry(r, upto + 1, &e);
+		if (e.kind == RAFT_ENTRY_DATA)
+			break;
+	}
+	return min_u64(upto, quorum);
+}
+
 /* raft_append_commit: what a quorum holds durably, and is of this term (5.4.2, R01). */
 static void raft_append_commit(struct raft *r)
 {
@@ -219,7 +249,7 @@ static void raft_append_commit(struct raft *r)
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		value[i] = r->peers[i].match;
 	value[r->config.node] = mutant(111) ? r->last : raft_acked(r);
-	commit = raft_kth(r, value);
+	commit = raft_append_copied(r, value, raft_kth(r, value));
 	if (commit <= r->commit || (raft_log_term(r, commit) != r->term && !mutant(107)))
 		return;
 	r->commit = commit;

@@ -126,6 +126,7 @@ struct raft {
 	uint32_t told_term;
 	struct raft_peer peers[NODES_MAX];
 	uint64_t hold;		 /* acknowledge lower entries only; 0: all */
+	uint8_t copies;		 /* of DATA, to be committed */
 	uint64_t silent_ns;	 /* no votes and no standing before */
 	uint64_t protected_ns;	 /* a leader was heard: votes for nobody else before (9.6, 6.4.1) */
 	uint64_t promised_round; /* then: in this round of its */

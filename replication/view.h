@@ -38,6 +38,7 @@ struct view {
 	uint8_t slow; /* raft engine: bitmap of members that should lead no shard now */
 	/* Fewer members than copies asked for: updates are refused, none completes (M-MIN-SIZE). */
 	bool read_only;
+	uint8_t copies_min; /* raft engine: that many copies; updates wait, or are refused */
 };
 
 /* view_write_set: bitmap of the nodes every update needs. */

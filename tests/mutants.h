@@ -330,7 +330,7 @@
 	       "who speaks to another disk than is there is not told which one is") \
 	MUTANT(222, any_shape, group, \
 	       "members of a group that forget sessions in other ways hear each other (C-EQUAL)") \
-	MUTANT(223, quorum_is_enough, group, \
+	MUTANT(223, quorum_is_enough, raft_conf, \
 	       "a leader commits what fewer than copies_min data nodes hold (M-MIN-SIZE)") \
 	MUTANT(225, one_end_is_all, join, \
 	       "a walk by several questions is over when one has met the end (H-LAG-JOIN)") \

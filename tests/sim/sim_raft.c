@@ -53,7 +53,7 @@ uint64_t sim_raft_elections(const struct sim_rafts *rafts)
 
 static const char *group_name(uint32_t group, char out[16])
 {
-	snprintf(out, 16, group == SIM_GROUP_VIEW ? "views" : "shard %u", group - 1);
+	snprintf(out, 16, group == SIM_GROUP_VIEW ? "views" : "shard %u", (uint16_t)(group - 1));
 	return out;
 }
 
@@ -89,6 +89,68 @@ static void see_committed(struct sim *s, uint8_t node, uint32_t group, const str
 			      (unsigned long long)index, e.term, kept->term);
 }
 
+/* hold: a disk that is replaced later was a copy all the same. */
+static void hold(struct sim_raft_member *m, uint64_t index, uint32_t term)
+{
+	if (term > m->held.term || (term == m->held.term && index > m->held.index))
+		m->held = (struct sim_held){ index, term };
+}
+
+/* see_durable: what its disk holds for sure. */
+static void see_durable(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	uint64_t index = raft_match(r, node);
+	struct raft_entry e;
+
+	if (index <= raft_base(r))
+		return;
+	raft_entry(r, index, &e);
+	hold(&s->rafts->group[group].member[node], index, e.term);
+}
+
+/* copies_of: disks of data nodes that vote and hold the committed entry (log matching). */
+static uint32_t copies_of(const struct sim_group *g, const struct raft_conf *c, uint64_t index)
+{
+	uint8_t data = (c->voters | c->voters_old) & (uint8_t)~c->witnesses;
+	uint32_t copies = 0;
+
+	for (uint32_t n = 0; n < NODES_MAX; n++)
+		copies += (data >> n & 1) && g->member[n].held.index >= index &&
+			  g->member[n].held.term >= g->log[index].term;
+	return copies;
+}
+
+static uint8_t copies_wanted(struct sim *s, uint8_t node, uint32_t group)
+{
+	const struct replica *r = group == SIM_GROUP_VIEW ?
+		NULL : sim_node_replica(s, node, (uint16_t)(group - 1));
+
+	return r ? replica_view(r)->copies_min : 0;
+}
+
+/* look_copies: M-MIN-SIZE: what a leader commits is on as many disks as its view asks for. */
+static void look_copies(struct sim *s, uint8_t node, uint32_t group, const struct raft *r,
+			uint64_t index)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	uint32_t wanted = copies_wanted(s, node, group);
+	struct raft_entry e;
+	uint32_t copies;
+	char name[16];
+
+	if (wanted > g->member[node].copies)
+		wanted = g->member[node].copies; /* the view may be of this very round */
+	raft_entry(r, index, &e);
+	if (e.kind != RAFT_ENTRY_DATA || wanted < 2 || raft_role(r) != RAFT_LEADER ||
+	    raft_conf_index(r) > g->member[node].commit || index >= SIM_LOG_KEPT)
+		return;
+	copies = copies_of(g, raft_conf(r), index);
+	if (copies < wanted)
+		sim_violation(s, "M-MIN-SIZE: %s: node %u commits entry %llu with %u copies, %u "
+				 "are asked for", group_name(group, name), node,
+			      (unsigned long long)index, copies, wanted);
+}
+
 static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
 {
 	struct sim_group *g = &s->rafts->group[group];
@@ -104,6 +166,9 @@ static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struc
 			      group_name(group, name), node, (unsigned long long)commit);
 	for (uint64_t i = max_u64(m->commit, raft_base(r)) + 1; i <= commit && !s->violated; i++)
 		see_committed(s, node, group, r, i);
+	for (uint64_t i = max_u64(g->committed, raft_base(r)) + 1;
+	     i <= commit && group != SIM_GROUP_VIEW && !s->violated; i++)
+		look_copies(s, node, group, r, i);
 	m->commit = commit;
 	g->committed = max_u64(g->committed, commit);
 }
@@ -156,10 +221,12 @@ void sim_raft_look(struct sim *s, uint8_t node, uint32_t group, const struct raf
 			      group_name(group, name), node, m->term, raft_term(r));
 	m->term = raft_term(r);
 	m->role = (uint8_t)raft_role(r);
+	see_durable(s, node, group, r);
 	if (m->role == RAFT_LEADER && !led)
 		look_leader(s, node, group, r);
 	if (raft_commit(r) != m->commit)
 		look_commit(s, node, group, r);
+	m->copies = copies_wanted(s, node, group);
 }
 
 /* on_vote: R-VOTE-ONCE, over restarts, too. */
@@ -196,6 +263,7 @@ void sim_raft_frame(struct sim *s, uint8_t node, const struct wire_header *h, ui
 	}
 	if (m->term == member->acked_term)
 		member->acked = max_u64(member->acked, m->index);
+	hold(member, m->index, m->term);
 }
 
 void sim_raft_started(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
@@ -216,15 +284,20 @@ void sim_raft_started(struct sim *s, uint8_t node, uint32_t group, const struct 
 			      raft_term(r));
 	m->term = raft_term(r);
 	m->role = RAFT_FOLLOWER;
+	m->copies = 0;
 	m->commit = 0;
 	look_commit(s, node, group, r);
 }
 
 void sim_raft_lied(struct sim *s, uint8_t node)
 {
-	for (uint32_t i = 0; i < s->rafts->count; i++)
-		memset(&s->rafts->group[i].member[node], 0,
-		       sizeof(s->rafts->group[i].member[node]));
+	for (uint32_t i = 0; i < s->rafts->count; i++) {
+		struct sim_raft_member *m = &s->rafts->group[i].member[node];
+		struct sim_held held = m->held;
+
+		memset(m, 0, sizeof(*m));
+		m->held = held;
+	}
 }
 
 void sim_raft_applied(struct sim *s, uint8_t node, uint32_t group, uint64_t index, uint32_t digest)

@@ -2,7 +2,7 @@
 /*
  * sim_raft.h: what all members of one Raft group show of themselves, put together: the group of the
  * view service (number 0) and one group per shard (1 + shard). Checked here, by name: R-ONE-LEADER,
- * R-VOTE-ONCE, R-LEADER-COMPLETE, R-STATE-SAFE, R-DURABLE-ACK, R-TERM-MONO, C-EQUAL.
+ * R-VOTE-ONCE, R-LEADER-COMPLETE, R-STATE-SAFE, R-DURABLE-ACK, R-TERM-MONO, C-EQUAL, M-MIN-SIZE.
  */
 #ifndef CAIRN_TESTS_SIM_SIM_RAFT_H
 #define CAIRN_TESTS_SIM_SIM_RAFT_H
@@ -24,6 +24,11 @@ struct sim_log_entry {
 struct sim_raft_member {
 	uint64_t commit, acked; /* acked: to the leader of acked_term */
 	uint32_t term, acked_term, promised_term;
+	struct sim_held {      /* the furthest its log was ever durable, on any of its disks */
+		uint64_t index;
+		uint32_t term; /* of the entry there, or of the leader it said so to */
+	} held;
+	uint8_t copies;	       /* that its view asked for when its last round ended */
 	uint8_t role;
 	uint64_t vote[SIM_TERMS_KEPT]; /* term << 8 | for whom; 0: none */
 };

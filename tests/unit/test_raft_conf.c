@@ -161,6 +161,44 @@ static void conf_waits_for_own_term(void **state)
 		rig_configure(0, (struct raft_conf) { .voters = 0x03, .learners = 0x04 }), 0);
 }
 
+/* M-MIN-SIZE: a witness is of the quorum, and no copy. Other entries need no copies. */
+static void copies_beside_the_quorum(void **state)
+{
+	uint64_t index;
+
+	(void)state;
+	led(4, (struct raft_conf) { .voters = 0x07, .witnesses = 0x04 });
+	for (uint8_t i = 0; i < 3; i++)
+		raft_set_copies(core(i), 2);
+	more(0, 2);
+	index = raft_commit(core(0));
+	assert_int_equal(index, raft_last(core(0)));
+	rig_cut(0, 1);
+	assert_int_not_equal(rig_propose(0, "one copy"), 0);
+	rig_run(8 * HEARTBEAT);
+	assert_int_equal(raft_role(core(0)), RAFT_LEADER);
+	assert_int_equal(raft_match(core(0), 2), index + 1);
+	assert_int_equal(raft_commit(core(0)), index);
+	raft_set_copies(core(0), 1); /* an operator is content with less */
+	rig_run(2 * HEARTBEAT);
+	assert_int_equal(raft_commit(core(0)), index + 1);
+	raft_set_copies(core(0), 2);
+	assert_int_not_equal(rig_propose(0, "one copy"), 0);
+	rig_run(2 * HEARTBEAT);
+	assert_int_equal(raft_commit(core(0)), index + 1);
+	assert_int_not_equal(rig_configure(0, (struct raft_conf) { .voters = 0x07,
+								    .learners = 0x08,
+								    .witnesses = 0x04 }), 0);
+	rig_run(2 * HEARTBEAT); /* another node is taken in: it may be the copy that is wanted */
+	assert_int_equal(raft_commit(core(0)), raft_last(core(0)));
+	assert_int_not_equal(rig_propose(0, "one copy"), 0);
+	rig_run(2 * HEARTBEAT);
+	assert_int_equal(raft_commit(core(0)), raft_last(core(0)) - 1);
+	rig_heal();
+	rig_run(2 * ELECTION);
+	assert_int_equal(raft_commit(core(0)), raft_last(core(0)));
+}
+
 /* R05: a conf that was never committed is rolled back with its entry. */
 static void conf_rolls_back(void **state)
 {
@@ -849,6 +887,7 @@ int main(void)
 		cmocka_unit_test_teardown(bootstrap_is_recorded, done),
 		cmocka_unit_test_teardown(read_index, done),
 		cmocka_unit_test_teardown(read_index_not_by_old_answers, done),
+		cmocka_unit_test_teardown(copies_beside_the_quorum, done),
 		cmocka_unit_test_teardown(reads_share_rounds, done),
 		cmocka_unit_test_teardown(follower_reads, done),
 		cmocka_unit_test_teardown(lease, done),
