@@ -207,6 +207,37 @@ static void what_cannot_be_is_refused(void **state)
 	rig_destroy(r);
 }
 
+/* A log in which no snapshot got down in time: more than fits into memory when it is read. */
+static void reads_more_than_fits(void **state)
+{
+	struct membership_command c = { .verb = VERB_UNDRAIN, .node = 0 };
+	struct rig *r = founded(1, 0);
+	struct rig_node *n = &r->node[0];
+	uint64_t revision;
+	uint32_t kept = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3 * MEMBERSHIP_ENTRIES_MAX; i++)
+		assert_int_equal(rig_command(r, 0, c), COMMAND_DONE);
+	rig_run(r, 100 * RIG_MS);
+	revision = rig_newest(r)->revision;
+	assert_true(revision > 3 * MEMBERSHIP_ENTRIES_MAX);
+	rig_kill(r, 0);
+	for (uint32_t i = 0; i < n->records; i++) {
+		if (n->record[i].record.kind == RAFT_RECORD_SNAPSHOT && kept != 0)
+			continue;
+		n->record[kept] = n->record[i];
+		if (n->record[kept].record.kind != RAFT_RECORD_HARD)
+			n->record[kept].record.entry.data = n->record[kept].data;
+		kept++;
+	}
+	n->records = kept;
+	rig_start(r, 0);
+	assert_true(rig_until(r, rig_members, 1, SECOND));
+	assert_true(rig_newest(r)->revision > revision);
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +245,7 @@ int main(void)
 		cmocka_unit_test(messages_are_read_with_care),
 		cmocka_unit_test(odd_messages_change_nothing),
 		cmocka_unit_test(what_cannot_be_is_refused),
+		cmocka_unit_test(reads_more_than_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
