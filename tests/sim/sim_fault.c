@@ -72,8 +72,9 @@ static void fault_schedule(struct sim *s)
 		due_ns = min_u64(due_ns, max_u64(e->ns, s->now_ns));
 	for (uint32_t f = 0; f < FAULT_COUNT; f++)
 		due_ns = min_u64(due_ns, s->fault_ns[f]);
-	if (s->failover && !s->failover->done)
-		due_ns = min_u64(due_ns, s->failover->at_ns);
+	if (s->failover)
+		due_ns = min_u64(due_ns, s->failover->done ? s->failover->end_ns :
+							     s->failover->at_ns);
 	for (uint8_t n = 0; n < s->plan.nodes; n++) {
 		if (!s->node[n].up)
 			due_ns = min_u64(due_ns, s->node[n].restart_ns);

@@ -159,7 +159,7 @@ static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struc
 	char name[16];
 
 	/* Engine raft: who drops the shard's entries drops its log, and is blank in the group. */
-	if (commit == 0 && raft_last(r) == 0)
+	if (commit == 0 && raft_last(r) == 0 && group != SIM_GROUP_VIEW)
 		m->commit = m->acked = 0;
 	if (commit < m->commit)
 		sim_violation(s, "R-STATE-SAFE: %s: node %u takes its commit index back to %llu",
@@ -173,13 +173,41 @@ static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struc
 	g->committed = max_u64(g->committed, commit);
 }
 
-/* look_leader: R-ONE-LEADER; R-LEADER-COMPLETE: it has all that anybody knows as committed. */
+/*
+ * look_complete: R-LEADER-COMPLETE: who leads has all that is known as committed in terms before
+ * its own. Votes that come late may still make a leader of an old term: it misses what came after.
+ */
+static void look_complete(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
+{
+	struct sim_group *g = &s->rafts->group[group];
+	uint64_t due = min_u64(g->committed, SIM_LOG_KEPT - 1);
+	struct raft_entry e;
+	char name[16];
+
+	while (due > 0 && g->log[due].term >= raft_term(r))
+		due--;
+	if (raft_last(r) < due) {
+		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with entries up "
+				 "to %llu, %llu are committed", group_name(group, name), node,
+			      raft_term(r), (unsigned long long)raft_last(r),
+			      (unsigned long long)due);
+		return;
+	}
+	if (due <= raft_base(r) || g->log[due].term == 0)
+		return;
+	raft_entry(r, due, &e);
+	if (e.term != g->log[due].term)
+		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with another "
+				 "entry at %llu", group_name(group, name), node, raft_term(r),
+			      (unsigned long long)due);
+}
+
+/* look_leader: R-ONE-LEADER. */
 static void look_leader(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)
 {
 	struct sim_group *g = &s->rafts->group[group];
 	uint32_t term = raft_term(r);
 	uint64_t *leader = &g->leader[term % SIM_TERMS_KEPT];
-	struct raft_entry e;
 	char name[16];
 
 	if (*leader >> 8 != term) {
@@ -190,24 +218,7 @@ static void look_leader(struct sim *s, uint8_t node, uint32_t group, const struc
 	if ((*leader & 0xff) != node)
 		sim_violation(s, "R-ONE-LEADER: %s: nodes %u and %u lead in term %u",
 			      group_name(group, name), (uint32_t)(*leader & 0xff), node, term);
-	/* Votes that come late may still make a leader of an old term; it gets nothing done. */
-	g->newest_term = max_u32(g->newest_term, term);
-	if (term < g->newest_term)
-		return;
-	if (raft_last(r) < g->committed) {
-		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with entries up "
-				 "to %llu, %llu are committed", group_name(group, name), node,
-			      term, (unsigned long long)raft_last(r),
-			      (unsigned long long)g->committed);
-		return;
-	}
-	if (g->committed <= raft_base(r) || g->committed >= SIM_LOG_KEPT)
-		return;
-	raft_entry(r, g->committed, &e);
-	if (e.term != g->log[g->committed].term)
-		sim_violation(s, "R-LEADER-COMPLETE: %s: node %u leads in term %u with another "
-				 "entry at %llu", group_name(group, name), node, term,
-			      (unsigned long long)g->committed);
+	look_complete(s, node, group, r);
 }
 
 void sim_raft_look(struct sim *s, uint8_t node, uint32_t group, const struct raft *r)

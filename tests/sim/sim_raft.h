@@ -38,7 +38,6 @@ struct sim_group {
 	uint64_t committed;			 /* anywhere */
 	uint64_t known;			 /* highest index in log[] */
 	uint64_t leader[SIM_TERMS_KEPT]; /* term << 8 | node; 0: none */
-	uint32_t newest_term; /* of any leader so far */
 	uint64_t elections;
 	struct sim_raft_member member[NODES_MAX];
 };
