@@ -33,6 +33,7 @@ struct open_read {
 	struct ref ref;
 	uint32_t low, high, place;
 	uint32_t late; /* the latest gap that is likely to be right */
+	bool needy;    /* none of its gaps is known to be absent */
 };
 
 struct placing {
@@ -210,10 +211,12 @@ static void place_first(const struct checker *c, struct placing *p)
 		uint32_t absent = p->gaps[r->low].absent;
 
 		r->place = r->low;
-		if (r->low > r->high)
+		r->needy = r->low <= r->high;
+		if (!r->needy)
 			continue;
 		if (absent != NONE && absent <= r->high) {
 			r->place = absent;
+			r->needy = false;
 			continue;
 		}
 		if (last == NONE || last < r->low)
@@ -236,12 +239,14 @@ static bool try_places(struct checker *c, struct placing *p, const struct check_
 	return check_key(c, p->first, p->end);
 }
 
-/* The next combination of places; false: all have been tried. */
-static bool next_places(struct placing *p)
+/* The next combination of places, of all reads or of needy ones; false: all have been tried. */
+static bool next_places(struct placing *p, bool all)
 {
 	for (uint32_t i = 0; i < p->count; i++) {
 		struct open_read *r = &p->reads[i];
 
+		if (!all && !r->needy)
+			continue;
 		if (r->low <= r->high && r->place++ < r->high)
 			return true;
 		r->place = r->low;
@@ -256,7 +261,12 @@ static int compare_ops(const void *x, const void *y)
 	return compare_by(a->ref.op, b->ref.op);
 }
 
-static bool try_all(struct checker *c, struct placing *p, const struct check_result *before)
+/*
+ * With !all reads that have a known absence stay there, the first one, which is nearly always
+ * right: what it finds good is good, what it does not find may be there.
+ */
+static bool try_all(struct checker *c, struct placing *p, const struct check_result *before,
+		    bool all)
 {
 	struct check_result first_try = *c->result;
 	struct open_read *reads = malloc(p->count * sizeof(*reads));
@@ -269,7 +279,8 @@ static bool try_all(struct checker *c, struct placing *p, const struct check_res
 	}
 	qsort(p->reads, p->count, sizeof(*reads), compare_ops);
 	for (uint32_t i = 0; i < p->count; i++)
-		p->reads[i].place = p->reads[i].low;
+		if (all || p->reads[i].needy)
+			p->reads[i].place = p->reads[i].low;
 	while (!good && more && !c->out_of_memory && tries < PLACES_TRIED_MAX &&
 	       tries * refs < REFS_TRIED_MAX) {
 		memcpy(reads, p->reads, p->count * sizeof(*reads));
@@ -277,7 +288,7 @@ static bool try_all(struct checker *c, struct placing *p, const struct check_res
 		unsure |= c->result->undecided > before->undecided;
 		good &= c->result->undecided == before->undecided;
 		memcpy(p->reads, reads, p->count * sizeof(*reads));
-		more = next_places(p);
+		more = next_places(p, all);
 		tries++;
 	}
 	free(reads);
@@ -307,7 +318,10 @@ static bool judge(struct checker *c, struct placing *p)
 			return false;
 		*c->result = first_try;
 	}
-	return try_all(c, p, &before);
+	if (try_all(c, p, &before, false) || c->out_of_memory)
+		return !c->out_of_memory;
+	c->result->undecided = before.undecided;
+	return try_all(c, p, &before, true);
 }
 
 /* Brings the open reads to the front and counts them. */
