@@ -181,7 +181,8 @@ static void draw_clients(struct plan *p, struct rng *r)
 }
 
 const char *const plan_profiles[PROFILE_COUNT][2] = {
-	[PROFILE_DEFAULT] = { "default", "everything; views static, scripted, or the nodes' own" },
+	[PROFILE_DEFAULT] = { "default",
+			      "everything; views static, scripted, the nodes' own; both engines" },
 	[PROFILE_STATIC] = { "static", "the view never changes: production today" },
 	[PROFILE_VIEWS] = { "views", "a scripted authority changes the view in every seed" },
 	[PROFILE_CRASH] = { "crash", "crashes only, about 100 a seed, at every step" },
@@ -366,6 +367,7 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	struct rng rng = rng_make(seed, 0), *r = &rng;
 	struct rng service_rng = rng_make(seed, 1); /* leaves the other seeds as they were */
 	struct rng join_rng = rng_make(seed, 2);    /* likewise */
+	struct rng raft_rng = rng_make(seed, 3);    /* likewise */
 	uint32_t source = draw_source(&service_rng, profile);
 	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
@@ -375,6 +377,9 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 		return;
 	}
 	memset(p, 0, sizeof(*p));
+	/* One default seed in five. */
+	if (profile == PROFILE_DEFAULT && source == 0 && rng_chance(&raft_rng, 333333))
+		source = 2;
 	if (source != 0)
 		length_ns *= 3;
 	p->nodes = (uint8_t)PICK(r, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7);
