@@ -126,14 +126,23 @@ static void send_peer(uint8_t n, const struct action *x)
 	}
 }
 
+/* log_next: room for one more record; there is room for the next power of two of them. */
+static struct gr_record *log_next(struct gr_node *node)
+{
+	uint32_t count = node->log_count++;
+
+	if ((count & (count - 1)) == 0)
+		node->log = realloc(node->log, max_u64(2 * count, 1) * sizeof(*node->log));
+	return &node->log[count];
+}
+
 static void log_append(uint8_t n, const struct action *x)
 {
 	struct gr_node *node = &gr.node[n];
 	struct gr_record *rec;
 	const uint8_t *data = NULL;
 
-	node->log = realloc(node->log, (node->log_count + 1u) * sizeof(*rec));
-	rec = &node->log[node->log_count++];
+	rec = log_next(node);
 	*rec = (struct gr_record){ .kind = x->kind };
 	assert_int_equal(x->persist_seq, node->log_count - node->log_start);
 	if (x->kind == ACTION_RAFT_PERSIST) {
@@ -298,8 +307,7 @@ void gr_record(uint8_t n, const struct raft_record *raft)
 	struct gr_record *rec;
 
 	assert_null(node->r);
-	node->log = realloc(node->log, (node->log_count + 1u) * sizeof(*rec));
-	rec = &node->log[node->log_count++];
+	rec = log_next(node);
 	*rec = (struct gr_record){ .kind = ACTION_RAFT_PERSIST, .raft = *raft, .bytes = bytes };
 	rec->data = malloc(bytes + 1u);
 	if (bytes)
