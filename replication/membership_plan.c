@@ -228,7 +228,7 @@ static bool recover(struct membership *m)
 	uint8_t present = 0;
 	struct membership_state *s;
 
-	for (uint8_t n = 0; n < NODES_MAX && m->agreed.members == 0; n++)
+	for (uint8_t n = 0; n < NODES_MAX && (m->agreed.members == 0 || mutant(211)); n++)
 		if (!unwanted(&m->agreed.node[n]))
 			awaited |= membership_bit(n);
 	for (uint8_t n = 0; n < NODES_MAX; n++) {
@@ -292,7 +292,8 @@ static bool has_joined(const struct membership *m, uint8_t node)
 	const struct membership_peer *p = &m->peer[node];
 
 	return membership_has(m->agreed.shadows, node) && watch_alive(m, node) &&
-	       newest_incarnation(m, node) == s->incarnation && p->joined && p->epoch >= s->since;
+	       newest_incarnation(m, node) == s->incarnation && (p->joined || mutant(212)) &&
+	       p->epoch >= s->since;
 }
 
 static bool promote(struct membership *m)

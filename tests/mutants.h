@@ -310,8 +310,12 @@
 	MUTANT(208, outcomes_come_back, worker, \
 	       "a start takes outcomes from before a join for true (S-ONCE)") \
 	MUTANT(209, void_comes_back, worker, "a start takes what was void for true (CC-24)") \
-	MUTANT(210, former_names, sim_service, \
+	MUTANT(210, former_names, membership, \
 	       "a kept frame of the former disk names the number it was given back from (R19)") \
+	MUTANT(211, anybody_recovers, sim_service, \
+	       "after the last member's death anybody's disk is the new beginning (H-LAG-JOIN)") \
+	MUTANT(212, unjoined_member, sim_service, \
+	       "a shadow becomes a member before it has copied everything (H-LAG-JOIN)") \
 	MUTANT(213, joint_each_anew, membership, \
 	       "of two changes of the voters in its log, a voter takes each for a new one") \
 	MUTANT(215, groups_uncommitted, group, \
