@@ -370,6 +370,16 @@ static void count_request(struct replica *r, enum wire_type type)
 	r->counters.cas += type == WIRE_CAS || type == WIRE_CASV;
 }
 
+/*
+ * asked_here_first: nobody was asked before this life of this node; it may be named as the one that
+ * was asked first, when its client thought that it had gone. What it refuses then is final, too.
+ */
+static bool asked_here_first(const struct replica *r, const struct wire_message *m)
+{
+	return m->prior == 0 || (m->prior == writer_make(r->config.node, r->config.incarnation) &&
+				 !mutant(224));
+}
+
 /* known_here: answered before, or under way: needs no more than that. */
 static bool known_here(struct replica *r, struct session *s, const struct event *ev,
 		       struct actions *a)
@@ -384,7 +394,8 @@ static bool known_here(struct replica *r, struct session *s, const struct event 
 	o = group_outcome(g, origin, &old);
 	old |= refused->request > origin.request; /* its client has long heard, or given up */
 	if (!o && !old && !k && (refused->request != origin.request ||
-				 refused->fate != OUTCOME_DONE || ev->message->prior != 0))
+				 refused->fate != OUTCOME_DONE ||
+				 !asked_here_first(r, ev->message)))
 		return false;
 	r->counters.duplicate_requests++;
 	if (o) {
@@ -419,7 +430,7 @@ static void on_update(struct replica *r, struct session *s, const struct event *
 		if (may_be_out(r, s, m->id))
 			status = STATUS_UNKNOWN;
 		/* Asked elsewhere before, it may have been applied: nothing final is said. */
-		else if (m->prior == 0)
+		else if (asked_here_first(r, m))
 			note_refusal(r, s, m->id, status);
 		refuse(r, ev, status, a);
 		return;

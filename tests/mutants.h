@@ -336,6 +336,8 @@
 	       "members of a group that forget sessions in other ways hear each other (C-EQUAL)") \
 	MUTANT(223, quorum_is_enough, raft_conf, \
 	       "a leader commits what fewer than copies_min data nodes hold (M-MIN-SIZE)") \
+	MUTANT(224, refusal_by_name, group, \
+	       "a request refused here is executed when it names this node as asked first") \
 	MUTANT(225, one_end_is_all, join, \
 	       "a walk by several questions is over when one has met the end (H-LAG-JOIN)") \
 	MUTANT(226, places_of_another, join, \

@@ -570,7 +570,7 @@ void gr_request(uint8_t n, enum wire_type type, uint8_t key, uint64_t id, const 
 {
 	uint8_t byte = (uint8_t)('A' + key), delta[8];
 	struct wire_message m = { .type = type, .key = &byte, .key_bytes = 1, .id = id,
-				  .ts = expected };
+				  .ts = expected, .prior = gr.prior };
 
 	gr.by_hand = true;
 	if (gr.node[n].session[0] == 0)

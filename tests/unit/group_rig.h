@@ -76,6 +76,7 @@ struct gr_world {
 	struct wire_message result; /* of the last reply to client 0's requests made by hand */
 	uint8_t result_value[VALUE_BYTES_MAX];
 	uint32_t results;
+	uint32_t prior; /* of requests made by hand */
 	bool by_hand; /* no client does anything by itself */
 	bool greedy;   /* tombstones are collected as soon as can be */
 	bool quiet;    /* clients begin nothing new */

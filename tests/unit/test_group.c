@@ -274,6 +274,37 @@ static void some_sessions(struct replica_config *c)
 	c->sessions_max = 20;
 }
 
+/*
+ * A node without a leader refuses, for good: a copy of the request that names this very node as the
+ * one asked first, because its client had heard nothing from it, is not executed afterwards.
+ */
+static void refused_stays_refused(void **state)
+{
+	struct op_ts none = { 0, 0 };
+
+	(void)state;
+	gr_begin(3, 9, 0);
+	gr_run(200);
+	gr_request(0, WIRE_INCR, 1, 1, "1", none);
+	gr_run(50);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	gr_crash(1);
+	gr_crash(2);
+	gr_run(1000);
+	gr_request(0, WIRE_INCR, 1, 2, "1", none);
+	gr_run(5);
+	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	gr_start(1, 0);
+	gr_start(2, 0);
+	gr_run(1000);
+	gr.prior = writer_make(0, gr.node[0].incarnation);
+	gr_request(0, WIRE_INCR, 1, 2, "1", none);
+	gr_run(50);
+	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	assert_int_equal(gr_value(0, 1), 1);
+	gr_end();
+}
+
 static void odd_sessions(struct replica_config *c)
 {
 	c->sessions_max = c->node == 2 ? 20 : 64;
@@ -413,6 +444,7 @@ int main(void)
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(without_state_no_log),
+		cmocka_unit_test(refused_stays_refused),
 		cmocka_unit_test(another_shape_is_refused),
 		cmocka_unit_test(seeds),
 	};
