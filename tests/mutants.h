@@ -255,6 +255,8 @@
 	       "a command leaves the shards' groups without a living majority") \
 	MUTANT(161, overwritten_conf, membership, \
 	       "leases ask for a conf whose entry was overwritten") \
+	MUTANT(162, clueless_for_ever, client_retry, \
+	       "nobody can tell what became of an update, and its caller waits all the same") \
 	MUTANT(170, lease_ignored, group, "a leader answers reads without a lease") \
 	MUTANT(171, eviction_unseen, group, \
 	       "what was forgotten since a request was passed on counts as never done (S-EVICT)") \

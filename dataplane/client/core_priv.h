@@ -56,11 +56,12 @@ struct op {
 	uint8_t home;	 /* updates: server of the first attempt */
 	uint8_t retrier; /* with prior: the server asked to find out or do it */
 	uint8_t asked;	 /* bitmap of servers whose present session knows the request */
+	uint8_t clueless; /* bitmap of retriers that said UNKNOWN */
 	uint8_t refused; /* bitmap of servers that said, or show by silence, that they cannot */
 	bool any;	 /* any server will do */
 	bool told;	 /* at least one of `refused` said so */
 	bool scattered;	 /* more than one server may have got the retry */
-	bool denied;	 /* the home says nothing happened, or that it does not know */
+	bool denied;	 /* the home says nothing happened, or nobody knows what did */
 };
 
 struct op_list {

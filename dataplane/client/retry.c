@@ -164,6 +164,7 @@ static void retry_begin(struct client_core *c, struct op *op, uint32_t incarnati
 	op->retrier = retrier;
 	op->copies = op->answers = 0;
 	op->turns = 0;
+	op->clueless = 0;
 	c->counters.retries++;
 }
 
@@ -372,6 +373,17 @@ static bool other_result(struct client_core *c, struct op *op, uint8_t server, e
 	return false;
 }
 
+/*
+ * nobody_knows: all that may be asked beside the home said UNKNOWN. The home gets one more chance:
+ * waiting any longer would tell the caller the same, later.
+ */
+static bool nobody_knows(const struct client_core *c, const struct op *op)
+{
+	uint8_t out = op->clueless | server_bit(op->home);
+
+	return server_after(c, op->retrier, out) == SERVER_NONE && !mutant(162);
+}
+
 static bool retrier_result(struct client_core *c, struct op *op, enum status *status)
 {
 	bool refused = *status == STATUS_BUSY || *status == STATUS_NO_SPACE ||
@@ -382,6 +394,11 @@ static bool retrier_result(struct client_core *c, struct op *op, enum status *st
 	if (*status == STATUS_UNKNOWN) {
 		/* It dropped it, or cannot tell: it does no more, and others may know. */
 		op->turns = TURNS_MAX;
+		op->clueless |= server_bit(op->retrier);
+		if (!op->denied && nobody_knows(c, op)) {
+			op->denied = true;
+			op->silent_ns = op_again_at(c, op, 2 * c->config.failover_ns);
+		}
 		ask_later(c, op);
 		if (retry_can_move(c, op))
 			retrier_change(c, op);

@@ -359,6 +359,25 @@ static void test_unknown_of_a_node(void **state)
 	expect(r, 2, STATUS_UNKNOWN);
 }
 
+/* Nobody who is left can tell: that is the answer, and now, not when the time is over. */
+static void test_nobody_knows(void **state)
+{
+	struct rig *r = *state;
+
+	until_retry(r, WIRE_PUT);
+	say(r, 1, 1, STATUS_UNKNOWN);
+	expect_none(r);
+	do
+		assert_true(next_request(r, 40 * RETRANSMIT));
+	while (r->server == 0);
+	assert_int_equal(r->server, 2);
+	say(r, 2, 1, STATUS_UNKNOWN);
+	expect_none(r);
+	for (uint64_t t = 0; t < 3 * FAILOVER; t += RETRANSMIT)
+		(void)next_request(r, RETRANSMIT);
+	expect(r, 1, STATUS_UNKNOWN);
+}
+
 /* What was refused was not executed: it is asked elsewhere as something new. */
 static void test_not_serving_moves_on(void **state)
 {
@@ -796,6 +815,7 @@ int main(void)
 		TEST(test_retry_third_server_did_it),
 		TEST(test_evicted),
 		TEST(test_unknown_of_a_node),
+		TEST(test_nobody_knows),
 		TEST(test_not_serving_moves_on),
 		TEST(test_reads_move_on),
 		TEST(test_nobody_there),
