@@ -270,7 +270,7 @@ static void do_action(struct model *m, struct raw *w, const struct action *a, st
 		return;
 	case ACTION_REJOIN:
 	case ACTION_FORGET:
-		must(!"join by delta");
+		must(false); /* join by delta */
 		return;
 	case ACTION_RAFT_SEND:
 	case ACTION_RAFT_PERSIST:
