@@ -204,7 +204,9 @@ static uint8_t do_copies(struct membership_state *s, const struct membership_com
 		data += s->node[n].want == WANT_DATA && !(s->node[n].flags & MEMBER_LEAVING);
 	if (c->value == 0 || c->value > data)
 		return COMMAND_BAD;
-	if (c->value > raft_bits(s->members) && !(c->flags & COMMAND_FORCE))
+	/* Fewer than before is what helps when there are too few: that is never refused. */
+	if (c->value > raft_bits(s->members) && c->value > s->copies_min &&
+	    !(c->flags & COMMAND_FORCE))
 		return COMMAND_TOO_FEW;
 	s->copies_min = c->value;
 	return COMMAND_DONE;

@@ -222,8 +222,8 @@ bool raft_step(struct raft *r, const struct raft_event *event, struct raft_actio
 uint64_t raft_deadline_ns(const struct raft *r);
 
 /*
- * raft_set_copies: a leader from now on commits DATA only when so many voters that are no witnesses
- * hold it durably, beside the quorum (M-MIN-SIZE); 0, 1: the quorum alone counts.
+ * raft_set_copies: a leader from now on commits DATA only when so many voters and learners that are
+ * no witnesses hold it durably, beside the quorum (M-MIN-SIZE); 0, 1: the quorum alone counts.
  */
 void raft_set_copies(struct raft *r, uint8_t copies);
 

@@ -213,13 +213,14 @@ void raft_append_on_ack(struct raft *r, uint8_t from, const struct raft_message 
 
 /*
  * raft_append_copied: of what a quorum holds, what may be committed with as many copies as asked
- * for: DATA entries must be durable at `copies` voters that keep their bytes. A change of the conf
- * that waits behind such an entry lifts this: without it the copies might never come.
+ * for: DATA entries must be durable at `copies` nodes that keep their bytes; learners are as good
+ * as voters for that, and may be all there is: they become voters only once the leader is ready. A
+ * change of the conf that waits behind such an entry lifts this: else copies might never come.
  */
 static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NODES_MAX],
 				   uint64_t quorum)
 {
-	uint8_t data = raft_voters(r) & (uint8_t)~r->conf.witnesses;
+	uint8_t data = (raft_voters(r) | r->conf.learners) & (uint8_t)~r->conf.witnesses;
 	uint64_t upto = r->commit;
 	struct raft_entry e;
 

@@ -108,10 +108,10 @@ static void see_durable(struct sim *s, uint8_t node, uint32_t group, const struc
 	hold(&s->rafts->group[group].member[node], index, e.term);
 }
 
-/* copies_of: disks of data nodes that vote and hold the committed entry (log matching). */
+/* copies_of: disks of data nodes, learners too, that hold the committed entry (log matching). */
 static uint32_t copies_of(const struct sim_group *g, const struct raft_conf *c, uint64_t index)
 {
-	uint8_t data = (c->voters | c->voters_old) & (uint8_t)~c->witnesses;
+	uint8_t data = (c->voters | c->voters_old | c->learners) & (uint8_t)~c->witnesses;
 	uint32_t copies = 0;
 
 	for (uint32_t n = 0; n < NODES_MAX; n++)

@@ -455,6 +455,14 @@ static void test_read_only(void **state)
 	rig_start(r, 2);
 	assert_true(rig_until(r, rig_members, 7, SECOND));
 	assert_false(r->node[0].view.read_only);
+	/* With fewer left than that, fewer may be asked for, if still more than there are. */
+	rig_kill(r, 2);
+	assert_true(rig_until(r, rig_members, 3, SECOND));
+	rig_kill(r, 1);
+	rig_start(r, 1);
+	assert_true(rig_until(r, rig_members, 1, SECOND));
+	assert_int_equal(rig_command(r, 0, (struct membership_command){
+		.verb = VERB_COPIES, .value = 2 }), COMMAND_DONE);
 	rig_destroy(r);
 }
 

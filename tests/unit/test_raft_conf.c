@@ -191,9 +191,15 @@ static void copies_beside_the_quorum(void **state)
 								    .witnesses = 0x04 }), 0);
 	rig_run(2 * HEARTBEAT); /* another node is taken in: it may be the copy that is wanted */
 	assert_int_equal(raft_commit(core(0)), raft_last(core(0)));
+	rig_cut(0, 3);
 	assert_int_not_equal(rig_propose(0, "one copy"), 0);
 	rig_run(2 * HEARTBEAT);
 	assert_int_equal(raft_commit(core(0)), raft_last(core(0)) - 1);
+	rig_heal();
+	rig_cut(0, 1);
+	rig_run(2 * ELECTION); /* a learner that holds it is one */
+	assert_int_equal(raft_role(core(0)), RAFT_LEADER);
+	assert_int_equal(raft_commit(core(0)), raft_last(core(0)));
 	rig_heal();
 	rig_run(2 * ELECTION);
 	assert_int_equal(raft_commit(core(0)), raft_last(core(0)));
