@@ -321,6 +321,18 @@ static void on_peer(struct replica *r, const struct event *ev, struct actions *a
 		group_on_copied(r, ev, a);
 }
 
+/*
+ * is_stranger: an empty disk under a number that the group may still count on for what its last disk
+ * held (R19, R20): until a view names this one, it is told nothing, and takes no part.
+ */
+static bool is_stranger(const struct replica *r)
+{
+	uint8_t named = r->view.members | r->view.shadows | r->view.witnesses;
+
+	return r->config.views && r->config.founders == 0 && !r->group->recovered &&
+	       (r->view.epoch == 0 || !(named & replica_bit(r->config.node)));
+}
+
 static void on_raft(struct replica *r, const struct event *ev, struct actions *a)
 {
 	struct group *g = r->group;
@@ -328,7 +340,7 @@ static void on_raft(struct replica *r, const struct event *ev, struct actions *a
 	struct raft_event raft = { .kind = RAFT_EVENT_MESSAGE, .from = ev->header->from,
 				   .message = m };
 
-	if (!accept(r, ev->header) || !introduced(r, ev->header))
+	if (is_stranger(r) || !accept(r, ev->header) || !introduced(r, ev->header))
 		return;
 	if (m->type == GROUP_FORWARD) {
 		group_on_forward(r, ev, a);

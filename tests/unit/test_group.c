@@ -180,6 +180,30 @@ static void no_conf_without_majority(void **state)
 	gr_end();
 }
 
+/* R19: an empty disk under a voter's number is told nothing before a view names it. */
+static void empty_disk_is_a_stranger(void **state)
+{
+	struct view v = { .epoch = 1, .members = 7, .incarnation = { 1, 1, 1 } };
+
+	(void)state;
+	gr_adjust = with_views;
+	gr_begin(3, 12, 7);
+	gr.asked = 3;
+	gr.clients = 8;
+	gr_view(&v);
+	gr_run(500);
+	gr_wipe(2);
+	gr_start(2, 0);
+	gr_run(1000);
+	assert_int_equal(raft_conf(replica_raft(gr.node[2].r))->voters, 0);
+	v.epoch = 2;
+	gr_view(&v);
+	gr_run(1000);
+	assert_int_equal(raft_conf(replica_raft(gr.node[2].r))->voters, 7);
+	gr_adjust = NULL;
+	gr_end();
+}
+
 /* R28: a leader that cannot write says so, and who waits at it hears of it at once. */
 static void failed_leader_makes_way(void **state)
 {
@@ -441,6 +465,7 @@ int main(void)
 		cmocka_unit_test(copies_what_the_log_lacks),
 		cmocka_unit_test(witness_comes_back),
 		cmocka_unit_test(no_conf_without_majority),
+		cmocka_unit_test(empty_disk_is_a_stranger),
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(without_state_no_log),
