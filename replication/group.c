@@ -322,7 +322,7 @@ static void on_peer(struct replica *r, const struct event *ev, struct actions *a
 }
 
 /*
- * is_stranger: an empty disk under a number that the group may still count on for what its last disk
+ * is_stranger: an empty disk, whose number the group may still count on for what the last disk
  * held (R19, R20): until a view names this one, it is told nothing, and takes no part.
  */
 static bool is_stranger(const struct replica *r)
