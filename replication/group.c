@@ -695,11 +695,15 @@ uint64_t group_deadline_ns(const struct replica *r)
 /* apply_first: up to where entries must be applied before this record may go on to raft. */
 static uint64_t apply_first(const struct group *g, const struct raft_record *record)
 {
+	const struct raft_entry *e = &record->entry;
 	uint64_t to = raft_recover_apply(g->raft);
 
-	if (record->kind == RAFT_RECORD_USER) /* a copy begins, on top of what was applied */
-		return record->entry.term == GROUP_RECORD_BEGIN && !mutant(179) ?
-			       min_u64(record->entry.index, raft_last(g->raft)) : 0;
+	if (record->kind == RAFT_RECORD_USER) { /* a copy is on top of what was applied */
+		to = e->term == GROUP_RECORD_BEGIN && !mutant(179) ? e->index : 0;
+		if (e->term == GROUP_RECORD_END && e->bytes == GROUP_END_BYTES)
+			to = load_u64(e->data + 16);
+		return min_u64(to, raft_last(g->raft));
+	}
 	if (record->kind == RAFT_RECORD_SNAPSHOT &&
 	    record->entry.index <= raft_last(g->raft))
 		to = max_u64(to, record->entry.index);

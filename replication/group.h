@@ -20,8 +20,11 @@ struct group;
 enum group_record {
 	GROUP_RECORD_BEGIN = 1,	  /* a copy of the session table begins */
 	GROUP_RECORD_SESSION = 2, /* one pack of it */
-	GROUP_RECORD_END = 3, /* state and sessions are those of this index; u64 floor, dropped */
+	/* State and sessions are those of this index; u64 floor, dropped, applied until then. */
+	GROUP_RECORD_END = 3,
 };
+#define GROUP_END_BYTES 24u
+#define GROUP_END_BYTES_SHORT 16u /* made by hand: nothing was applied since the copy began */
 
 /* group_size: bytes, beside those of struct replica and its sessions. group_init: in mem. */
 uint64_t group_size(const struct replica_config *config);

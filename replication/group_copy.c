@@ -227,14 +227,18 @@ static void begun(struct replica *r, uint64_t start, struct actions *a)
 	g->pull.start = start;
 }
 
-/* note_end: from here on in the log, state and sessions are those of the start. */
-static void note_end(struct replica *r, uint64_t dropped, struct actions *a)
+/*
+ * note_end: from here on in the log, state and sessions are those of the start; `applied` entries
+ * are part of it by themselves: keys that were up to date by them did not come by copy.
+ */
+static void note_end(struct replica *r, uint64_t dropped, uint64_t applied, struct actions *a)
 {
 	struct group *g = r->group;
 
 	store_u64(g->record_data, r->floor);
 	store_u64(g->record_data + 8, dropped);
-	group_note(r, GROUP_RECORD_END, g->pull.start, g->record_data, 16, a);
+	store_u64(g->record_data + 16, applied);
+	group_note(r, GROUP_RECORD_END, g->pull.start, g->record_data, GROUP_END_BYTES, a);
 }
 
 /* finish: a pass is over; raft is told by restored() if that was enough, else comes another. */
@@ -243,6 +247,7 @@ static void finish(struct replica *r, struct actions *a)
 	struct group *g = r->group;
 	struct pull *p = &g->pull;
 	bool newer = g->is_void || p->start > g->applied;
+	uint64_t applied = g->is_void ? 0 : g->applied;
 
 	p->active = false;
 	g->more = true;
@@ -250,7 +255,7 @@ static void finish(struct replica *r, struct actions *a)
 		return;
 	r->counters.joins++;
 	install(r, p->start, p->floor, g->stage_dropped);
-	note_end(r, g->dropped, a);
+	note_end(r, g->dropped, applied, a);
 	group_hurry(r);
 }
 
@@ -270,7 +275,7 @@ static void advance(struct replica *r, struct lane *at, struct actions *a)
 		lanes_begin(&p->lanes, r->config.join_lanes, r->config.join_places);
 		at = &p->lanes.list[0];
 		if (mutant(240))
-			note_end(r, r->group->stage_dropped, a);
+			note_end(r, r->group->stage_dropped, 0, a);
 	}
 	if (at->open)
 		ask(r, at, a);
@@ -368,7 +373,7 @@ void group_copy_recover(struct replica *r, const struct raft_record *record)
 		unpack(r->group, e->data, e->bytes);
 		break;
 	case GROUP_RECORD_END:
-		must(e->bytes == 16);
+		must(e->bytes == GROUP_END_BYTES || e->bytes == GROUP_END_BYTES_SHORT);
 		install(r, e->index, load_u64(e->data), load_u64(e->data + 8));
 		break;
 	}
