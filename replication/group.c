@@ -330,6 +330,7 @@ static bool is_stranger(const struct replica *r)
 	uint8_t named = r->view.members | r->view.shadows | r->view.witnesses;
 
 	return r->config.views && r->config.founders == 0 && !r->group->recovered &&
+	       raft_last(r->group->raft) == 0 &&
 	       (r->view.epoch == 0 || !(named & replica_bit(r->config.node)));
 }
 
