@@ -235,12 +235,18 @@ static void sweep(struct join *j)
 	j->sweep_at = 0;
 }
 
-/* in_vain: nobody has answered. Some of it may have come: see first what is still missing. */
+/*
+ * in_vain: nobody has answered. Some of it may have come: see first what is still missing. The rate
+ * may hold the next question back: what comes for the last one until then counts no more, or a part
+ * of the values asked for would be taken for all of them (H-LAG-JOIN).
+ */
 static bool in_vain(struct join *j, struct lane *at)
 {
 	if (at->paced || at->chunk == 0)
 		return false;
 	at->want = j->whole = 0;
+	if (!mutant(214))
+		at->chunk = 0;
 	return at->silent++ == JOIN_ASKS_MAX;
 }
 

@@ -320,6 +320,8 @@
 	       "a shadow becomes a member before it has copied everything (H-LAG-JOIN)") \
 	MUTANT(213, joint_each_anew, membership, \
 	       "of two changes of the voters in its log, a voter takes each for a new one") \
+	MUTANT(214, late_answer_is_all, join, \
+	       "what comes late of some values of a chunk is taken for all of them (H-LAG-JOIN)") \
 	MUTANT(215, groups_uncommitted, group, \
 	       "a shard's group has let a node go before that is agreed on") \
 	MUTANT(216, groups_unheard, membership, \

@@ -720,6 +720,45 @@ static void the_rate_is_kept(void **state)
 	joined();
 }
 
+static bool asks_for_values(void)
+{
+	const struct rig_packet *p = rig_find(WIRE_FETCH, 2, 0);
+
+	return p && p->m.ts.version == WIRE_WALK_SOME;
+}
+
+/*
+ * Half of the values of a chunk are asked for. Their answer is late, and what has come of it is all
+ * that the rate allows: the rest of it must not make the whole chunk done.
+ */
+static void a_late_answer_is_not_the_whole_chunk(void **state)
+{
+	(void)state;
+	leave();
+	for (uint8_t k = 0; k < FILLED; k++)
+		rig_put(0, k, 30u + k, "new");
+	rig_run(5);
+	bytes_per_s = 5000;
+	view_now.members = 0x1;
+	come_back(2);
+	for (int i = 0; i < 2000 && !asks_for_values(); i++) {
+		rig_tick(2, 1);
+		if (!asks_for_values())
+			rig_settle();
+	}
+	assert_true(asks_for_values());
+	rig_deliver(WIRE_FETCH, 2, 0);
+	for (int i = 0; i < 7; i++)
+		rig_deliver(WIRE_COPY, 0, 2);
+	for (int i = 0; i < 60; i++)
+		rig_tick(2, 1);
+	rig_deliver(WIRE_COPY, 0, 2);
+	rig_deliver(WIRE_COPIED, 0, 2);
+	for (int i = 0; i < 200 && !replica_joined(rig_nodes[2].r); i++)
+		rig_run(20);
+	joined();
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, filled, done)
 
 int main(void)
@@ -746,6 +785,7 @@ int main(void)
 		CASE(who_is_short_of_room_begins_with_nothing),
 		CASE(what_is_unproven_makes_room),
 		CASE(the_rate_is_kept),
+		CASE(a_late_answer_is_not_the_whole_chunk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
