@@ -481,6 +481,10 @@ static bool configure(struct replica *r, struct actions *a)
 		want.voters &= (uint8_t)~replica_bit(n);
 		want.learners |= replica_bit(n);
 	}
+	/* While none of them that holds data may vote, those who vote now stay. */
+	if ((want.voters & (uint8_t)~v->witnesses) == 0 && !mutant(188))
+		want.voters |= c->voters;
+	want.learners &= (uint8_t)~want.voters;
 	if (want.voters != c->voters && !heard_majority(r, want.voters))
 		return false;
 	want.witnesses = v->witnesses & (want.voters | want.learners);

@@ -284,6 +284,8 @@
 	       "a request answered UNKNOWN is refused when it comes again") \
 	MUTANT(187, log_without_state, group, \
 	       "a node that dropped its entries still votes with its log") \
+	MUTANT(188, last_voter_stays, group, \
+	       "the only voter of a shard never leaves for those that are to follow it") \
 	MUTANT(190, read_only_ignored, view, \
 	       "a view with too few members takes updates (M-MIN-SIZE)") \
 	MUTANT(191, stale_promise, service, \

@@ -180,6 +180,32 @@ static void no_conf_without_majority(void **state)
 	gr_end();
 }
 
+/* The only voter leaves when the others have become voters, not before (seed 2058). */
+static void last_voter_leaves(void **state)
+{
+	struct view v = { .epoch = 1, .members = 3, .incarnation = { 1, 1 } };
+
+	(void)state;
+	gr_adjust = with_views;
+	gr_begin(2, 14, 3);
+	gr_view(&v);
+	gr_run(300);
+	v.epoch = 2;
+	v.members = 1;
+	gr_view(&v);
+	gr_run(1000);
+	assert_int_equal(gr_leader(), 0);
+	assert_int_equal(raft_conf(replica_raft(gr.node[0].r))->voters, 1);
+	v.epoch = 3;
+	v.members = 2;
+	gr_view(&v);
+	gr_run(3000);
+	assert_int_equal(gr_leader(), 1);
+	assert_int_equal(raft_conf(replica_raft(gr.node[1].r))->voters, 2);
+	gr_adjust = NULL;
+	gr_end();
+}
+
 /* R19: an empty disk under a voter's number is told nothing before a view names it. */
 static void empty_disk_is_a_stranger(void **state)
 {
@@ -465,6 +491,7 @@ int main(void)
 		cmocka_unit_test(copies_what_the_log_lacks),
 		cmocka_unit_test(witness_comes_back),
 		cmocka_unit_test(no_conf_without_majority),
+		cmocka_unit_test(last_voter_leaves),
 		cmocka_unit_test(empty_disk_is_a_stranger),
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
