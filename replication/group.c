@@ -763,6 +763,7 @@ void group_recover_reset(struct replica *r)
 	struct group *g = r->group;
 	struct raft_config rc = raft_config_of(&r->config);
 
+	rc.reads_before = raft_reads(g->raft);
 	if (!mutant(187)) {
 		g->raft = raft_init(g->raft_mem, &rc);
 		set_copies(r);
@@ -779,6 +780,7 @@ void group_recover_reset(struct replica *r)
 	g->dropped = 0;
 	r->floor = 0;
 	session_table_clear(&g->sessions, true);
+	group_on_read_index(r, g->read_id, 0); /* what was asked is asked again */
 }
 
 /* ---- what others may ask --------------------------------------------------------------------- */

@@ -59,6 +59,8 @@ struct raft *raft_init(void *mem, const struct raft_config *config)
 	r->leader = r->told_leader = RAFT_NODE_NONE;
 	r->farewell = r->transfer_to = RAFT_NODE_NONE;
 	r->reads = (struct raft_read *)at;
+	r->read_head = r->read_tail = config->reads_before;
+	r->read_refuse = r->read_indexed = r->read_sent = config->reads_before;
 	at += raft_reads_size(config);
 	r->slots = (struct raft_slot *)at;
 	at += (uint64_t)config->entries_max * sizeof(struct raft_slot);
@@ -549,6 +551,11 @@ uint64_t raft_conf_index(const struct raft *r)
 uint64_t raft_commit(const struct raft *r)
 {
 	return r->commit;
+}
+
+uint64_t raft_reads(const struct raft *r)
+{
+	return r->read_tail;
 }
 
 uint64_t raft_last(const struct raft *r)
