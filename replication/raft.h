@@ -105,7 +105,7 @@ struct raft_config {
 			       * at all members and never less than before: for recovery */
 	uint32_t inflight_max; /* entries sent to one follower and not acknowledged */
 	uint32_t reads_max;    /* read requests waiting for an index; a power of two */
-	uint64_t reads_before; /* asked in this life of an earlier core: their ids stay theirs (R09) */
+	uint64_t reads_before; /* asked in this life of an earlier core: ids are not used twice */
 	uint16_t drift_ppm;    /* clocks run apart by at most this */
 	uint8_t node;	       /* 0..NODES_MAX-1 */
 	bool strip;	       /* witnesses get no data */
@@ -236,7 +236,7 @@ const struct raft_conf *raft_conf(const struct raft *r); /* the newest in the lo
 uint64_t raft_conf_index(const struct raft *r);		 /* of that one */
 uint64_t raft_commit(const struct raft *r);		 /* committed up to */
 uint64_t raft_last(const struct raft *r);		 /* last index in the log */
-uint64_t raft_reads(const struct raft *r);		 /* reads it was asked, reads_before with them */
+uint64_t raft_reads(const struct raft *r);		 /* reads asked, reads_before, too */
 uint64_t raft_base(const struct raft *r);		 /* entries above it are in memory */
 
 /* raft_bytes: of config.bytes_max in use. A user that does not compact in time stops the group. */
