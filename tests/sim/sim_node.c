@@ -535,6 +535,8 @@ void sim_node_poll(struct sim *s, uint8_t node, uint16_t worker)
 	if (!round_of(s, node, worker, &did)) {
 		sim_trace(s, "node %u: in the middle of a round", node);
 		s->step_crashes++;
+		if (s->plan.service.on)
+			sim_service_cut_short(s, node);
 		sim_node_crash(s, node);
 		return;
 	}

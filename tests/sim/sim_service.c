@@ -357,6 +357,16 @@ void sim_service_look(struct sim *s, uint8_t node)
 	see_wish(s, node);
 }
 
+/* sim_service_cut_short: what it has sent by then may rest on what it has learnt in this round. */
+void sim_service_cut_short(struct sim *s, uint8_t node)
+{
+	sim_raft_look(s, node, SIM_GROUP_VIEW, membership_raft(worker_membership(host(s, node))));
+	for (uint16_t shard = 0; sim_is_raft(s) && shard < s->plan.shards; shard++)
+		if (sim_node_replica(s, node, shard))
+			sim_raft_look(s, node, shard + 1u,
+				      replica_raft(sim_node_replica(s, node, shard)));
+}
+
 /* ---- who is what ----------------------------------------------------------------------------- */
 
 static bool plays(const struct sim *s, uint8_t node, enum sim_role role)

@@ -64,6 +64,7 @@ void sim_service_copies(struct sim *s);
 /* sim_service_started: a new life of the node. sim_service_look: after each of its rounds. */
 void sim_service_started(struct sim *s, uint8_t node);
 void sim_service_look(struct sim *s, uint8_t node);
+void sim_service_cut_short(struct sim *s, uint8_t node); /* it crashes in the middle of a round */
 
 /* sim_service_explain: why the cluster is not whole. */
 void sim_service_explain(const struct sim *s, char *out, size_t bytes);
