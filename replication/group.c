@@ -704,10 +704,10 @@ static uint64_t apply_first(const struct group *g, const struct raft_record *rec
 	uint64_t to = raft_recover_apply(g->raft);
 
 	if (record->kind == RAFT_RECORD_USER) { /* a copy is on top of what was applied */
-		to = e->term == GROUP_RECORD_BEGIN && !mutant(179) ? e->index : 0;
+		to = e->term == GROUP_RECORD_BEGIN ? e->index : 0;
 		if (e->term == GROUP_RECORD_END && e->bytes == GROUP_END_BYTES)
 			to = load_u64(e->data + 16);
-		return min_u64(to, raft_last(g->raft));
+		return mutant(179) ? 0 : min_u64(to, raft_last(g->raft));
 	}
 	if (record->kind == RAFT_RECORD_SNAPSHOT &&
 	    record->entry.index <= raft_last(g->raft))

@@ -257,7 +257,7 @@
 	       "leases ask for a conf whose entry was overwritten") \
 	MUTANT(162, clueless_for_ever, client_retry, \
 	       "nobody can tell what became of an update, and its caller waits all the same") \
-	MUTANT(170, lease_ignored, group, "a leader answers reads without a lease") \
+	MUTANT(170, lease_ignored, sim_raft, "a leader answers reads without a lease") \
 	MUTANT(171, eviction_unseen, group, \
 	       "what was forgotten since a request was passed on counts as never done (S-EVICT)") \
 	MUTANT(172, applied_twice, group, \
@@ -269,7 +269,7 @@
 	MUTANT(176, restored_early, group, "a snapshot counts as restored before the copy ends") \
 	MUTANT(177, tombstone_in_copy, group, \
 	       "tombstones are collected while a node copies (CC-13)") \
-	MUTANT(179, copied_onto_less, group, \
+	MUTANT(179, copied_onto_less, sim_raft, \
 	       "recovery puts a copy on less than what it was taken on top of") \
 	MUTANT(180, half_state, group, "a node that died in a full copy goes on with what it has") \
 	MUTANT(181, sessions_moving, group, "a copy of the session table is of no one index") \
