@@ -23,6 +23,8 @@ from rig import (MS, WRITES, Failed, Rig, Skipped, expect, gap, note, percentile
 
 CLIENTS, PERIOD_MS, WINDOW_S = 6, 10, 3
 SHORTER = 5.0  # than etcd with its default settings, in the median and at worst
+# Half of the lab's own timers, which are for suites on busy machines: this is run alone.
+TIMERS = {"lease_us": "160000", "election_us": "80000", "detect_us": "100000"}
 
 
 def client_gaps(ends_by_client, start, stop):
@@ -227,7 +229,7 @@ def summary(kills):
                    "leader's median": percentile(led["etcd"], 50) /
                                       max(percentile(led[system], 50), 0.01)}
         # A follower's death costs etcd nothing: what counts is the kills of all, and of leaders.
-        ok = min(factors["worst"], factors["leader's median"]) >= SHORTER
+        ok = min(factors.values()) >= SHORTER
         good = good and ok
         note(f"failover: {system}: shorter than etcd's: " +
              ", ".join(f"{k} {v:.1f} x" for k, v in factors.items()) +
@@ -243,10 +245,13 @@ def main():
     p.add_argument("--systems", default="hermes,raft,etcd")
     p.add_argument("--lab", action="append", default=[], metavar="OPTION")
     p.add_argument("--timer", action="append", default=[], metavar="NAME=VALUE",
-                   help="of the view service, in every node's configuration")
+                   help="of the view service, in every node's configuration; without it: " +
+                        ", ".join("=".join(t) for t in TIMERS.items()))
     p.add_argument("--output", help="every kill as JSON, one a line")
     args = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    timers = {} if "--timers" in args.lab else TIMERS
+    timers = {**timers, **dict(t.split("=") for t in args.timer)}
     kills, bad = [], 0
     for turn in range(args.rounds):
         first = args.kills * turn // args.rounds
@@ -255,9 +260,9 @@ def main():
             try:
                 made = (Etcd(args.build) if system == "etcd" else
                         Cairn(args.build, engine=system, up=args.lab, seed=turn + 1,
-                              timers=dict(t.split("=") for t in args.timer)))
+                              timers=timers))
                 with made as cluster:
-                    found, timers = cluster.kills(count, first)
+                    found, stated = cluster.kills(count, first)
             except Skipped as reason:
                 note(f"{system}: not run: {reason}")
                 continue
@@ -266,7 +271,7 @@ def main():
                 bad += 1
                 continue
             if turn == 0:
-                note(f"{system}: timers {timers}")
+                note(f"{system}: timers {stated}")
             for kill in found:
                 events = kill.pop("events", [])
                 note(f"  {json.dumps(kill)}")
