@@ -9,6 +9,7 @@
 
 #define PREFERRED_ELECTIONS 10u /* a better leader must have been fit for so many election times */
 #define CAUGHT_UP 64u /* entries a node may lack and still become a voter, or the leader */
+#define HELLO_REACH 44u /* offset in HELLO: bitmap of whom its sender hears, itself too */
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -278,6 +279,7 @@ static void on_hello(struct replica *r, const struct event *ev)
 		r->peers[from].hello_ns = r->now_ns; /* it has not heard of us, either */
 	g->shaped[from] = ev->header->from_incarnation;
 	r->peers[ev->header->from].space = ev->message->value[8];
+	g->reach[from] = ev->message->value[HELLO_REACH];
 	g->all_have = max_u64(g->all_have, load_u64(ev->message->value + 8) >> 8);
 }
 
@@ -289,6 +291,7 @@ void group_fill_hello(const struct replica *r, uint8_t *value)
 	uint64_t have = UINT64_MAX;
 
 	store_u64(value, shape(&r->config));
+	value[HELLO_REACH] = group_reach_heard(r);
 	if (!group_leads(g))
 		return;
 	for (uint8_t left = all; left; left &= left - 1)
@@ -505,6 +508,7 @@ static uint8_t preferred(const struct replica *r)
 
 	if (r->config.views)
 		fit &= r->view.members;
+	fit = group_reach_best(r, fit); /* unserved is worse than slow */
 	if (fit & (uint8_t)~r->view.slow)
 		fit &= (uint8_t)~r->view.slow;
 	if (fit == 0)
@@ -518,14 +522,16 @@ static bool transfer(struct replica *r, struct actions *a)
 {
 	struct group *g = r->group;
 	struct raft_event ev = { .kind = RAFT_EVENT_TRANSFER, .node = preferred(r) };
+	uint8_t both = replica_bit(r->config.node) | replica_bit(ev.node);
 	bool slow = (r->view.slow & replica_bit(r->config.node)) != 0;
-	uint64_t patience_ns = slow ? 0 : PREFERRED_ELECTIONS * r->config.raft.election_ns;
+	bool unfit = slow || group_reach_best(r, both) == replica_bit(ev.node);
+	uint64_t patience_ns = unfit ? 0 : PREFERRED_ELECTIONS * r->config.raft.election_ns;
 
 	if (g->is_void) {
 		ev.node = RAFT_NODE_ANY; /* it has the log, and not what the log was applied to */
 	} else {
 		if (ev.node == r->config.node || !caught_up(r, ev.node) ||
-		    raft_configuring(g->raft) || (g->give.active && !slow))
+		    raft_configuring(g->raft) || (g->give.active && !unfit))
 			g->preferred_ns = 0;
 		else if (g->preferred_ns == 0)
 			g->preferred_ns = r->now_ns;
@@ -590,6 +596,7 @@ static void on_tick(struct replica *r, struct actions *a)
 	if (restored(r, a) || duties(r, a))
 		return;
 	g->more = false;
+	group_reach_look(r);
 	view_send_hellos(r, a);
 	group_copy_tick(r, a);
 	g->more |= group_work_asks(r, a);

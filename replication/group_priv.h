@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * group_priv.h: the inside of the raft engine, shared by group.c (memory, the door, the leader's
- * duties), group_ask.c (clients and forwarding), group_apply.c (log entries and sessions) and
- * group_copy.c (bulk copy to who lags behind the log).
+ * duties), group_ask.c (clients and forwarding), group_apply.c (log entries and sessions),
+ * group_copy.c (bulk copy to who lags behind the log) and group_reach.c (who reaches whom).
  */
 #ifndef CAIRN_REPLICATION_GROUP_PRIV_H
 #define CAIRN_REPLICATION_GROUP_PRIV_H
@@ -103,6 +103,12 @@ struct give {
 	uint64_t frozen[SESSIONS_MAX / 64]; /* bitmap: in stage is what the slot was at start */
 };
 
+/* odds: two nodes that live and do not hear each other; since when; believed until (hold-down). */
+struct odds {
+	uint64_t since_ns, until_ns;
+	uint8_t times; /* in a row */
+};
+
 #define PACK_HEAD 40u
 #define PACK_ONE 32u
 #define PACK_OUTCOMES 24u
@@ -139,6 +145,9 @@ struct group {
 	uint64_t preferred_ns;	/* the preferred leader is fit since; 0: it is not */
 	uint64_t duty_ns;	/* leader's duties are due */
 	uint64_t ticked_ns;
+	uint64_t reach_ns;	  /* when to look again who reaches whom */
+	uint8_t reach[NODES_MAX]; /* bitmap: whom that node hears, it says; 0: it has not told */
+	struct odds odds[NODES_MAX][NODES_MAX]; /* [a][b], b < a */
 
 	struct ask *asks;
 	uint8_t *data; /* RAFT_ENTRY_BYTES_MAX per ask */
@@ -206,6 +215,15 @@ struct ask *group_read_ready(const struct replica *r);
 void group_serve_read(struct replica *r, const struct entry *e, struct actions *a);
 /* group_space: the tightest of this node and of those it hears. */
 uint8_t group_space(const struct replica *r);
+
+/*
+ * group_reach.c: who reaches whom. group_reach_heard: whom this node hears, itself too.
+ * group_reach_look: is to be called at least once for each HELLO. group_reach_best: of `fit`, those
+ * who are at odds with the fewest living nodes.
+ */
+uint8_t group_reach_heard(const struct replica *r);
+void group_reach_look(struct replica *r);
+uint8_t group_reach_best(const struct replica *r, uint8_t fit);
 
 /* group_apply.c */
 bool group_decode(const uint8_t *data, uint32_t bytes, struct command *ret_command);

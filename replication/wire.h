@@ -93,7 +93,8 @@ enum wire_walk {
 /*
  * WIRE_HELLO value: u64 fingerprint of the cluster's shape, u8 space (enum space), 7 bytes (zero;
  * engine raft: u56, from the leader: the index up to which everybody has the log),
- * then for each of NODES_MAX nodes the u32 incarnation the sender knows of it, 4 zero bytes.
+ * then for each of NODES_MAX nodes the u32 incarnation the sender knows of it, u8 whom it hears
+ * (engine raft; else zero), 3 zero bytes.
  */
 #define WIRE_HELLO_BYTES 48u
 /*

@@ -389,6 +389,12 @@
 	MUTANT(256, handed_over_late, raft_script, \
 	       "who is handed the lead waits for a timeout all the same (R31)") \
 	MUTANT(257, leaver_told, raft_script, \
-	       "who has left is told of confs in which it had a say (R19)")
+	       "who has left is told of confs in which it had a say (R19)") \
+	MUTANT(285, deaf_leader, group_story, \
+	       "a shard is led by who does not hear all, though another one does") \
+	MUTANT(286, leads_again_at_once, group_story, \
+	       "a link that comes and goes moves leaders as often (M-FLAP)") \
+	MUTANT(287, odds_at_once, group_story, \
+	       "who hears a dead node a little longer is given the lead")
 
 #endif

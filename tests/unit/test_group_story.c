@@ -449,6 +449,107 @@ static void odd_frames_do_nothing(void **state)
 	gr_end();
 }
 
+/* moves: so long, looking every ms: how often another node has come to lead. */
+static uint32_t moves(uint32_t length_ms)
+{
+	static int last = -1;
+	uint32_t sum = 0;
+
+	for (uint32_t ms = 0; ms < length_ms; ms++) {
+		int now = gr_leader();
+
+		sum += now >= 0 && last >= 0 && now != last;
+		last = now >= 0 ? now : last;
+		gr_run(1);
+	}
+	return sum;
+}
+
+/* at_home: node 0 leads this shard, and nothing has been wrong for longer than any hold-down. */
+static void at_home(uint64_t seed)
+{
+	gr_begin(3, seed, 0);
+	gr_run(1000);
+	assert_int_equal(gr_leader(), 0);
+	moves(1);
+}
+
+/*
+ * Partial partition: leader 0 and 1 do not hear each other, 2 hears both. It leads, so that clients
+ * of all three are served, in ten HELLOs and an election time; and 0 not before the link was well
+ * for the hold-down.
+ */
+static void who_reaches_all_leads(void **state)
+{
+	(void)state;
+	at_home(41);
+	gr_cut(0, 1, true);
+	gr_run(10 * 20 + 40);
+	assert_int_equal(gr_leader(), 2);
+	for (uint8_t n = 0; n < 3; n++) {
+		gr_request(n, WIRE_PUT, KEY, n + 1u, "x", at(0));
+		gr_run(10);
+		assert_int_equal(gr.results, 2u * n + 1);
+		assert_int_equal(gr.result.status, STATUS_OK);
+		gr_request(n, WIRE_GET, KEY, n + 11u, NULL, at(0));
+		gr_run(10);
+		assert_int_equal(gr.results, 2u * n + 2);
+		assert_int_equal(gr.result.status, STATUS_OK);
+	}
+	assert_int_equal(moves(5000), 1);
+	gr_heal();
+	assert_int_equal(moves(700), 0);
+	assert_int_equal(moves(1500), 1);
+	assert_int_equal(gr_leader(), 0);
+	gr_end();
+}
+
+/* The same, when the link fails in one direction only. */
+static void half_a_link_is_cut(void **state)
+{
+	(void)state;
+	for (uint8_t mute = 0; mute < 2; mute++) {
+		at_home(42);
+		gr.cut[mute] = (uint8_t)(1u << (1 - mute));
+		gr_run(10 * 20 + 40);
+		assert_int_equal(gr_leader(), 2);
+		assert_int_equal(asked(0, WIRE_PUT, KEY, 1, "x", 0), STATUS_OK);
+		assert_int_equal(asked(1, WIRE_PUT, KEY, 2, "y", 0), STATUS_OK);
+		gr_end();
+	}
+}
+
+/* A link that comes and goes moves leaders less and less often (M-FLAP). */
+static void flapping_link(void **state)
+{
+	uint32_t sum = 0;
+
+	(void)state;
+	at_home(43);
+	for (uint32_t i = 0; i < 12; i++) {
+		gr_cut(0, 1, true);
+		sum += moves(400);
+		gr_cut(0, 1, false);
+		sum += moves(1500);
+	}
+	assert_in_range(sum, 1, 3);
+	gr_end();
+}
+
+/* Not everybody finds at the same time that a node is dead: no reason to move the lead. */
+static void a_death_moves_nothing(void **state)
+{
+	(void)state;
+	for (uint8_t i = 0; i < 20; i++) {
+		at_home(44u + i);
+		moves(1 + i);
+		gr_crash(1);
+		assert_int_equal(moves(1500), 0);
+		assert_int_equal(gr_leader(), 0);
+		gr_end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +562,10 @@ int main(void)
 		cmocka_unit_test(entries_are_read_with_care),
 		cmocka_unit_test(numbers_and_values),
 		cmocka_unit_test(odd_frames_do_nothing),
+		cmocka_unit_test(who_reaches_all_leads),
+		cmocka_unit_test(half_a_link_is_cut),
+		cmocka_unit_test(flapping_link),
+		cmocka_unit_test(a_death_moves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
