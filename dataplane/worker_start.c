@@ -155,11 +155,29 @@ static int recover_update(struct worker *w, struct replica *r, const struct reco
 	return rc < 0 ? rc : 0;
 }
 
+/* recover_entries: the log's entries, as far as recovery needs them now. */
+static void recover_entries(struct worker *w, uint16_t shard, enum step_next next)
+{
+	struct event ev = { .persist_seq_next = 1 };
+
+	while (next != STEP_DONE) {
+		ev.kind = EVENT_TICK;
+		if (next == STEP_APPLY)
+			worker_apply(w, shard, &ev);
+		next = replica_step(w->replica[shard], &ev, &w->actions);
+		must(w->actions.count == 0);
+	}
+}
+
 static void recover_forget(struct worker *w, struct replica *r, const struct record *record)
 {
 	uint64_t hash = store_hash(w->store, record->key, record->key_bytes);
-	struct entry *e = store_find(w->store, hash, record->key, record->key_bytes);
+	struct entry *e;
 
+	if (record->flags & ENTRY_TOMBSTONE)
+		recover_entries(w, record->shard,
+				replica_recover_forget(r, record->ts.version));
+	e = store_find(w->store, hash, record->key, record->key_bytes);
 	if (mutant(209) && !(record->flags & ENTRY_TOMBSTONE))
 		return;
 	if (e && op_ts_compare(entry_ts(e), record->ts) == 0)
@@ -171,20 +189,11 @@ static void recover_forget(struct worker *w, struct replica *r, const struct rec
 static int recover_raft(struct worker *w, struct replica *r, const struct record *record)
 {
 	struct raft_record raft;
-	struct event ev = { .persist_seq_next = 1 };
-	enum step_next next;
 
 	if (w->sb.engine != ENGINE_RAFT)
 		return -EBADMSG;
 	record_to_raft(record, &raft);
-	next = replica_recover_raft(r, &raft);
-	while (next != STEP_DONE) {
-		ev.kind = EVENT_TICK;
-		if (next == STEP_APPLY)
-			worker_apply(w, record->shard, &ev);
-		next = replica_step(r, &ev, &w->actions);
-		must(w->actions.count == 0);
-	}
+	recover_entries(w, record->shard, replica_recover_raft(r, &raft));
 	return 0;
 }
 

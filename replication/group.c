@@ -490,7 +490,11 @@ static bool configure(struct replica *r, struct actions *a)
 	want.learners &= (uint8_t)~want.voters;
 	if (want.voters != c->voters && !heard_majority(r, want.voters))
 		return false;
-	want.witnesses = v->witnesses & (want.voters | want.learners);
+	want.witnesses = v->witnesses;
+	/* Who stays against the view holds no more data than before. */
+	if (!mutant(277))
+		want.witnesses |= c->witnesses & (uint8_t)~(v->members | v->shadows);
+	want.witnesses &= want.voters | want.learners;
 	if (want.voters == 0 || (want.voters & ~want.witnesses) == 0 ||
 	    memcmp(&want, c, sizeof(want)) == 0)
 		return false;
@@ -712,6 +716,8 @@ static uint64_t apply_first(const struct group *g, const struct raft_record *rec
 
 	if (record->kind == RAFT_RECORD_USER) { /* a copy is on top of what was applied */
 		to = e->term == GROUP_RECORD_BEGIN ? e->index : 0;
+		if (e->term == GROUP_RECORD_NONE && !mutant(276))
+			to = e->index;
 		if (e->term == GROUP_RECORD_END && e->bytes == GROUP_END_BYTES)
 			to = load_u64(e->data + 16);
 		return mutant(179) ? 0 : min_u64(to, raft_last(g->raft));
@@ -758,6 +764,14 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 	}
 	raft_recover(g->raft, &g->pending);
 	return STEP_DONE;
+}
+
+enum step_next group_recover_to(struct replica *r, uint64_t index)
+{
+	struct raft_record none = { .kind = RAFT_RECORD_USER };
+
+	none.entry = (struct raft_entry){ .index = index, .term = GROUP_RECORD_NONE };
+	return group_recover_raft(r, &none);
 }
 
 /*

@@ -18,6 +18,7 @@ struct group;
 
 /* RAFT_RECORD_USER: term says what it is, index is the start of the pass. */
 enum group_record {
+	GROUP_RECORD_NONE = 0,	  /* in no log: what group_recover_to works on */
 	GROUP_RECORD_BEGIN = 1,	  /* a copy of the session table begins */
 	GROUP_RECORD_SESSION = 2, /* one pack of it */
 	/* State and sessions are those of this index; u64 floor, dropped, applied until then. */
@@ -37,6 +38,7 @@ const struct wire_message *group_apply_message(const struct replica *r);
 bool group_walk(const struct replica *r, const struct wire_message *fetch, uint64_t *ret_above);
 const struct raft *group_raft(const struct replica *r);
 enum step_next group_recover_raft(struct replica *r, const struct raft_record *record);
+enum step_next group_recover_to(struct replica *r, uint64_t index);
 void group_recover_reset(struct replica *r);
 bool group_can_collect(const struct replica *r, const struct entry *e);
 /*

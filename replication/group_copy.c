@@ -366,6 +366,8 @@ void group_copy_recover(struct replica *r, const struct raft_record *record)
 	const struct raft_entry *e = &record->entry;
 
 	switch ((enum group_record)e->term) {
+	case GROUP_RECORD_NONE:
+		break;
 	case GROUP_RECORD_BEGIN:
 		stage_clear(r->group);
 		break;
@@ -413,6 +415,11 @@ static bool admit(struct replica *r, const struct wire_header *h, uint32_t chunk
 			    .to_incarnation = h->from_incarnation, .chunk = chunk,
 			    .start = g->applied, .dropped = g->dropped };
 	return true;
+}
+
+static uint64_t give_ns(const struct replica *r)
+{
+	return max_u64(GIVE_ELECTIONS * r->config.raft.election_ns, r->silent_ns);
 }
 
 static void send_copied(struct replica *r, const struct wire_message *fetch, uint32_t next,
@@ -503,7 +510,7 @@ void group_on_fetch(struct replica *r, const struct event *ev, struct actions *a
 	if (!v->active || v->to != ev->header->from ||
 	    v->to_incarnation != ev->header->from_incarnation)
 		return;
-	v->until_ns = r->now_ns + GIVE_ELECTIONS * r->config.raft.election_ns;
+	v->until_ns = r->now_ns + give_ns(r);
 	if (sessions)
 		give_sessions(r, fetch, first && r->floor > fetch->ts.version, a);
 	else
@@ -544,13 +551,35 @@ bool group_can_collect(const struct replica *r, const struct entry *e)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/*
+ * patience_ns: until when the node that copies is waited for. It may ask nothing for long: it keeps
+ * to its rate. As long as the leader hears it, and the group counts it in, it is at it, or has it.
+ */
+static uint64_t patience_ns(const struct replica *r)
+{
+	const struct group *g = r->group;
+	const struct give *v = &g->give;
+	const struct raft_conf *c = raft_conf(g->raft);
+	const struct peer *p = &r->peers[v->to];
+	uint8_t all = c->voters | c->voters_old | c->learners;
+
+	if (!group_leads(g) || !(all & replica_bit(v->to)) || mutant(275) ||
+	    p->incarnation != v->to_incarnation)
+		return v->until_ns;
+	return max_u64(v->until_ns, p->heard_ns + give_ns(r));
+}
+
 static void expire_give(struct replica *r)
 {
 	struct group *g = r->group;
 	struct give *v = &g->give;
-	bool has_it = group_leads(g) && raft_match(g->raft, v->to) >= v->start;
+	bool has_it;
 
-	if (v->active && (has_it || r->now_ns >= v->until_ns))
+	if (!v->active)
+		return;
+	has_it = group_leads(g) && raft_match(g->raft, v->to) >= v->start;
+	v->until_ns = patience_ns(r);
+	if (has_it || r->now_ns >= v->until_ns)
 		v->active = false;
 }
 

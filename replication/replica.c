@@ -529,6 +529,11 @@ enum step_next replica_recover_raft(struct replica *r, const struct raft_record 
 	return group_recover_raft(r, record);
 }
 
+enum step_next replica_recover_forget(struct replica *r, uint64_t version)
+{
+	return r->group ? group_recover_to(r, version) : STEP_DONE;
+}
+
 void replica_set_space(struct replica *r, enum space space)
 {
 	r->space = (uint8_t)space;

@@ -197,6 +197,11 @@ void replica_recover_rejoin(struct replica *r);
  * are to be Valid with engine raft.
  */
 enum step_next replica_recover_raft(struct replica *r, const struct raft_record *record);
+/*
+ * replica_recover_forget: a tombstone of this version was forgotten, which is to be removed next.
+ * STEP_APPLY: before that, as above: entries up to it had been applied, and find it there.
+ */
+enum step_next replica_recover_forget(struct replica *r, uint64_t version);
 
 bool replica_linked(const struct replica *r);
 

@@ -390,6 +390,12 @@
 	       "who is handed the lead waits for a timeout all the same (R31)") \
 	MUTANT(257, leaver_told, raft_script, \
 	       "who has left is told of confs in which it had a say (R19)") \
+	MUTANT(275, give_by_questions, group_story, \
+	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
+	MUTANT(276, forgotten_before_use, group_story, \
+	       "a start forgets a delete before it applies what deleted (C-EQUAL)") \
+	MUTANT(277, witness_unmarked, group, \
+	       "a witness that stays until others vote counts as a copy meanwhile (M-MIN-SIZE)") \
 	MUTANT(285, deaf_leader, group_story, \
 	       "a shard is led by who does not hear all, though another one does") \
 	MUTANT(286, leads_again_at_once, group_story, \

@@ -165,6 +165,17 @@ static void log_append(uint8_t n, const struct action *x)
 		memcpy(rec->data, data, rec->bytes);
 }
 
+/* log_forget: as the worker does: the tombstone goes from memory, and what says so into the log. */
+static void log_forget(uint8_t n, uint8_t key)
+{
+	struct gr_node *node = &gr.node[n];
+	struct gr_record *rec = log_next(node);
+
+	*rec = (struct gr_record){ .kind = ACTION_FORGET, .key = key,
+				   .version = node->e[key].version, .data = malloc(1) };
+	node->forgotten++;
+}
+
 static void on_reply(uint8_t n, const struct action *x);
 
 static void execute(uint8_t n, const struct actions *a)
@@ -209,6 +220,36 @@ static void step(uint8_t n, struct event *ev)
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
 
+/* recover_entries: applies what recovery asks for. */
+static void recover_entries(uint8_t n, enum step_next next)
+{
+	struct gr_node *node = &gr.node[n];
+	struct event ev = { .kind = EVENT_APPLY, .persist_seq_next = 1 };
+	struct actions a;
+
+	while (next == STEP_APPLY) {
+		const struct wire_message *m = replica_apply_message(node->r);
+
+		ev.entry = entry_of(n, key_of(m->key), m->type == WIRE_PUT);
+		next = replica_step(node->r, &ev, &a);
+		assert_int_equal(a.count, 0);
+	}
+	assert_int_equal(next, STEP_DONE);
+}
+
+static void recover_forget(uint8_t n, const struct gr_record *rec)
+{
+	struct gr_node *node = &gr.node[n];
+	struct op_ts ts = { rec->version, GROUP_WRITER };
+	struct entry *e;
+
+	recover_entries(n, replica_recover_forget(node->r, rec->version));
+	e = entry_of(n, rec->key, false);
+	if (e && e->version == rec->version)
+		node->present[rec->key] = false;
+	replica_recover_note(node->r, &(struct origin){ 0, 0 }, ts);
+}
+
 static void recover_one(uint8_t n, const struct gr_record *rec)
 {
 	struct gr_node *node = &gr.node[n];
@@ -217,6 +258,8 @@ static void recover_one(uint8_t n, const struct gr_record *rec)
 	if (rec->kind == ACTION_RESET) {
 		memset(node->present, 0, sizeof(node->present));
 		replica_recover_reset(node->r);
+	} else if (rec->kind == ACTION_FORGET) {
+		recover_forget(n, rec);
 	} else if (rec->kind == ACTION_PERSIST) {
 		struct entry *e = entry_of(n, rec->key, true);
 
@@ -228,21 +271,8 @@ static void recover_one(uint8_t n, const struct gr_record *rec)
 			memcpy(e->blob + 1, rec->data, rec->bytes);
 		}
 	} else {
-		struct event ev = { .kind = EVENT_APPLY };
-		struct actions a;
-		enum step_next next;
-
 		raft.entry.data = rec->data;
-		next = replica_recover_raft(node->r, &raft);
-		while (next == STEP_APPLY) {
-			const struct wire_message *m = replica_apply_message(node->r);
-
-			ev.persist_seq_next = 1;
-			ev.entry = entry_of(n, key_of(m->key), m->type == WIRE_PUT);
-			next = replica_step(node->r, &ev, &a);
-			assert_int_equal(a.count, 0);
-		}
-		assert_int_equal(next, STEP_DONE);
+		recover_entries(n, replica_recover_raft(node->r, &raft));
 	}
 }
 
@@ -656,6 +686,7 @@ static void sweep(uint8_t n)
 	}
 	replica_set_space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK);
 	if (replica_can_collect(node->r, &node->e[key])) {
+		log_forget(n, key);
 		replica_collect(node->r, &node->e[key]);
 		node->present[key] = false;
 	}

@@ -24,7 +24,7 @@
 #define GR_CLUSTER 77u
 
 struct gr_record {
-	enum action_kind kind; /* PERSIST, RESET, RAFT_PERSIST */
+	enum action_kind kind; /* PERSIST, FORGET, RESET, RAFT_PERSIST */
 	struct raft_record raft;
 	uint8_t key, flags;
 	uint16_t bytes;
@@ -46,7 +46,7 @@ struct gr_node {
 	uint32_t writing;	/* records it makes durable */
 	uint64_t session[GR_CLIENTS + 1];
 	uint64_t opening_ns[GR_CLIENTS + 1];
-	uint32_t resets;
+	uint32_t resets, forgotten;
 	uint64_t paused_ns, stale_ns; /* stopped until; and what it takes the time for then */
 };
 

@@ -152,6 +152,13 @@ static void with_views(struct replica_config *c)
 	c->views = true;
 }
 
+static void witness_and_views(struct replica_config *c)
+{
+	c->views = true;
+	c->witness = c->node == 2;
+	c->witnesses = 4 & c->founders;
+}
+
 /* The voters are never changed to such as could decide nothing: no change would get them out. */
 static void no_conf_without_majority(void **state)
 {
@@ -200,6 +207,36 @@ static void last_voter_leaves(void **state)
 	v.members = 2;
 	gr_view(&v);
 	gr_run(3000);
+	assert_int_equal(gr_leader(), 1);
+	assert_int_equal(raft_conf(replica_raft(gr.node[1].r))->voters, 2);
+	gr_adjust = NULL;
+	gr_end();
+}
+
+/* A witness that the view has let go, and that votes until others can, stays one meanwhile. */
+static void witness_stays_one(void **state)
+{
+	struct view v = { .epoch = 1, .members = 1, .witnesses = 4, .incarnation = { 1, 1, 1 } };
+	uint32_t kept = 0;
+
+	(void)state;
+	gr_adjust = witness_and_views;
+	gr_begin(3, 15, 5);
+	gr_view(&v);
+	gr_run(300);
+	gr_start(1, 0);
+	v.epoch = 2;
+	v.members = 2;
+	v.witnesses = 0;
+	gr_view(&v);
+	for (uint32_t ms = 0; ms < 3000; ms++) {
+		const struct raft_conf *c = raft_conf(replica_raft(gr.node[0].r));
+
+		assert_int_equal((c->voters | c->voters_old) & 4 & ~c->witnesses, 0);
+		kept += c->voters == 5 && c->learners == 2;
+		gr_run(1);
+	}
+	assert_true(kept > 0);
 	assert_int_equal(gr_leader(), 1);
 	assert_int_equal(raft_conf(replica_raft(gr.node[1].r))->voters, 2);
 	gr_adjust = NULL;
@@ -492,6 +529,7 @@ int main(void)
 		cmocka_unit_test(witness_comes_back),
 		cmocka_unit_test(no_conf_without_majority),
 		cmocka_unit_test(last_voter_leaves),
+		cmocka_unit_test(witness_stays_one),
 		cmocka_unit_test(empty_disk_is_a_stranger),
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),

@@ -315,6 +315,57 @@ static void a_copy_outlives_its_donor(void **state)
 }
 
 /*
+ * A tombstone that came by copy, from above the copy's start, and was forgotten for want of room,
+ * is there again when the entry that made it is applied once more, at the next start: the delete
+ * has one outcome everywhere (C-EQUAL, S-CACHE).
+ */
+static void forgets_after_use(void **state)
+{
+	uint32_t forgotten = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= COPIES; seed++) {
+		uint8_t away = behind(3, seed, GR_CLIENTS);
+
+		gr.greedy = true;
+		for (uint32_t ms = 0; ms < 9000 && !follows(away); ms++)
+			gr_run(1);
+		assert_true(follows(away));
+		gr_run(20);
+		forgotten += gr.node[away].forgotten;
+		gr_crash(away);
+		gr_start(away, 0);
+		finish();
+	}
+	assert_true(forgotten >= COPIES);
+}
+
+/* slow_copies: the pause between two bursts is longer than a donor remembers who asks nothing. */
+static void slow_copies(struct replica_config *c)
+{
+	c->join_bytes_per_s = 400;
+	c->join_lanes = LANES_MAX;
+	c->join_places = 8;
+}
+
+/* A joiner that keeps to its rate is waited for, as long as it is heard. */
+static void a_slow_copy_ends(void **state)
+{
+	uint8_t away;
+
+	(void)state;
+	gr_adjust = slow_copies;
+	away = behind(3, 23, 6);
+	gr.quiet = true;
+	for (uint32_t ms = 0; ms < 60000 && !follows(away); ms += 10)
+		gr_run(10);
+	assert_true(follows(away));
+	assert_int_equal(replica_counters(gr.node[away].r)->joins, 1);
+	finish();
+	gr_adjust = NULL;
+}
+
+/*
  * R22: a node that is behind, over a slow network, under load that does not end: the log is kept
  * from where its copy began, so that one pass is mostly enough, and not the beginning of
  * the next. (The log in memory is small here: it may have to go on without the copy.)
@@ -558,6 +609,8 @@ int main(void)
 		cmocka_unit_test(no_version_twice),
 		cmocka_unit_test(a_deleted_key_has_no_version),
 		cmocka_unit_test(a_copy_outlives_its_donor),
+		cmocka_unit_test(forgets_after_use),
+		cmocka_unit_test(a_slow_copy_ends),
 		cmocka_unit_test(a_copy_under_load_ends),
 		cmocka_unit_test(entries_are_read_with_care),
 		cmocka_unit_test(numbers_and_values),
