@@ -47,8 +47,23 @@ void membership_note(struct membership *m, enum membership_note note, uint8_t no
 	};
 }
 
+/*
+ * tell_view: once nothing committed waits behind it: whoever starts anew, or was away, runs through
+ * views that ended long ago, and they are no news to anybody.
+ */
+static void tell_view(struct membership *m)
+{
+	if (!m->view_untold || m->applied < raft_commit(m->raft))
+		return;
+	m->view_untold = false;
+	membership_note(m, NOTE_VIEW, m->config.node, m->view.epoch);
+	if (m->view.read_only)
+		membership_note(m, NOTE_READ_ONLY, m->config.node, raft_bits(m->view.members));
+}
+
 static void tell_notes(struct membership *m, struct membership_actions *a)
 {
+	tell_view(m);
 	for (uint32_t i = 0; i < m->notes && a->count < MEMBERSHIP_ACTIONS_MAX; i++)
 		a->list[a->count++] = m->note[i];
 	m->notes = 0;
@@ -139,9 +154,7 @@ static void install(struct membership *m, struct membership_actions *a)
 	m->view = v;
 	m->lease_ns = 0;
 	m->counters.views++;
-	membership_note(m, NOTE_VIEW, m->config.node, v.epoch);
-	if (v.read_only)
-		membership_note(m, NOTE_READ_ONLY, m->config.node, raft_bits(v.members));
+	m->view_untold = true;
 	membership_act(a, MEMBERSHIP_ACTION_INSTALL);
 }
 

@@ -153,7 +153,7 @@ const char *membership_result_name(enum membership_result_code code);
 
 /* Why something happened; what cairnctl events shows. */
 enum membership_note {
-	NOTE_VIEW = 1,	     /* a view was agreed on: value: epoch */
+	NOTE_VIEW = 1,	     /* the newest view agreed on: value: epoch */
 	NOTE_LEADER,	     /* node leads; value: term */
 	NOTE_DEAD,	     /* leader: node is dead: silent; value: reaped in that incarnation */
 	NOTE_RESTARTED,	     /* leader: a newer incarnation of node is there: value */

@@ -174,6 +174,7 @@ struct membership {
 	struct membership_pending pending;
 	struct membership_asked asked[MEMBERSHIP_COMMANDS];
 
+	bool view_untold; /* no NOTE_VIEW of the installed view yet */
 	struct membership_action note[MEMBERSHIP_NOTES];
 	uint32_t notes;
 

@@ -55,7 +55,8 @@ class Rig(Lab):
     def __init__(self, build, nodes=3, engine="hermes", witnesses=0, seed=1, up=(), timers=None):
         super().__init__(build)
         self.nodes_count, self.engine, self.witnesses = nodes, engine, witnesses
-        self.seed, self.up_options, self.other_timers = seed, list(up), timers or {}
+        self.seed, self.up_options = seed, list(up)
+        self.other_timers = {name: int(value) for name, value in (timers or {}).items()}
         self.recorder_path = os.path.join(os.path.abspath(build), "tests", "rig2",
                                           "cairn-recorder")
         self.load_process, self.parts = None, []
@@ -403,24 +404,24 @@ class Rig(Lab):
         expect(pid in self.processes(), f"{pid} is a process of this lab")
         return pid
 
-    def kill_node(self, node, only=None):
-        """SIGKILL of daemon and dataplane, the daemon first: it would start the other again."""
-        pids = self.pids()
-        victims = [self.own(pids[p, node]) for p in ("cairnd", "cairn-dataplane")
-                   if (not only or p == only) and (p, node) in pids]
-        self.mark([node])
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not set(victims) & set(self.processes()), 20, "killed")
+    def kill_nodes(self, nodes, only=None):
+        """SIGKILL, daemons first: they would start the others again. Who ended by itself since it
+        was listed is as dead, and whom its daemon had started by then is found the second time."""
+        programs = [only] if only else ["cairnd", "cairn-dataplane"]
+        for _ in programs:
+            pids = self.pids()
+            victims = [pids[p, n] for p in programs for n in nodes if (p, n) in pids]
+            living = set(self.processes())
+            self.mark(nodes)
+            for pid in filter(living.__contains__, victims):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            until(lambda: not set(victims) & set(self.processes()), 20, "killed")
 
-    def kill_nodes(self, nodes):
-        pids = self.pids()
-        victims = [self.own(pids[p, n]) for p in ("cairnd", "cairn-dataplane") for n in nodes
-                   if (p, n) in pids]
-        self.mark(nodes)
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not set(victims) & set(self.processes()), 20, "killed")
+    def kill_node(self, node, only=None):
+        self.kill_nodes([node], only)
 
     def start_nodes(self):
         """Whatever is down and not gone for good."""

@@ -239,6 +239,28 @@ static void reads_more_than_fits(void **state)
 	rig_destroy(r);
 }
 
+/* Who starts anew runs through the views of its log: what ended long ago is told to nobody. */
+static void old_views_are_no_news(void **state)
+{
+	struct rig *r = founded(3, 0);
+	uint32_t told;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		rig_kill(r, 2);
+		assert_true(rig_until(r, rig_members, 3, 5 * SECOND));
+		rig_start(r, 2);
+		assert_true(rig_until(r, rig_members, 7, 20 * SECOND));
+	}
+	rig_kill(r, 1);
+	told = r->node[1].notes[NOTE_VIEW];
+	rig_start(r, 1);
+	assert_true(rig_until(r, rig_members, 7, 20 * SECOND));
+	told = r->node[1].notes[NOTE_VIEW] - told;
+	assert_in_range(told, 1, r->node[1].service->counters.views - 1);
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +269,7 @@ int main(void)
 		cmocka_unit_test(odd_messages_change_nothing),
 		cmocka_unit_test(what_cannot_be_is_refused),
 		cmocka_unit_test(reads_more_than_fits),
+		cmocka_unit_test(old_views_are_no_news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
