@@ -110,7 +110,7 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 	s->digest = rng_mix(seed + 1);
 	s->phase = PHASE_FAULTS;
 	s->crashes = s->step_crashes = s->torn_writes = s->refused_starts = 0;
-	s->op_count = s->ops_open = s->ops_unknown = 0;
+	s->op_count = s->ops_open = s->ops_unknown = s->shown_count = 0;
 	s->violated = s->abandoned = false;
 	s->violation[0] = '\0';
 	if (s->follow)

@@ -28,6 +28,7 @@
 #define SIM_KEY_TEXT 24u
 #define SIM_NEVER UINT64_MAX
 #define SIM_NONE UINT32_MAX
+#define SIM_SHOWN_MAX 65536u
 #define SIM_CLIENT_PORT 9000u /* UDP port of client 0 */
 
 /* What the seeds did to the cluster, summed: faults of frames, of links, of nodes, of disks. */
@@ -94,7 +95,9 @@ struct sim_node {
 	struct op_ts seen[SIM_KEYS_MAX];   /* newest timestamp seen (H-MONO) */
 	uint64_t resets[SHARDS_MAX];	   /* counted by its replicas when last looked at */
 	uint32_t member_epoch;		   /* newest view it was seen to be a member of */
-	uint64_t copied[SHARDS_MAX], copied_index[SHARDS_MAX]; /* engine raft: by copy, until */
+	/* Engine raft: by copy, until; the newest version of each key it must have; applied to. */
+	uint64_t copied[SHARDS_MAX], copied_index[SHARDS_MAX];
+	uint64_t due[SIM_KEYS_MAX], due_index[SHARDS_MAX];
 };
 
 struct sim_key {
@@ -102,7 +105,8 @@ struct sim_key {
 	uint32_t bytes;
 	uint16_t shard;
 	struct op_ts acked; /* newest version any client was told is committed */
-	bool acked_deleted; /* it is a delete */
+	struct op_ts committed; /* newest version that is, whoever knows */
+	struct op_ts deleted; /* newest delete, committed or not */
 	uint32_t open_updates; /* updates of it that ended UNKNOWN or EVICTED */
 };
 
@@ -207,6 +211,9 @@ struct sim {
 
 	uint32_t op_count, ops_open, ops_unknown;
 	struct check_op op[SIM_OPS_MAX];
+	/* Engine raft: every version that a store showed, as a read of it that ended then. */
+	uint32_t shown_count;
+	struct check_op shown[SIM_SHOWN_MAX];
 	struct sim_op op_more[SIM_OPS_MAX];
 	struct sim_watch *watch;
 	uint64_t verify_turn, verify_at; /* events */

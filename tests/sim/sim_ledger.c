@@ -151,6 +151,16 @@ static void check_neighbours(struct sim *s, const struct sim_update *u)
 	}
 }
 
+bool sim_ledger_seen(struct sim *s, uint32_t key, struct op_ts ts)
+{
+	return find(ledger_of(s), key, ts)->seen;
+}
+
+bool sim_ledger_forgotten(const struct sim *s, uint32_t key, struct op_ts ts, uint64_t floor)
+{
+	return floor >= ts.version && op_ts_compare(s->key[key].deleted, ts) >= 0;
+}
+
 bool sim_ledger_committed(struct sim *s, uint32_t key, struct op_ts ts)
 {
 	const struct sim_update *u = find(ledger_of(s), key, ts);
@@ -167,6 +177,8 @@ void sim_ledger_commit(struct sim *s, uint32_t key, struct op_ts ts)
 	if (u->committed)
 		return;
 	u->committed = true;
+	if (op_ts_compare(ts, s->key[key].committed) > 0)
+		s->key[key].committed = ts;
 	if (u->seen)
 		check_neighbours(s, u);
 	settle_origin(s, u);
@@ -219,6 +231,10 @@ struct sim_update *sim_ledger_see(struct sim *s, uint8_t node, const struct sim_
 	}
 	if (!was->seen) {
 		bool committed = was->committed;
+		struct op_ts *deleted = &s->key[u->key].deleted;
+
+		if ((u->flags & ENTRY_TOMBSTONE) && op_ts_compare(u->ts, *deleted) > 0)
+			*deleted = u->ts;
 
 		*was = *u;
 		was->seen = true;

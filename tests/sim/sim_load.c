@@ -27,8 +27,7 @@ static void draw_key(struct sim *s, uint32_t index)
 				      index);
 	memcpy(k->text, text, k->bytes);
 	k->shard = slot_shard_of_key(k->text, k->bytes, s->plan.shards);
-	k->acked = (struct op_ts){ 0, 0 };
-	k->acked_deleted = false;
+	k->acked = k->committed = k->deleted = (struct op_ts){ 0, 0 };
 	k->open_updates = 0;
 }
 
@@ -408,12 +407,11 @@ static void learn(struct sim *s, const struct check_op *o, const struct sim_op *
 			      (unsigned long long)more->floor.version);
 	if (update && done->durability != (sim_is_raft(s) ? DURABILITY_QUORUM : DURABILITY_ALL))
 		sim_violation(s, "update acknowledged with durability %u", done->durability);
-	if (update)
-		sim_ledger_commit(s, (uint32_t)o->key, done->ts);
-	if (done->ts.writer == 0 || op_ts_compare(done->ts, k->acked) <= 0)
+	if (forgotten)
 		return;
-	k->acked = done->ts;
-	k->acked_deleted = done->status == STATUS_NOT_FOUND || o->kind == CHECK_DEL;
+	sim_ledger_commit(s, (uint32_t)o->key, done->ts);
+	if (op_ts_compare(done->ts, k->acked) > 0)
+		k->acked = done->ts;
 }
 
 static void on_completion(struct sim *s, const struct client_completion *done)
@@ -499,5 +497,10 @@ void sim_load_history(struct sim *s)
 		const struct sim_key *k = &s->key[s->op[i].key];
 
 		check_file_write_line(s->history, &s->op[i], k->text, k->bytes);
+	}
+	for (uint32_t i = 0; i < s->shown_count; i++) {
+		const struct sim_key *k = &s->key[s->shown[i].key];
+
+		check_file_write_line(s->history, &s->shown[i], k->text, k->bytes);
 	}
 }

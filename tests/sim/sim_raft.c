@@ -325,3 +325,26 @@ void sim_raft_applied(struct sim *s, uint8_t node, uint32_t group, uint64_t inde
 		sim_violation(s, "C-EQUAL: %s: node %u has another state than others at index %llu",
 			      group_name(group, name), node, (unsigned long long)index);
 }
+
+void sim_raft_shown(struct sim_rafts *rafts, uint32_t group, uint64_t index, uint32_t key,
+		    bool deleted)
+{
+	struct sim_group *g = &rafts->group[group];
+
+	if (index >= SIM_LOG_KEPT)
+		return;
+	g->known = max_u64(g->known, index);
+	g->log[index].key = (uint8_t)(key + 1);
+	g->log[index].deleted = deleted;
+}
+
+uint32_t sim_raft_key(const struct sim_rafts *rafts, uint32_t group, uint64_t index,
+		      bool *ret_deleted)
+{
+	const struct sim_log_entry *e = &rafts->group[group].log[index];
+
+	if (index >= SIM_LOG_KEPT || e->key == 0)
+		return SIM_NONE;
+	*ret_deleted = e->deleted;
+	return e->key - 1u;
+}

@@ -18,6 +18,8 @@ struct sim_log_entry {
 	uint64_t hash;
 	uint32_t term;
 	uint32_t state; /* C-EQUAL: digest after it was applied; 0: not seen */
+	uint8_t key;	/* 1 + the key that a store has shown at this version; 0: none */
+	bool deleted;	/* as a tombstone */
 };
 
 /* What one member has shown and promised. */
@@ -64,6 +66,15 @@ void sim_raft_lied(struct sim *s, uint8_t node);
 
 /* sim_raft_applied: the member's state after entry index was applied (C-EQUAL). */
 void sim_raft_applied(struct sim *s, uint8_t node, uint32_t group, uint64_t index, uint32_t digest);
+
+/*
+ * sim_raft_shown: a store holds the key at version index. sim_raft_key: which one it was, or
+ * SIM_NONE.
+ */
+void sim_raft_shown(struct sim_rafts *rafts, uint32_t group, uint64_t index, uint32_t key,
+		    bool deleted);
+uint32_t sim_raft_key(const struct sim_rafts *rafts, uint32_t group, uint64_t index,
+		      bool *ret_deleted);
 
 /* Over all members: committed up to, leaders of all groups so far. */
 uint64_t sim_raft_committed(const struct sim_rafts *rafts, uint32_t group);

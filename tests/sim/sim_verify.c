@@ -3,6 +3,8 @@
  * What must hold in the nodes' stores: every few events, after a restart, when a view is installed,
  * when all is quiet; and in the history. What they say to each other is judged in sim_watch.c.
  */
+#include <stdlib.h>
+
 #include "replication/crc.h"
 #include "replication/group.h"
 #include "replication/hermes.h"
@@ -103,9 +105,13 @@ static void see_resets(struct sim *s, uint8_t node, uint16_t shard)
 		return;
 	n->resets[shard] = resets;
 	sim_watch_void(s, node, shard);
-	for (uint32_t key = 0; key < s->plan.keys; key++)
-		if (s->key[key].shard == shard)
+	n->due_index[shard] = 0;
+	for (uint32_t key = 0; key < s->plan.keys; key++) {
+		if (s->key[key].shard == shard) {
 			n->seen[key] = (struct op_ts){ 0, 0 };
+			n->due[key] = 0;
+		}
+	}
 }
 
 /* verify_proven: H-LAG-JOIN: who has joined in this life has nothing left from before (CC-24). */
@@ -120,25 +126,59 @@ static void verify_proven(struct sim *s, uint8_t node, uint32_t key, const struc
 }
 
 /*
- * verify_held: H-COMMIT-ALL: what a client was told is there. H-NO-RESURRECT: after a delete, too.
- * H-LAG-JOIN: also at a node that has just become a member.
+ * verify_held: H-COMMIT-ALL: what is committed is there, whoever knows that it is. H-NO-RESURRECT:
+ * after a delete, too. H-LAG-JOIN: also at a node that has just become a member.
  */
 static void verify_held(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
 {
 	const struct sim_key *k = &s->key[key];
 	const struct view *v = sim_view_latest(s);
 	bool joins = s->plan.worker.views && v && s->node[node].member_epoch < v->epoch;
-	char held[48], acked[48];
+	bool deleted = op_ts_compare(k->deleted, k->committed) == 0;
+	char held[48], committed[48];
 
-	if (op_ts_compare(ts_of(e), k->acked) >= 0)
+	if (op_ts_compare(ts_of(e), k->committed) >= 0)
 		return;
-	if (ts_of(e).version == 0 && floor_of(s, node, key) >= k->acked.version)
+	if (ts_of(e).version == 0 &&
+	    sim_ledger_forgotten(s, key, k->committed, floor_of(s, node, key)))
 		return;
-	sim_violation(s, "%s: node %u holds key %u at %s, but %s was acknowledged",
-		      joins	       ? "H-LAG-JOIN" :
-		      k->acked_deleted ? "H-NO-RESURRECT" :
-					 "H-COMMIT-ALL",
-		      node, key, ts_text(held, ts_of(e)), ts_text(acked, k->acked));
+	sim_violation(s, "%s: node %u holds key %u at %s, but %s is committed",
+		      joins   ? "H-LAG-JOIN" :
+		      deleted ? "H-NO-RESURRECT" :
+				"H-COMMIT-ALL",
+		      node, key, ts_text(held, ts_of(e)), ts_text(committed, k->committed));
+}
+
+/*
+ * show: engine raft: a store holds what is committed, so whoever asks from now on sees this version
+ * or a newer one: the history has it as a read that ended now. It also tells the checker what
+ * updates of unknown outcome did.
+ */
+static void show(struct sim *s, uint32_t key, const struct entry *e)
+{
+	struct check_op *o = &s->shown[s->shown_count++];
+
+	sim_raft_shown(s->rafts, s->key[key].shard + 1u, e->version, key, absent(e));
+	must(s->shown_count < SIM_SHOWN_MAX);
+	*o = (struct check_op){ .key = key,
+				.version = e->version,
+				.writer = e->writer,
+				.end_ns = s->now_ns,
+				.client = SIM_CLIENTS_MAX,
+				.kind = CHECK_GET,
+				.outcome = STATUS_NOT_FOUND };
+	if (absent(e))
+		return;
+	o->outcome = STATUS_OK;
+	check_value(o, entry_value(e), e->value_bytes);
+}
+
+/* see_entry: the node's store holds this. */
+static void see_entry(struct sim *s, uint8_t node, uint32_t key, const struct entry *e)
+{
+	if (sim_is_raft(s) && !sim_ledger_seen(s, key, entry_ts(e)))
+		show(s, key, e);
+	sim_ledger_see_entry(s, node, key, e);
 }
 
 /* verify_mono: H-MONO: within one life a key never goes back; forgetting a tombstone is no step. */
@@ -149,7 +189,7 @@ static void verify_mono(struct sim *s, uint8_t node, uint32_t key, const struct 
 	int order = op_ts_compare(ts, *seen);
 
 	if (order > 0)
-		sim_ledger_see_entry(s, node, key, e);
+		see_entry(s, node, key, e);
 	if (order < 0 && (ts.version != 0 || floor_of(s, node, key) < seen->version))
 		sim_violation(s, "H-MONO: key %u at node %u went back to %s from %s, floor %llu",
 			      key, node, ts_text(now, ts), ts_text(before, *seen),
@@ -167,6 +207,17 @@ static void verify_agree(struct sim *s, uint32_t key, const struct entry *a,
 			      ts_text(first, entry_ts(a)), ts_text(second, entry_ts(b)));
 }
 
+/* look_entry: what the node holds and may trust, NULL: nothing. */
+static const struct entry *look_entry(struct sim *s, uint8_t node, uint32_t key)
+{
+	const struct entry *e = sim_node_entry(s, node, key);
+
+	if (e && !replica_proven(sim_node_replica(s, node, s->key[key].shard), e))
+		e = NULL; /* as good as dropped */
+	verify_mono(s, node, key, e);
+	return e;
+}
+
 static void verify_key(struct sim *s, uint32_t key)
 {
 	uint16_t shard = s->key[key].shard;
@@ -178,10 +229,7 @@ static void verify_key(struct sim *s, uint32_t key)
 		if (!sim_node_holds(s, n))
 			continue;
 		see_resets(s, n, shard);
-		e = sim_node_entry(s, n, key);
-		if (e && !replica_proven(sim_node_replica(s, n, shard), e))
-			e = NULL; /* as good as dropped */
-		verify_mono(s, n, key, e);
+		e = look_entry(s, n, key);
 		if (sim_is_raft(s))
 			continue;
 		if (must_hold(s, n))
@@ -284,16 +332,60 @@ static bool copied_ahead(struct sim *s, uint8_t node, uint16_t shard, const stru
 	return group_applied(r) < n->copied_index[shard];
 }
 
+/*
+ * verify_applied: H-LAG-JOIN, at whoever has joined and ever after: it holds what the entries it
+ * has applied have left behind, as other stores showed it, or something newer.
+ */
+static void verify_applied(struct sim *s, uint8_t node, uint16_t shard, uint64_t applied,
+			   bool ahead)
+{
+	struct sim_node *n = &s->node[node];
+	bool deleted = false;
+
+	for (uint64_t i = n->due_index[shard] + 1; i <= applied; i++) {
+		uint32_t key = sim_raft_key(s->rafts, shard + 1u, i, &deleted);
+
+		if (key != SIM_NONE)
+			n->due[key] = i;
+	}
+	n->due_index[shard] = max_u64(n->due_index[shard], applied);
+	for (uint32_t key = 0; key < s->plan.keys; key++) {
+		const struct entry *e;
+
+		if (s->key[key].shard != shard || n->due[key] == 0)
+			continue;
+		e = sim_node_entry(s, node, key);
+		sim_raft_key(s->rafts, shard + 1u, n->due[key], &deleted);
+		if (ts_of(e).version >= n->due[key] ||
+		    (ts_of(e).version == 0 && (deleted || ahead)))
+			continue;
+		sim_violation(s, "H-LAG-JOIN: node %u has applied entry %llu and holds key %u at "
+				 "%llu, not at %llu", node, (unsigned long long)applied, key,
+			      (unsigned long long)ts_of(e).version,
+			      (unsigned long long)n->due[key]);
+	}
+}
+
 void sim_verify_groups(struct sim *s, uint8_t node)
 {
 	for (uint16_t shard = 0; shard < s->plan.shards && !s->violated; shard++) {
 		const struct replica *r = sim_node_replica(s, node, shard);
+		bool ahead;
 
 		if (!r)
 			continue;
 		sim_raft_look(s, node, shard + 1u, replica_raft(r));
-		if (!copied_ahead(s, node, shard, r) && sim_node_holds(s, node) &&
-		    replica_joined(r))
+		ahead = copied_ahead(s, node, shard, r);
+		if (!sim_node_holds(s, node))
+			continue;
+		see_resets(s, node, shard);
+		for (uint32_t key = 0; key < s->plan.keys; key++)
+			if (s->key[key].shard == shard)
+				look_entry(s, node, key);
+		if (!replica_joined(r))
+			continue;
+		verify_applied(s, node, shard, group_applied(r), ahead);
+		if (!ahead)
 			sim_raft_applied(s, node, shard + 1u, group_applied(r),
 					 digest(s, node, shard));
 	}
@@ -317,9 +409,11 @@ void sim_verify_recovered(struct sim *s, uint8_t node)
 					 "acknowledged", node, key, ts_text(held, ts_of(e)),
 				      ts_text(acked, s->key[key].acked));
 		if (e)
-			sim_ledger_see_entry(s, node, key, e);
+			see_entry(s, node, key, e);
 		s->node[node].seen[key] = ts_of(e);
+		s->node[node].due[key] = 0;
 	}
+	memset(s->node[node].due_index, 0, sizeof(s->node[node].due_index));
 }
 
 /* ---- when all is quiet ----------------------------------------------------------------------- */
@@ -359,12 +453,17 @@ void sim_verify_quiet(struct sim *s)
 void sim_verify_history(struct sim *s)
 {
 	struct check_result result;
+	uint32_t count = s->op_count + s->shown_count;
+	struct check_op *all = malloc(count * sizeof(*all));
 
 	for (uint32_t i = 0; s->abandoned && i < s->op_count; i++)
 		if (s->op[i].end_ns == 0)
 			s->op[i].outcome = STATUS_UNKNOWN;
-	must((sim_is_raft(s) ? check_history_log : check_history)(s->op, s->op_count, &result) ==
-	     0);
+	must(all != NULL);
+	memcpy(all, s->op, s->op_count * sizeof(*all));
+	memcpy(all + s->op_count, s->shown, s->shown_count * sizeof(*all));
+	must((sim_is_raft(s) ? check_history_log : check_history)(all, count, &result) == 0);
+	free(all);
 	if (!result.ok)
 		sim_violation(s, "S-LIN: key %u: %s", (uint32_t)result.key, result.text);
 }

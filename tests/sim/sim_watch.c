@@ -105,7 +105,7 @@ static bool holds(struct sim *s, uint8_t node, uint32_t key, struct op_ts ts)
 
 	if (e && replica_proven(r, e) && op_ts_compare(entry_ts(e), ts) >= 0)
 		return true;
-	return replica_floor(r) >= ts.version;
+	return sim_ledger_forgotten(s, key, ts, replica_floor(r));
 }
 
 /*

@@ -54,6 +54,12 @@ struct sim_update *sim_ledger_see(struct sim *s, uint8_t node, const struct sim_
 struct sim_update *sim_ledger_see_entry(struct sim *s, uint8_t node, uint32_t key,
 					const struct entry *e);
 
+/* sim_ledger_seen: somebody held or sent it. */
+bool sim_ledger_seen(struct sim *s, uint32_t key, struct op_ts ts);
+
+/* sim_ledger_forgotten: a node that lacks what was committed then may have forgotten a delete. */
+bool sim_ledger_forgotten(const struct sim *s, uint32_t key, struct op_ts ts, uint64_t floor);
+
 /* sim_ledger_committed: it is known to have taken effect. */
 bool sim_ledger_committed(struct sim *s, uint32_t key, struct op_ts ts);
 
