@@ -16,9 +16,11 @@
 #define BUCKETS 512u	     /* of latencies, 16 to each doubling */
 #define LATE_NS (1 * MS)     /* a read that takes longer has waited for something */
 #define JOBS_MAX 64u
-#define SLOW_SEEDS_MAX 50u   /* their figures are of operations, not of seeds: so many will do */
+#define LONG_SEEDS_MAX 50u   /* of a longer window, in which much is done: so many will do */
 #define LAST_NS (100 * MS)   /* for what has begun by then */
 #define RESUME_NS (100 * MS) /* updates go on by then, at the 99.9th percentile of all seeds */
+#define SERVED_NS (600 * MS) /* a link is cut: whoever reaches both leads by then, at the latest */
+#define CUT_NS (100 * MS)    /* so much longer it is looked at */
 #define NEVER UINT64_MAX
 
 /* What one seed has shown. */
@@ -76,6 +78,7 @@ static uint32_t victim_of(struct sim *s)
 	case FAILOVER_VIEW_LEADER:
 		return sim_service_role(s, SIM_ROLE_LEADER, word);
 	case FAILOVER_SHARD_LEADER:
+	case FAILOVER_CUT_LINK:
 		return shard_leader(s, 0);
 	case FAILOVER_MEMBER:
 	case FAILOVER_SLOW_DISK:
@@ -97,6 +100,15 @@ static void slow_links(struct sim *s, uint8_t node)
 		sim_net_slow(s->net, node, port, extra_ns, SIM_NEVER);
 		sim_net_slow(s->net, port, node, extra_ns, SIM_NEVER);
 	}
+}
+
+static void cut_link(struct sim *s, uint8_t node)
+{
+	uint64_t step = 1 + rng_below(&s->fault_rng, s->plan.nodes - 1u);
+	uint8_t other = (uint8_t)((node + step) % s->plan.nodes);
+
+	sim_net_cut(s->net, node, other, SIM_CLASS_ALL, SIM_NEVER);
+	sim_net_cut(s->net, other, node, SIM_CLASS_ALL, SIM_NEVER);
 }
 
 void sim_failover_turn(struct sim *s)
@@ -121,6 +133,8 @@ void sim_failover_turn(struct sim *s)
 	sim_trace(s, "failover: kind %u, node %u", f->kind, victim);
 	if (f->kind == FAILOVER_SLOW_LINK) {
 		slow_links(s, f->victim);
+	} else if (f->kind == FAILOVER_CUT_LINK) {
+		cut_link(s, f->victim);
 	} else if (f->kind == FAILOVER_SLOW_DISK) {
 		for (uint16_t w = 0; w < s->plan.workers; w++)
 			sim_disk_slow(s->node[victim].worker[w].disk, SLOW_FACTOR, SIM_NEVER);
@@ -196,6 +210,32 @@ static void see_killed(const struct sim *s, struct outcome *out)
 	}
 }
 
+/*
+ * see_cut: clients of every node, who all stay with theirs: until each shard's updates succeed
+ * there, and what is not done any more after SERVED_NS.
+ */
+static void see_cut(const struct sim *s, struct outcome *out)
+{
+	const struct sim_failover *f = s->failover;
+	uint64_t again_ns[NODES_MAX][SIM_GROUPS_MAX];
+
+	memset(again_ns, 0xff, sizeof(again_ns));
+	for (uint32_t i = 0; i < s->op_count; i++) {
+		const struct check_op *o = &s->op[i];
+		uint64_t *again = &again_ns[s->op_more[i].server][s->key[o->key].shard];
+
+		if (o->start_ns < f->at_ns || o->start_ns > f->at_ns + f->window_ns)
+			continue;
+		if (is_update(o) && was_done(o))
+			*again = min_u64(*again, o->end_ns - f->at_ns);
+		out->kept += o->start_ns >= f->at_ns + SERVED_NS;
+		out->kept_lost += o->start_ns >= f->at_ns + SERVED_NS && !was_done(o);
+	}
+	for (uint32_t key = 0; key < s->plan.keys - s->plan.read_keys; key++)
+		for (uint8_t n = 0; n < s->plan.nodes; n++)
+			out->all_ns = max_u64(out->all_ns, again_ns[n][s->key[key].shard]);
+}
+
 static void see_slow(const struct sim *s, struct latencies *l)
 {
 	const struct sim_failover *f = s->failover;
@@ -233,6 +273,16 @@ static bool is_slow(enum failover_kind kind)
 	return kind == FAILOVER_SLOW_DISK || kind == FAILOVER_SLOW_LINK;
 }
 
+static bool of_raft_only(enum failover_kind kind)
+{
+	return kind == FAILOVER_SHARD_LEADER || kind == FAILOVER_CUT_LINK;
+}
+
+static uint64_t window_of(enum failover_kind kind)
+{
+	return is_slow(kind) || kind == FAILOVER_CUT_LINK ? SERVED_NS + CUT_NS : 120 * MS;
+}
+
 static void run_seed(struct sim *s, const struct batch *b, uint64_t seed, struct outcome *out,
 		     struct job *job)
 {
@@ -240,7 +290,7 @@ static void run_seed(struct sim *s, const struct batch *b, uint64_t seed, struct
 	struct sim_totals totals = { 0 };
 	struct sim_failover f = { .kind = b->kind,
 				  .at_ns = 120 * MS + rng_below(&r, 40 * MS),
-				  .window_ns = is_slow(b->kind) ? 700 * MS : 120 * MS };
+				  .window_ns = window_of(b->kind) };
 
 	f.end_ns = f.at_ns + f.window_ns + LAST_NS;
 	s->failover = &f;
@@ -252,6 +302,8 @@ static void run_seed(struct sim *s, const struct batch *b, uint64_t seed, struct
 	out->counts = !out->violated && f.done && f.victim < s->plan.nodes;
 	if (out->counts && is_slow(b->kind))
 		see_slow(s, &job->latencies);
+	else if (out->counts && b->kind == FAILOVER_CUT_LINK)
+		see_cut(s, out);
 	else if (out->counts)
 		see_killed(s, out);
 	job->views += s->service.views;
@@ -374,6 +426,33 @@ static bool report_killed(const struct batch *b)
 	return kept_promises(b, resumed_ns, failed, late);
 }
 
+static bool report_cut(const struct batch *b)
+{
+	uint64_t *all = calloc(b->seeds, sizeof(*all));
+	uint64_t asked = 0, lost = 0;
+	uint32_t count = 0;
+	bool good;
+
+	must(all != NULL);
+	for (uint32_t i = 0; i < b->seeds; i++) {
+		const struct outcome *o = &b->outcome[i];
+
+		if (!o->counts)
+			continue;
+		all[count++] = o->all_ns;
+		asked += o->kept;
+		lost += o->kept_lost;
+	}
+	printf("  seeds that count %u; operations at all nodes after 600 ms %llu, not served %llu\n",
+	       count, (unsigned long long)asked, (unsigned long long)lost);
+	print_spread("updates of every shard at every node again", all, count);
+	good = count > 0 && all[count - 1] <= SERVED_NS && asked > 0 && lost == 0;
+	if (!good)
+		puts("  NOT KEPT: clients of both ends of a cut link served again within 600 ms");
+	free(all);
+	return good;
+}
+
 /* p99_of: UINT64_MAX: some are never answered; 0: there were none. */
 static uint64_t p99_of(const uint32_t *count)
 {
@@ -424,6 +503,7 @@ static const char *const kind_names[FAILOVER_KINDS] = {
 	[FAILOVER_SHARD_LEADER] = "leader of a shard killed",
 	[FAILOVER_SLOW_DISK] = "a member's disk 100 x slower",
 	[FAILOVER_SLOW_LINK] = "a member's links 100 x slower",
+	[FAILOVER_CUT_LINK] = "the link between a shard's leader and a member cut",
 };
 
 static void *shared(uint64_t bytes)
@@ -449,6 +529,8 @@ static bool run_batch(struct batch *b)
 	       kind_names[b->kind], b->seeds, good ? "" : ": VIOLATIONS");
 	if (is_slow(b->kind))
 		report_slow(b);
+	else if (b->kind == FAILOVER_CUT_LINK)
+		good &= report_cut(b);
 	else
 		good &= report_killed(b);
 	munmap(b->outcome, outcome_bytes);
@@ -468,10 +550,10 @@ bool sim_failover_run(uint64_t from, uint32_t seeds, uint32_t nodes, int engine,
 				   .raft = i / FAILOVER_KINDS / 2 == 1 };
 
 		if ((nodes != 0 && b.nodes != nodes) || (engine >= 0 && b.raft != (engine != 0)) ||
-		    (b.kind == FAILOVER_SHARD_LEADER && !b.raft))
+		    (of_raft_only(b.kind) && !b.raft))
 			continue;
-		if (is_slow(b.kind))
-			b.seeds = (uint32_t)min_u64(b.seeds, SLOW_SEEDS_MAX);
+		if (is_slow(b.kind) || b.kind == FAILOVER_CUT_LINK)
+			b.seeds = (uint32_t)min_u64(b.seeds, LONG_SEEDS_MAX);
 		b.jobs = (uint32_t)min_u64(jobs, b.seeds);
 		good &= run_batch(&b);
 	}

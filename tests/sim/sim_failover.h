@@ -21,6 +21,7 @@ enum failover_kind {
 	FAILOVER_SHARD_LEADER, /* killed: the leader of shard 0 (raft engine) */
 	FAILOVER_SLOW_DISK,   /* a member's disk takes a hundred times as long, and stays so */
 	FAILOVER_SLOW_LINK,   /* likewise all links of a member */
+	FAILOVER_CUT_LINK,    /* that between shard 0's leader and another one (raft engine) */
 	FAILOVER_KINDS
 };
 
@@ -39,7 +40,7 @@ void sim_failover_turn(struct sim *s);
 /*
  * sim_failover_run: `seeds` seeds of each kind, for 3 and 5 nodes (nodes 0: both) and both engines
  * (engine < 0), in `jobs` processes; prints a line for each. True when nothing was violated, and
- * all kept what is promised of a single node's death.
+ * all kept what is promised of a single node's death, or a single link's.
  */
 bool sim_failover_run(uint64_t from, uint32_t seeds, uint32_t nodes, int engine, uint32_t jobs);
 
