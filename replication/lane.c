@@ -29,7 +29,7 @@ void lanes_begin(struct lanes *l, uint32_t count, uint32_t places)
 void lanes_hurry(struct lanes *l)
 {
 	for (uint32_t i = 0; i < l->count; i++)
-		l->list[i].ask_ns = 0;
+		l->list[i].ask_ns = l->list[i].patience_ns = 0;
 }
 
 uint64_t lanes_deadline_ns(const struct lanes *l)
@@ -42,12 +42,24 @@ uint64_t lanes_deadline_ns(const struct lanes *l)
 	return deadline;
 }
 
+/* on_its_way: its answer, since others still come; if so, that is looked at again later. */
+static bool on_its_way(const struct lanes *l, struct lane *at, uint64_t now_ns)
+{
+	uint64_t until_ns = l->heard_ns + at->patience_ns;
+
+	if (at->paced || at->chunk == 0 || at->chunk <= l->answered || until_ns <= now_ns ||
+	    mutant(278))
+		return false;
+	at->ask_ns = until_ns;
+	return true;
+}
+
 struct lane *lane_due(struct lanes *l, uint32_t *at, uint64_t now_ns)
 {
 	while (*at < l->count) {
 		struct lane *lane = &l->list[(*at)++];
 
-		if (lane->open && lane->ask_ns <= now_ns)
+		if (lane->open && lane->ask_ns <= now_ns && !on_its_way(l, lane, now_ns))
 			return lane;
 	}
 	return NULL;
@@ -80,7 +92,8 @@ uint64_t lane_ask(struct lanes *l, struct lane *at, uint64_t now_ns, uint64_t re
 	}
 	at->paced = false;
 	at->asked_ns = now_ns;
-	at->ask_ns = now_ns + min_u64(patience_ns, retransmit_ns * PATIENCE_MAX);
+	at->patience_ns = min_u64(patience_ns, retransmit_ns * PATIENCE_MAX);
+	at->ask_ns = now_ns + at->patience_ns;
 	return (uint64_t)at->chunk << 32 | at->cursor;
 }
 
@@ -105,6 +118,8 @@ void lane_answered(struct lanes *l, struct lane *at, uint64_t now_ns)
 	uint64_t took_ns = now_ns - at->asked_ns;
 
 	l->answer_ns = max_u64(took_ns, l->answer_ns - l->answer_ns / 8);
+	l->answered = (uint32_t)max_u64(l->answered, at->chunk);
+	l->heard_ns = now_ns;
 	at->silent = 0;
 	at->chunk = 0;
 	at->ask_ns = 0;
@@ -132,6 +147,7 @@ bool lane_advance(struct lanes *l, struct lane *at)
 
 void lanes_pay(struct lanes *l, uint64_t now_ns, uint64_t bytes, uint64_t bytes_per_s)
 {
+	l->heard_ns = now_ns;
 	if (bytes_per_s != 0 && !mutant(227))
 		l->paid_ns = max_u64(l->paid_ns, now_ns) + bytes * SECOND_NS / bytes_per_s;
 }

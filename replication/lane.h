@@ -24,6 +24,7 @@ struct lane {
 	uint32_t expected, next; /* from COPIED; expected UINT32_MAX: not in yet */
 	uint32_t silent; /* times asked in vain */
 	uint64_t asked_ns, ask_ns; /* ask_ns: when to ask again */
+	uint64_t patience_ns;	   /* how long the answer may take */
 	/* Engine Hermes: of the chunk at the cursor (join.c) */
 	uint32_t want, want_sum; /* the values to ask for; its keys */
 	uint32_t wanted; /* of them, those that are asked for now */
@@ -36,7 +37,9 @@ struct lanes {
 	uint32_t places;   /* of a range */
 	uint32_t frontier; /* ranges from there on are nobody's yet; WALK_END: all are dealt out */
 	uint32_t chunk;	   /* number of the newest question; answers to old ones are late */
+	uint32_t answered; /* newest question of those that were */
 	uint64_t answer_ns; /* how long answers take, rather too much */
+	uint64_t heard_ns;  /* when something has come of any answer */
 	uint64_t paid_ns;  /* when what has come is paid for, at the rate */
 	struct lane list[LANES_MAX];
 };
@@ -50,7 +53,12 @@ void lanes_hurry(struct lanes *l);
 /* lanes_deadline_ns: when a lane has something to ask; UINT64_MAX: the walk is over. */
 uint64_t lanes_deadline_ns(const struct lanes *l);
 
-/* lane_due: the next lane from *at on that has something to ask now, *at behind it; NULL: none. */
+/*
+ * lane_due: the next lane from *at on that has something to ask now, *at behind it; NULL: none.
+ * Answers come in the order of the questions, so as long as any come, what none has overtaken is
+ * still to come: if this node was away for a while it finds them one after the other, and to ask
+ * again would make them late ones, and all the work be done twice.
+ */
 struct lane *lane_due(struct lanes *l, uint32_t *at, uint64_t now_ns);
 
 /* lane_may_ask: false: the rate is used up; ask_ns says until when. */
@@ -80,7 +88,7 @@ void lane_answered(struct lanes *l, struct lane *at, uint64_t now_ns);
 /* lane_advance: the chunk is done. False: so is the walk. */
 bool lane_advance(struct lanes *l, struct lane *at);
 
-/* lanes_pay: so many bytes have come; bytes_per_s 0: no limit. */
+/* lanes_pay: so many bytes have come now; bytes_per_s 0: no limit. */
 void lanes_pay(struct lanes *l, uint64_t now_ns, uint64_t bytes, uint64_t bytes_per_s);
 
 #endif

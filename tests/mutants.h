@@ -396,6 +396,8 @@
 	       "a start forgets a delete before it applies what deleted (C-EQUAL)") \
 	MUTANT(277, witness_unmarked, group, \
 	       "a witness that stays until others vote counts as a copy meanwhile (M-MIN-SIZE)") \
+	MUTANT(278, impatient_lanes, join, \
+	       "a joiner asks again for what is on its way, and takes that for late then") \
 	MUTANT(285, deaf_leader, group_story, \
 	       "a shard is led by who does not hear all, though another one does") \
 	MUTANT(286, leads_again_at_once, group_story, \

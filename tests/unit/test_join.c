@@ -623,6 +623,71 @@ static void several_questions_are_under_way(void **state)
 	joined();
 }
 
+/* asked: how often the question about this cursor is under way. */
+static uint32_t asked(uint32_t cursor)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < RIG_QUEUE; i++)
+		count += rig_net[i].used && rig_net[i].m.type == WIRE_FETCH &&
+			 (uint32_t)rig_net[i].m.id == cursor;
+	return count;
+}
+
+/*
+ * A joiner that was away for longer than its patience, or whose donor is slow, finds one answer,
+ * and the others a moment later: what it has asked is not asked again, or all work were done twice.
+ */
+static void a_slow_answer_is_waited_for(void **state)
+{
+	(void)state;
+	leave();
+	lanes = 2;
+	places = 16;
+	come_back(2);
+	rig_drop_all();
+	rig_tick(2, 20);
+	assert_true(answer(0));
+	assert_true(asked(16) == 1 && asked(32) == 1);
+	rig_now += 40 * MS;
+	assert_true(answer(16));
+	assert_int_equal(asked(32), 1);
+	rig_now += 5 * MS;
+	rig_tick(2, 0);
+	assert_int_equal(asked(32), 1);
+	rig_run(20);
+	assert_int_equal(rig_counters(2)->join_confirmed, FILLED);
+	joined();
+}
+
+/* What was lost is asked again: when nothing comes any more, or an answer to a later question. */
+static void a_lost_question_is_asked_again(void **state)
+{
+	(void)state;
+	for (uint32_t overtaken = 0; overtaken < 2; overtaken++) {
+		uint32_t lost = overtaken ? 8 : 16;
+
+		leave();
+		lanes = 2;
+		places = 8;
+		come_back(2 + overtaken);
+		rig_drop_all();
+		rig_tick(2, 20);
+		assert_true(answer(0));
+		assert_true(asked(8) == 1 && asked(16) == 1);
+		for (uint32_t i = 0; i < RIG_QUEUE; i++)
+			rig_net[i].used &= (uint32_t)rig_net[i].m.id != lost;
+		rig_now += 6 * MS;
+		assert_true(answer(24 - lost));
+		rig_tick(2, 3);
+		assert_int_equal(asked(lost), overtaken);
+		rig_tick(2, 30);
+		assert_int_equal(asked(lost), 1 + overtaken);
+		rig_run(20);
+		joined();
+	}
+}
+
 /* The end of the store is not the end of the walk: a range before it may not have been seen. */
 static void what_is_still_asked_for_stays(void **state)
 {
@@ -780,6 +845,8 @@ int main(void)
 		CASE(a_lost_message_costs_one_chunk),
 		CASE(many_lives),
 		CASE(several_questions_are_under_way),
+		CASE(a_slow_answer_is_waited_for),
+		CASE(a_lost_question_is_asked_again),
 		CASE(what_is_still_asked_for_stays),
 		CASE(another_donor_is_asked_from_the_start),
 		CASE(who_is_short_of_room_begins_with_nothing),
