@@ -443,13 +443,8 @@ static bool report_cut(const struct batch *b)
 		asked += o->kept;
 		lost += o->kept_lost;
 	}
-<<<<<<< ours
-	printf("  seeds that count %u; operations at all nodes after 600 ms %llu, not served %llu\n",
-	       count, (unsigned long long)asked, (unsigned long long)lost);
-=======
 	printf("  seeds that count %u; operations at all nodes after 600 ms %llu, "
 	       "not served %llu\n", count, (unsigned long long)asked, (unsigned long long)lost);
->>>>>>> theirs
 	print_spread("updates of every shard at every node again", all, count);
 	good = count > 0 && all[count - 1] <= SERVED_NS && asked > 0 && lost == 0;
 	if (!good)
