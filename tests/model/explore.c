@@ -3,7 +3,8 @@
 
 #include <setjmp.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "tests/model/runs.h"
 
 #define PROGRESS_SECS 20.0
 
@@ -64,14 +65,6 @@ _Noreturn void explore_fault(const char *text)
 {
 	fault_text = text;
 	longjmp(on_fault, 1);
-}
-
-static double now_secs(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
@@ -683,7 +676,7 @@ static uint64_t memory(const struct explore *x)
 static void search(struct explore *x, const struct explore_limits *limits,
 		   struct explore_result *r)
 {
-	double begin = now_secs(), told = begin;
+	double begin = runs_secs(), told = begin;
 	uint32_t level_end = 1;
 
 	r->complete = true;
@@ -693,18 +686,18 @@ static void search(struct explore *x, const struct explore_limits *limits,
 			r->depth++;
 		}
 		if (r->depth >= limits->depth_max || x->states.count >= limits->states_max ||
-		    (id % 1024 == 0 && now_secs() - begin > limits->secs_max)) {
+		    (id % 1024 == 0 && runs_secs() - begin > limits->secs_max)) {
 			r->complete = false;
 			break;
 		}
-		if (id % 4096 == 0 && now_secs() - told > PROGRESS_SECS) {
-			told = now_secs();
+		if (id % 4096 == 0 && runs_secs() - told > PROGRESS_SECS) {
+			told = runs_secs();
 			fprintf(stderr, "%u states, depth %llu, %u to do\n", x->states.count,
 				(unsigned long long)r->depth, x->states.count - id);
 		}
 		expand(x, id);
 	}
-	r->secs = now_secs() - begin;
+	r->secs = runs_secs() - begin;
 }
 
 struct explore_result explore_run(struct explore *x, const char *name,

@@ -267,9 +267,6 @@ struct search_result {
 	const char *violation; /* NULL: none */
 };
 
-/* search_secs: the clock, for showing. */
-double search_secs(void);
-
 /* search_run: breadth first. On a violation prints the way there. */
 struct search_result search_run(const struct model_config *config,
 				const struct search_limits *limits);

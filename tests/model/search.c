@@ -5,10 +5,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "replication/hermes.h"
 #include "tests/model/model.h"
+#include "tests/model/runs.h"
 
 #define INBOX_MAX 2048u
 #define CANDIDATES_MAX 32u
@@ -44,14 +44,6 @@ static uint32_t put(struct intern *t, const void *data, uint32_t bytes)
 	bool new;
 
 	return intern_put(t, data, bytes, &new);
-}
-
-double search_secs(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* ---- inboxes --------------------------------------------------------------------------------- */
@@ -865,7 +857,7 @@ static void finish(struct search *s)
 static bool on_time(const struct search *s, const struct search_limits *limits, double begin,
 		    double *told, uint64_t depth, uint32_t id)
 {
-	double now = search_secs();
+	double now = runs_secs();
 
 	if (now - *told > PROGRESS_SECS) {
 		*told = now;
@@ -880,7 +872,7 @@ struct search_result search_run(const struct model_config *config,
 {
 	static struct search s;
 	struct search_result r = { .complete = true };
-	double begin = search_secs(), told = begin;
+	double begin = runs_secs(), told = begin;
 	uint32_t id = 0, level_end = 1;
 
 	start(&s, config);
@@ -900,7 +892,7 @@ struct search_result search_run(const struct model_config *config,
 		}
 		expand(&s, id);
 	}
-	r.secs = search_secs() - begin;
+	r.secs = runs_secs() - begin;
 	r.states = s.m.states.count;
 	r.transitions = s.transitions;
 	r.locals = s.m.locals.count;
