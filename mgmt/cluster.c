@@ -8,6 +8,8 @@
 
 #define HEARD_NS_MIN	100000000ull /* shared machines breathe */
 #define NODE_TEXT_BYTES 40u
+#define FIND_OUT	4u /* silences that are noticed and told of one after the other */
+#define FIND_OUT_HELLOS 8u
 
 uint64_t cluster_patience_ns(const struct config *config)
 {
@@ -109,6 +111,26 @@ static uint8_t deaf_to(const struct cluster_look *look, uint8_t node)
 					       0;
 }
 
+/*
+ * heard_elsewhere: this node has not heard that member for so long that all must have found out if
+ * it were dead, and yet a living member hears it.
+ */
+static bool heard_elsewhere(const struct cluster_look *look, uint8_t node)
+{
+	uint64_t late_ns = FIND_OUT * cluster_patience_ns(look->config) +
+			   FIND_OUT_HELLOS * 1000u * look->config->timers_hello_us;
+	uint64_t age_ns = heard_age_ns(look, node);
+	uint8_t others = living(look) & (uint8_t) ~(1u << look->service->node | 1u << node);
+
+	if (!look->deaf || !in(agreed(look)->members, node) || age_ns == CONTROL_NEVER ||
+	    age_ns < late_ns)
+		return false;
+	for (uint8_t n = 0; n < NODES_MAX; n++)
+		if (in(others, n) && !in(look->deaf[n], node))
+			return true;
+	return false;
+}
+
 static bool any_deaf(const struct cluster_look *look)
 {
 	uint8_t set = 0;
@@ -181,13 +203,21 @@ static const char *outsider_state(const struct membership_node *n)
 	return CTL_NODE_OUT;
 }
 
+/* is_of_another: this node's number was given to another disk since this one had it. */
+static bool is_of_another(const struct cluster_look *look)
+{
+	uint32_t ident = agreed(look)->node[look->service->node].ident;
+
+	return ident != 0 && ident != look->service->ident;
+}
+
 const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 {
 	const struct membership_state *s = agreed(look);
 	const struct membership_node *n = &s->node[node];
 	bool heard = cluster_heard(look, node);
 
-	if (n->want == WANT_NONE)
+	if (n->want == WANT_NONE || (node == look->service->node && is_of_another(look)))
 		return CTL_NODE_REMOVED;
 	if (!heard)
 		return in(s->members | s->shadows, node) ? CTL_NODE_SILENT : CTL_NODE_DEAD;
@@ -369,7 +399,9 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 	if (age_ns != CONTROL_NEVER)
 		snprintf(age, sizeof(age), "is silent: not heard for %llu ms",
 			 (unsigned long long)(age_ns / 1000000));
-	if (!cluster_heard(look, node))
+	if (!cluster_heard(look, node) && heard_elsewhere(look, node))
+		tell(r, PROBLEM_LINK_CUT, "%s %s; others hear it: the link is cut", name, age);
+	else if (!cluster_heard(look, node))
 		tell(r, PROBLEM_PEERS_NOT_LINKED, "%s %s%s", name, age,
 		     in(s->members, node) ? "; it is still a member" : "");
 	else if (strcmp(state, CTL_STATE_DISK_FAILED) == 0)
@@ -435,7 +467,8 @@ void cluster_reasons(const struct cluster_look *look, cluster_warn *warn, void *
 	if (!known(look))
 		return;
 	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_REMOVED) == 0) {
-		tell(&r, PROBLEM_REMOVED, "this node was removed: it is none of the cluster's");
+		tell(&r, PROBLEM_REMOVED, "this node was removed%s: it is none of the cluster's",
+		     is_of_another(look) ? ", and its number is another disk's" : "");
 		return; /* what it knows of the others is of before */
 	}
 	tell_whole(look, &r);

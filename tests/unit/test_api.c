@@ -229,8 +229,10 @@ static void make_situation(size_t i)
 {
 	struct membership_state *s = &service.state;
 
-	if (i == 1 || i == 2 || i == 8 || i == 9)
+	if (i == 1 || i == 2 || i == 8 || i == 9) {
 		service.peer[2].age_ns = 3000000000;
+		deaf[0] = 4;
+	}
 	if ((i >= 2 && i <= 7) || i == 9)
 		s->members = 3;
 	if (i == 3 || i == 7)
@@ -287,6 +289,14 @@ static void make_situation(size_t i)
 		s->engine = ENGINE_RAFT;
 		region.worker[0].leader[0] = RAFT_NODE_NONE;
 	}
+	if (i == 19 || i == 20) {
+		/* Cut off from 2; 0 hears it, or does not, either. */
+		service.peer[2].age_ns = 3000000000;
+		deaf[0] = i == 19 ? 0 : 4;
+		s->engine = ENGINE_RAFT;
+	}
+	if (i == 21)
+		s->node[1].ident = service.ident + 1;
 	if (i == 17)
 		region.worker[0].updated_ns = service.updated_ns = 8000000000;
 }
@@ -325,6 +335,10 @@ static void words_of_the_cluster(void **state)
 		{ "self hangs", "UNKNOWN", "STALLED", NULL, "CAIRN-0109", false },
 		{ "a shard without a leader", "DEGRADED", "WAITING", "SERVING",
 		  "CAIRN-0112 CAIRN-0121", false },
+		{ "0 alone hears 2", "DEGRADED", "SERVING", "SILENT", "CAIRN-0119", true },
+		{ "nobody hears 2", "DEGRADED", "SERVING", "SILENT", "CAIRN-0102", true },
+		{ "self removed, its number given away", "HEALTHY", "REMOVED", "SERVING",
+		  "CAIRN-0120", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
