@@ -666,22 +666,28 @@ static uint32_t turn_timers(struct worker *w)
 }
 
 /*
- * joins_in_vain: what it has to copy does not fit its log, which only grows. As long as it is in
- * the write set nobody's updates fit it either.
+ * joins_in_vain: what it has to copy does not fit its log, which only grows, or its store, though
+ * it fits the members'. As long as it is in the write set nobody's updates fit it either.
  */
 static bool joins_in_vain(const struct worker *w)
 {
 	uint8_t shadows = w->shard_count ? replica_view(w->replica[w->shards[0]])->shadows : 0;
 
-	return (shadows & 1u << w->sb.node) && wal_remaining_bytes(w->wal) < w->low_wal / 2 &&
-	       !worker_joined(w) && !mutant(228);
+	if (!(shadows & 1u << w->sb.node) || worker_joined(w))
+		return false;
+	if (wal_remaining_bytes(w->wal) < w->low_wal / 2)
+		return !mutant(228);
+	for (uint16_t i = 0; i < w->shard_count; i++)
+		if (replica_alone_short(w->replica[w->shards[i]]))
+			return !mutant(279);
+	return false;
 }
 
 static void look_after_space(struct worker *w)
 {
 	enum space space = space_of(w);
 
-	if (joins_in_vain(w) && !w->failed)
+	if (space == SPACE_FULL && !w->failed && joins_in_vain(w))
 		worker_fail(w);
 	w->count.space = space;
 	for (uint16_t i = 0; i < w->shard_count; i++)

@@ -232,6 +232,25 @@ static void warn_space(const struct totals *t, json_t *list)
 		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes, now);
 }
 
+/* A worker fails without an error of its disk when what it must hold does not fit. */
+static void warn_failed(const struct stats_region *r, const struct totals *t, json_t *list)
+{
+	bool disk = false;
+
+	for (uint16_t i = 0; i < workers_of(r); i++) {
+		if (r->worker[i].disk_error == 0)
+			continue;
+		disk = true;
+		warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s", i,
+		     strerror(-r->worker[i].disk_error));
+	}
+	if (!disk && t->store_low)
+		warn(list, PROBLEM_STORE_TOO_SMALL,
+		     "what the members hold does not fit %llu keys and %llu bytes: this node has"
+		     " given up copying it, and is left out",
+		     (unsigned long long)t->keys_max, (unsigned long long)t->blob_bytes);
+}
+
 /* Which shards know no leader here: those of engine raft, at a member. */
 static void warn_leaderless(const struct api_view *view, json_t *list)
 {
@@ -255,10 +274,7 @@ static void warn_node(const struct api_view *view, const struct totals *t, json_
 	struct cluster_look look = look_at(view);
 
 	if (r->state == DATAPLANE_DISK_FAILED)
-		for (uint16_t i = 0; i < workers_of(r); i++)
-			if (r->worker[i].disk_error != 0)
-				warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s",
-				     i, strerror(-r->worker[i].disk_error));
+		warn_failed(r, t, list);
 	if (stalled(view, t))
 		warn(list, PROBLEM_DATAPLANE_STALLED, "a worker has made no round for %llu ms",
 		     (unsigned long long)((view->now_ns - t->updated_ns) / 1000000u));

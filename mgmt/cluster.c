@@ -405,7 +405,8 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 		tell(r, PROBLEM_PEERS_NOT_LINKED, "%s %s%s", name, age,
 		     in(s->members, node) ? "; it is still a member" : "");
 	else if (strcmp(state, CTL_STATE_DISK_FAILED) == 0)
-		tell(r, PROBLEM_NODE_OUT, "the disk of %s failed", name);
+		tell(r, PROBLEM_NODE_OUT,
+		     "the disk of %s failed, or is too small, or its store: its status says", name);
 	else if (strcmp(state, CTL_NODE_OUT) == 0)
 		tell(r, PROBLEM_NODE_OUT, "%s is left out%s%s", name,
 		     s->node[node].flags & MEMBER_EVICTED ? ": it was slow or unreachable" : "",

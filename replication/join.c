@@ -531,6 +531,21 @@ bool replica_joined(const struct replica *r)
 	return j->done && (j->persist_seq <= r->durable_seq || mutant(90));
 }
 
+bool replica_alone_short(const struct replica *r)
+{
+	uint8_t members = r->view.members & (uint8_t)~replica_bit(r->config.node);
+
+	if (members == 0 || r->join.guard != 0)
+		return false;
+	for (; members != 0; members &= members - 1) {
+		const struct peer *p = &r->peers[__builtin_ctz(members)];
+
+		if (!view_heard(r, p) || p->space != SPACE_OK)
+			return false;
+	}
+	return true;
+}
+
 /* ---- donor ----------------------------------------------------------------------------------- */
 
 static void send_copied(struct replica *r, uint8_t to, uint32_t chunk, uint32_t next,

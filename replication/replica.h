@@ -169,6 +169,11 @@ uint64_t replica_lease_ns(const struct replica *r);
  * may make it a member.
  */
 bool replica_joined(const struct replica *r);
+/*
+ * replica_alone_short: for a shadow without room: all members have room, and it holds nothing that
+ * is about to go, so their data does not fit it.
+ */
+bool replica_alone_short(const struct replica *r);
 
 /*
  * Tombstones (CC-13, H12). replica_can_collect: the entry is one that can be forgotten now.

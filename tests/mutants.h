@@ -398,6 +398,8 @@
 	       "a witness that stays until others vote counts as a copy meanwhile (M-MIN-SIZE)") \
 	MUTANT(278, impatient_lanes, join, \
 	       "a joiner asks again for what is on its way, and takes that for late then") \
+	MUTANT(279, small_store_joins, worker, \
+	       "a joiner whose store is too small stays in the way of everybody's updates") \
 	MUTANT(285, deaf_leader, group_story, \
 	       "a shard is led by who does not hear all, though another one does") \
 	MUTANT(286, leads_again_at_once, group_story, \

@@ -430,6 +430,11 @@ static void a_failed_disk_is_named(void **state)
 	expect_text(json_array_get(at(h, "reasons"), 0), "text",
 		    "the log of worker 1 failed: Input/output error");
 	json_decref(h);
+	region.worker[1].disk_error = 0; /* no error of the disk: what it copied did not fit */
+	region.worker[1].store_keys = 980;
+	h = api_health(&view);
+	expect_warnings(at(h, "reasons"), "CAIRN-0205 CAIRN-0111 CAIRN-0103");
+	json_decref(h);
 }
 
 static void a_node_without_dataplane(void **state)

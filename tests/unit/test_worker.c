@@ -804,42 +804,81 @@ static void a_failed_disk_takes_views(void **state)
 	end_rig();
 }
 
-/* Who joins with too small a log says so, and is left out: updates of the others go on. */
-static void a_joiner_without_room_gives_up(void **state)
+/* fill: so many keys, at node 0. */
+static uint64_t fill(uint32_t keys)
 {
-	char value[VALUE_BYTES_MAX];
+	uint64_t session = open_session(0, 1, 1);
+	char value[VALUE_BYTES_MAX], key[16];
 	struct wire_message m;
-	uint64_t session;
-	struct view v;
-	char key[16];
 
-	(void)state;
-	make_rig(3, 1, true);
-	format(2, 1, 8ull * WORKER_BATCH_BYTES_MIN / 2 + (128 << 10));
-	for (uint8_t n = 0; n < 2; n++)
-		start(n);
-	v = view_of(1, 3, 0, 3);
-	install(&v);
-	session = open_session(0, 1, 1);
 	memset(value, 'v', sizeof(value));
 	value[sizeof(value) - 1] = 0;
-	for (uint32_t i = 0; i < 180; i++) {
+	for (uint32_t i = 0; i < keys; i++) {
 		snprintf(key, sizeof(key), "key%u", i);
 		m = message(WIRE_PUT, 1 + i, key, value);
 		expect_status(0, session, &m, STATUS_OK);
 	}
+	return session;
+}
+
+/* join: nodes 0 and 1 hold so many keys; node 2 begins to copy them. Returns a session. */
+static uint64_t join(uint32_t keys)
+{
+	uint64_t session;
+	struct view v;
+
+	for (uint8_t n = 0; n < 2; n++)
+		start(n);
+	v = view_of(1, 3, 0, 3);
+	install(&v);
+	session = fill(keys);
 	start(2);
 	v = view_of(2, 3, 4, 0);
 	v.since[2] = 2;
 	install(&v);
 	turn(200000000);
+	return session;
+}
+
+/* gives_up: it says so, and is left out: updates of the others go on. */
+static void gives_up(uint64_t session)
+{
+	struct wire_message m = message(WIRE_PUT, 200, "key1", "goes on");
+	struct view v = view_of(3, 3, 0, 0);
+
 	assert_false(worker_joined(rig.node[2].worker));
 	assert_int_equal(rig.node[2].stats.state, DATAPLANE_DISK_FAILED);
-	v = view_of(3, 3, 0, 0);
 	install(&v);
 	turn(20000000);
-	m = message(WIRE_PUT, 200, "key1", "goes on");
 	expect_status(0, session, &m, STATUS_OK);
+	end_rig();
+}
+
+static void a_joiner_without_room_gives_up(void **state)
+{
+	(void)state;
+	make_rig(3, 1, true);
+	format(2, 1, 8ull * WORKER_BATCH_BYTES_MIN / 2 + (128 << 10));
+	gives_up(join(180));
+}
+
+static void a_joiner_with_a_small_store_gives_up(void **state)
+{
+	(void)state;
+	make_rig(3, 1, true);
+	rig.node[2].config.store.keys_max = 128;
+	gives_up(join(180));
+}
+
+/* Where the members are short of room as well, it is no fault of the joiner's. */
+static void a_full_cluster_is_joined(void **state)
+{
+	(void)state;
+	make_rig(3, 1, true);
+	rig.node[2].config.store.keys_max = 236;
+	join(232);
+	assert_true(worker_joined(rig.node[2].worker));
+	assert_int_equal(rig.node[2].stats.space, SPACE_FULL);
 	end_rig();
 }
 
@@ -902,6 +941,8 @@ int main(void)
 		cmocka_unit_test(a_shadow_begins_anew),
 		cmocka_unit_test(a_failed_disk_takes_views),
 		cmocka_unit_test(a_joiner_without_room_gives_up),
+		cmocka_unit_test(a_joiner_with_a_small_store_gives_up),
+		cmocka_unit_test(a_full_cluster_is_joined),
 		cmocka_unit_test(a_full_log_leads_nothing),
 	};
 
