@@ -204,23 +204,61 @@ uint64_t group_raft_step(struct replica *r, struct raft_event *ev, struct action
 	return g->out.proposed;
 }
 
-/* start: the first event: recovery is over. */
-static void start(struct replica *r)
+/*
+ * is_blank: a disk that held nothing at start. Its number may be one that the group still counts on
+ * for what the last disk held (R19, R20).
+ */
+static bool is_blank(const struct replica *r)
+{
+	return r->config.views && !r->group->recovered && raft_last(r->group->raft) == 0;
+}
+
+static void bootstrap(struct replica *r)
 {
 	struct group *g = r->group;
 	const struct replica_config *c = &r->config;
 	struct raft_conf conf = { .voters = c->founders, .witnesses = c->witnesses };
 
-	g->started = true;
-	if (conf.voters == 0 && !c->views)
+	if (conf.voters == 0)
 		conf.voters = (uint8_t)((1u << c->node_count) - 1);
 	must((conf.witnesses & ~conf.voters) == 0);
-	if (!g->recovered && conf.voters != 0) {
-		raft_bootstrap(g->raft, &conf, NULL, 0);
-		g->applied = max_u64(g->applied, raft_base(g->raft));
-	}
+	raft_bootstrap(g->raft, &conf, NULL, 0);
+	g->applied = max_u64(g->applied, raft_base(g->raft));
+}
+
+/* start: the first event: recovery is over. */
+static void start(struct replica *r)
+{
+	struct group *g = r->group;
+	const struct replica_config *c = &r->config;
+
+	g->started = true;
+	if (!g->recovered && (!c->views || (c->founders != 0 && mutant(260))))
+		bootstrap(r);
 	raft_start(g->raft, r->now_ns);
 	g->leader_ns = r->now_ns;
+}
+
+/*
+ * found: a founder begins when a view says that no disk but this one ever had its number: one that
+ * was formatted anew begins with nothing, and does not vote like the one that it replaced.
+ */
+static void found(struct replica *r)
+{
+	struct group *g = r->group;
+	struct raft_config rc = raft_config_of(&r->config);
+
+	if (!is_blank(r) || !r->view.first_disk ||
+	    !(r->config.founders & replica_bit(r->config.node)))
+		return;
+	rc.reads_before = raft_reads(g->raft);
+	g->raft = raft_init(g->raft_mem, &rc);
+	set_copies(r);
+	bootstrap(r);
+	raft_start(g->raft, r->now_ns);
+	g->raft_more = false;
+	g->more = true;
+	group_on_read_index(r, g->read_id, 0); /* what was asked is asked again */
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
@@ -324,17 +362,12 @@ static void on_peer(struct replica *r, const struct event *ev, struct actions *a
 		group_on_copied(r, ev, a);
 }
 
-/*
- * is_stranger: an empty disk, whose number the group may still count on for what the last disk
- * held (R19, R20): until a view names this one, it is told nothing, and takes no part.
- */
+/* is_stranger: until a view names this disk, it is told nothing, and takes no part. */
 static bool is_stranger(const struct replica *r)
 {
 	uint8_t named = r->view.members | r->view.shadows | r->view.witnesses;
 
-	return r->config.views && r->config.founders == 0 && !r->group->recovered &&
-	       raft_last(r->group->raft) == 0 &&
-	       (r->view.epoch == 0 || !(named & replica_bit(r->config.node)));
+	return is_blank(r) && (r->view.epoch == 0 || !(named & replica_bit(r->config.node)));
 }
 
 static void on_raft(struct replica *r, const struct event *ev, struct actions *a)
@@ -373,6 +406,7 @@ static void on_view(struct replica *r, const struct view *v)
 	for (uint8_t n = 0; n < r->config.node_count; n++)
 		r->peers[n].incarnation =
 			(uint32_t)max_u64(r->peers[n].incarnation, v->incarnation[n]);
+	found(r);
 	group_hurry(r);
 }
 

@@ -152,6 +152,8 @@ static void install(struct membership *m, struct membership_actions *a)
 	if (v.epoch <= m->view.epoch || !is_this(m))
 		return;
 	m->view = v;
+	/* Who comes under a number that was in use begins above a floor. */
+	m->view.first_disk = m->agreed.node[m->config.node].floor == 0 || mutant(261);
 	m->lease_ns = 0;
 	m->counters.views++;
 	m->view_untold = true;
@@ -433,18 +435,29 @@ static const struct membership_node *node_of(const struct membership *m, uint8_t
 }
 
 /*
+ * ident_of: the disk agreed on; else the one that the log names: who starts again does not know
+ * that the last entries of its log are agreed on.
+ */
+static uint32_t ident_of(const struct membership *m, uint8_t node)
+{
+	uint32_t ident = node_of(m, node)->ident;
+
+	return ident != 0 || mutant(262) ? ident : m->latest.node[node].ident;
+}
+
+/*
  * is_known: the sender is the node of that number, on the disk agreed on (R19, R20). A node that is
  * not itself named by what it knows reads the history of others, and believes everybody.
  */
 static bool is_known(const struct membership *m, const struct membership_event *ev)
 {
-	const struct membership_node *node = node_of(m, ev->from);
+	uint32_t ident = ident_of(m, ev->from);
 
 	if (!is_this(m) && m->latest.node[m->config.node].ident != m->config.ident &&
 	    (m->config.joining || m->agreed.revision > 1))
 		return true;
-	return node->want != WANT_NONE && (node->ident == 0 || node->ident == ev->ident ||
-					   mutant(149));
+	return node_of(m, ev->from)->want != WANT_NONE &&
+	       (ident == 0 || ident == ev->ident || mutant(149));
 }
 
 /*

@@ -39,6 +39,8 @@ struct view {
 	/* Fewer members than copies asked for: updates are refused, none completes (M-MIN-SIZE). */
 	bool read_only;
 	uint8_t copies_min; /* raft engine: that many copies; updates wait, or are refused */
+	/* Of the node that installs it: nobody else ever had its number, on any other disk. */
+	bool first_disk;
 };
 
 /* view_write_set: bitmap of the nodes every update needs. */

@@ -390,6 +390,12 @@
 	       "who is handed the lead waits for a timeout all the same (R31)") \
 	MUTANT(257, leaver_told, raft_script, \
 	       "who has left is told of confs in which it had a say (R19)") \
+	MUTANT(260, founder_unnamed, group, \
+	       "a founder's disk votes in its shards before a view names it (R19, R20)") \
+	MUTANT(261, founds_again, membership, \
+	       "a number's second disk founds the shards once more (R19, R20)") \
+	MUTANT(262, named_unread, membership_odd, \
+	       "a start forgets which disks the end of its log names (R19, R20)") \
 	MUTANT(275, give_by_questions, group_story, \
 	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
 	MUTANT(276, forgotten_before_use, group_story, \

@@ -56,10 +56,12 @@ static void check_incarnations(struct rig *r, uint8_t node)
 static void check_view(struct rig *r, const struct view *v)
 {
 	struct view *known = &r->view[v->epoch % RIG_VIEWS];
+	struct view agreed = *v;
 
+	agreed.first_disk = false; /* each one's own */
 	if (known->epoch == v->epoch)
-		must(memcmp(known, v, sizeof(*v)) == 0);
-	*known = *v;
+		must(memcmp(known, &agreed, sizeof(agreed)) == 0);
+	*known = agreed;
 }
 
 /* ---- what a node asks for -------------------------------------------------------------------- */

@@ -162,7 +162,9 @@ static void witness_and_views(struct replica_config *c)
 /* The voters are never changed to such as could decide nothing: no change would get them out. */
 static void no_conf_without_majority(void **state)
 {
-	struct view v = { .epoch = 1, .members = 7, .incarnation = { 1, 1, 1 } };
+	struct view v = {
+		.epoch = 1, .members = 7, .first_disk = true, .incarnation = { 1, 1, 1 }
+	};
 
 	(void)state;
 	gr_adjust = with_views;
@@ -190,7 +192,9 @@ static void no_conf_without_majority(void **state)
 /* The only voter leaves when the others have become voters, not before (seed 2058). */
 static void last_voter_leaves(void **state)
 {
-	struct view v = { .epoch = 1, .members = 3, .incarnation = { 1, 1 } };
+	struct view v = {
+		.epoch = 1, .members = 3, .first_disk = true, .incarnation = { 1, 1 }
+	};
 
 	(void)state;
 	gr_adjust = with_views;
@@ -216,7 +220,8 @@ static void last_voter_leaves(void **state)
 /* A witness that the view has let go, and that votes until others can, stays one meanwhile. */
 static void witness_stays_one(void **state)
 {
-	struct view v = { .epoch = 1, .members = 1, .witnesses = 4, .incarnation = { 1, 1, 1 } };
+	struct view v = { .epoch = 1, .members = 1, .witnesses = 4, .first_disk = true,
+			  .incarnation = { 1, 1, 1 } };
 	uint32_t kept = 0;
 
 	(void)state;
@@ -246,7 +251,9 @@ static void witness_stays_one(void **state)
 /* R19: an empty disk under a voter's number is told nothing before a view names it. */
 static void empty_disk_is_a_stranger(void **state)
 {
-	struct view v = { .epoch = 1, .members = 7, .incarnation = { 1, 1, 1 } };
+	struct view v = {
+		.epoch = 1, .members = 7, .first_disk = true, .incarnation = { 1, 1, 1 }
+	};
 
 	(void)state;
 	gr_adjust = with_views;
@@ -263,6 +270,104 @@ static void empty_disk_is_a_stranger(void **state)
 	gr_view(&v);
 	gr_run(1000);
 	assert_int_equal(raft_conf(replica_raft(gr.node[2].r))->voters, 7);
+	gr_adjust = NULL;
+	gr_end();
+}
+
+/* put: until it is acknowledged: whoever leads. */
+static void put(uint8_t n, const char *value, uint64_t id)
+{
+	for (uint32_t i = 0; i < 20; i++) {
+		gr_request(n, WIRE_PUT, 3, id + i, value, (struct op_ts){ 0, 0 });
+		gr_run(200);
+		if (gr.result.status == STATUS_OK)
+			return;
+	}
+	fail();
+}
+
+/*
+ * R19, R20: the disk of a founder is lost, and formatted as on the first day: it does not vote as
+ * if it were the one that acknowledged what the third node lacks, however often it starts.
+ */
+static void blank_founder_has_no_vote(void **state)
+{
+	struct view v = {
+		.epoch = 1, .members = 7, .first_disk = true, .incarnation = { 1, 1, 1 }
+	};
+
+	(void)state;
+	gr_adjust = with_views;
+	gr_begin(3, 21, 7);
+	gr_view(&v);
+	gr_run(500);
+	gr_cut(1, 0, true);
+	gr_cut(0, 1, true);
+	gr_cut(1, 2, true);
+	gr_cut(2, 1, true);
+	put(0, "late", 1);
+	gr_crash(0);
+	gr_wipe(2);
+	gr_heal();
+	for (uint32_t i = 0; i < 2; i++) {
+		gr_start(2, 7);
+		gr_run(2000);
+		assert_int_equal(gr_leader(), -1);
+		gr_crash(2);
+	}
+	gr_start(0, 7);
+	gr_view(&v);
+	gr_run(1000);
+	gr_request(gr_leader() == 0 ? 1 : 0, WIRE_GET, 3, 100, NULL, (struct op_ts){ 0, 0 });
+	gr_run(100);
+	assert_memory_equal(gr.result_value, "late", 4);
+	/* Replaced: what it was formatted for makes it no founder. */
+	gr_start(2, 7);
+	v = (struct view){ .epoch = 2, .members = 3, .shadows = 4 };
+	gr_view(&v);
+	gr_run(1000);
+	assert_int_equal(raft_conf(replica_raft(gr.node[2].r))->learners, 4);
+	assert_true(gr.node[2].present[3]);
+	gr_adjust = NULL;
+	gr_end();
+}
+
+/* A cluster that is young: founders start again before there is a view, and one comes late. */
+static void founders_come_late(void **state)
+{
+	struct view v = {
+		.epoch = 1, .members = 3, .first_disk = true, .incarnation = { 2, 2 }
+	};
+
+	(void)state;
+	gr_adjust = with_views;
+	gr_begin(3, 22, 7);
+	gr_run(300);
+	assert_int_equal(gr_leader(), -1); /* nobody knows yet which disks there are */
+	for (uint8_t n = 0; n < 3; n++)
+		gr_crash(n);
+	gr_start(0, 7);
+	gr_start(1, 7);
+	gr_view(&v);
+	gr_run(500);
+	put(0, "early", 1);
+	gr_start(2, 7);
+	gr_run(300);
+	assert_int_equal(raft_conf(replica_raft(gr.node[2].r))->voters, 0);
+	v.epoch = 2;
+	v.shadows = 4;
+	gr_view(&v);
+	gr_run(1000);
+	assert_true(gr.node[2].present[3]);
+	v.epoch = 3;
+	v.members = 7;
+	v.shadows = 0;
+	gr_view(&v);
+	gr_run(1000);
+	for (uint8_t n = 0; n < 3; n++)
+		assert_int_equal(raft_conf(replica_raft(gr.node[n].r))->voters, 7);
+	gr_crash(0);
+	put(1, "later", 100);
 	gr_adjust = NULL;
 	gr_end();
 }
@@ -531,6 +636,8 @@ int main(void)
 		cmocka_unit_test(last_voter_leaves),
 		cmocka_unit_test(witness_stays_one),
 		cmocka_unit_test(empty_disk_is_a_stranger),
+		cmocka_unit_test(blank_founder_has_no_vote),
+		cmocka_unit_test(founders_come_late),
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
 		cmocka_unit_test(without_state_no_log),

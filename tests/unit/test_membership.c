@@ -696,6 +696,8 @@ static void test_former_disk(void **state)
 		rig_start(r, node);
 		assert_true(rig_until(r, rig_members, 7, 3 * SECOND));
 		assert_int_equal(rig_newest(r)->node[node].ident, r->node[node].ident);
+		for (uint8_t n = 0; n < 3; n++)
+			assert_int_equal(r->node[n].view.first_disk, n != node);
 		rig_destroy(r);
 	}
 }
