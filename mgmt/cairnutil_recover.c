@@ -78,8 +78,10 @@ static void take_raft(struct recovery *r, struct recover_stream *s, const struct
 	uint32_t skip = 0;
 
 	record_to_raft(record, &raft);
-	if (raft.kind == RAFT_RECORD_USER)
+	if (raft.kind == RAFT_RECORD_USER) {
+		g->copying &= raft.entry.term != GROUP_RECORD_END;
 		return;
+	}
 	g->seen = true;
 	if (raft.kind == RAFT_RECORD_HARD) {
 		g->term = raft.term;

@@ -184,8 +184,6 @@ uint64_t group_raft_step(struct replica *r, struct raft_event *ev, struct action
 			break;
 		case RAFT_ACTION_PERSIST:
 			must(x->persist_seq == r->persist_next);
-			if (x->record.kind == RAFT_RECORD_HARD)
-				g->hard = x->record;
 			persist(r, &x->record, a);
 			break;
 		case RAFT_ACTION_READ:
@@ -773,8 +771,6 @@ enum step_next group_recover_raft(struct replica *r, const struct raft_record *r
 
 	if (record) {
 		g->recovered = true;
-		if (record->kind == RAFT_RECORD_HARD)
-			g->hard = *record;
 		/* Where all began: with nothing; and a witness never holds anything. */
 		if (record->kind == RAFT_RECORD_SNAPSHOT &&
 		    (record->entry.index == 1 || (r->config.witness && !mutant(218))))
@@ -809,33 +805,21 @@ enum step_next group_recover_to(struct replica *r, uint64_t index)
 }
 
 /*
- * group_recover_reset: nothing is left of what the log was applied to, so the log goes as well: a
- * node that acknowledged or voted with it would count as one that has everything. It may forget:
- * what it got a snapshot of beyond its log is held by a majority without it.
+ * group_recover_reset: nothing is left of what the log was applied to. It may forget that: what it
+ * got a snapshot of beyond its log is held by a majority without it. The log stays, and with it
+ * this node's vote: others may need that to have a leader, and so somebody to copy from.
  */
 void group_recover_reset(struct replica *r)
 {
 	struct group *g = r->group;
-	struct raft_config rc = raft_config_of(&r->config);
 
-	rc.reads_before = raft_reads(g->raft);
-	if (!mutant(187)) {
-		g->raft = raft_init(g->raft_mem, &rc);
-		set_copies(r);
-		if (g->hard.term != 0)
-			raft_recover(g->raft, &g->hard);
-		if (g->started)
-			raft_start(g->raft, r->now_ns);
-		g->restore = 0;
-		g->raft_more = false;
-	}
 	g->recovered = true;
 	g->is_void = !mutant(180);
+	raft_set_void(g->raft, g->is_void);
 	g->applied = g->is_void ? 0 : g->applied;
 	g->dropped = 0;
 	r->floor = 0;
 	session_table_clear(&g->sessions, true);
-	group_on_read_index(r, g->read_id, 0); /* what was asked is asked again */
 }
 
 /* ---- what others may ask --------------------------------------------------------------------- */

@@ -263,8 +263,8 @@ static enum status refusal(const struct replica *r, enum wire_type type)
 		return STATUS_NOT_SERVING;
 	if (type == WIRE_GET)
 		return STATUS_OK;
-	if (read_only(r))
-		return STATUS_NOT_SERVING;
+	if (read_only(r) || (g->applied == 0 && !mutant(269)))
+		return STATUS_NOT_SERVING; /* without state: from when would it speak (seen)? */
 	space = group_space(r);
 	if (space == SPACE_FULL || (space == SPACE_LOW && type != WIRE_DEL))
 		return STATUS_NO_SPACE;

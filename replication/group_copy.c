@@ -142,6 +142,7 @@ static void install(struct replica *r, uint64_t start, uint64_t floor, uint64_t 
 	r->floor = max_u64(r->floor, floor);
 	g->applied = start;
 	g->is_void = false;
+	raft_set_void(g->raft, false);
 	for (uint32_t i = 0; i < g->entries_max; i++)
 		g->size_to[i] = g->size;
 }
@@ -197,7 +198,7 @@ static struct lane *answered(struct replica *r, const struct event *ev)
 {
 	struct pull *p = &r->group->pull;
 
-	if (!p->active || ev->header->from != p->donor ||
+	if (!p->active || group_leads(r->group) || ev->header->from != p->donor ||
 	    ev->header->from_incarnation != p->donor_incarnation)
 		return NULL;
 	return lane_asked(&p->lanes, ev->message->id >> 32);
@@ -246,7 +247,7 @@ static void finish(struct replica *r, struct actions *a)
 {
 	struct group *g = r->group;
 	struct pull *p = &g->pull;
-	bool newer = g->is_void || p->start > g->applied;
+	bool newer = g->is_void ? p->start >= raft_base(g->raft) : p->start > g->applied;
 	uint64_t applied = g->is_void ? 0 : g->applied;
 
 	p->active = false;
@@ -590,6 +591,8 @@ static bool in_vain(const struct replica *r, struct lane *at)
 
 	if (p->donor == RAFT_NODE_NONE)
 		return true;
+	if (p->donor_incarnation != r->peers[p->donor].incarnation && !mutant(270))
+		return true; /* it has begun another life, and knows of no copy */
 	if (at->paced || at->chunk == 0 || at->silent++ < PULL_ASKS_MAX || mutant(243))
 		return false;
 	return p->donor != raft_leader(r->group->raft) || at->silent >= 4 * PULL_ASKS_MAX;

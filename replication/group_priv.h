@@ -124,7 +124,6 @@ struct group {
 	void *raft_mem;
 	struct raft_record notes[2]; /* of this step */
 	uint32_t notes_count;
-	struct raft_record hard; /* newest term and vote in the log; term 0: none */
 	uint8_t record_data[GROUP_END_BYTES];
 	struct session_table sessions; /* replicated; used_ns: log index; id: made at this index */
 	struct session_table stage;    /* pull: the copy; give: what it was */

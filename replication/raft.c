@@ -521,6 +521,14 @@ void raft_set_copies(struct raft *r, uint8_t copies)
 	r->copies = copies;
 }
 
+void raft_set_void(struct raft *r, bool is_void)
+{
+	must(r->role != RAFT_LEADER);
+	if (is_void && r->role != RAFT_FOLLOWER)
+		raft_election_move(r, RAFT_FOLLOWER);
+	r->is_void = is_void;
+}
+
 /* What it knows. */
 
 enum raft_role raft_role(const struct raft *r)

@@ -228,6 +228,14 @@ uint64_t raft_deadline_ns(const struct raft *r);
  */
 void raft_set_copies(struct raft *r, uint8_t copies);
 
+/*
+ * raft_set_void: what the log goes on from is lost, and being fetched again. Meanwhile this node
+ * votes with its log, which says truly what it once acknowledged; it does not stand, for it could
+ * give nobody what it lacks, and neither takes nor acknowledges entries: they would count as
+ * copies. Not for a leader.
+ */
+void raft_set_void(struct raft *r, bool is_void);
+
 /* What it knows. leader: RAFT_NODE_NONE: unknown. */
 enum raft_role raft_role(const struct raft *r);
 uint8_t raft_leader(const struct raft *r);

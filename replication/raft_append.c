@@ -108,9 +108,13 @@ static void raft_append_reject(struct raft *r, uint64_t index, uint32_t term)
 /* raft_append_take: the entry behind a place where the logs agree; false: not now. */
 static bool raft_append_take(struct raft *r, const struct raft_entry *e, struct raft_actions *a)
 {
+	bool known = e->index <= r->last && raft_log_term(r, e->index) == e->term;
+
+	if (known && !mutant(127))
+		return true;
+	if (r->is_void && !mutant(266))
+		return false;
 	if (e->index <= r->last) {
-		if (raft_log_term(r, e->index) == e->term && !mutant(127))
-			return true;
 		if (e->index <= (mutant(127) ? r->commit : max_u64(r->commit, r->matched)))
 			return false;		    /* no leader of ours contradicts that */
 		raft_log_truncate(r, e->index - 1); /* 5.3: a conflict, and all that follow it */
@@ -161,10 +165,15 @@ static void raft_append_refused(struct raft *r, struct raft_peer *p, const struc
 	/* What came out of order may be refused by the dozen: one answer to that at a time. */
 	if (p->state == RAFT_REPLICATE && r->now_ns < p->rewind_ns && p->window > 1)
 		return;
-	if (p->state == RAFT_SNAPSHOTS || m->index <= p->match || m->index >= p->next)
+	if (p->state == RAFT_SNAPSHOTS || m->index < p->match || m->index >= p->next)
 		return;
 	if (p->state == RAFT_PROBE && m->index != p->next - 1)
 		return; /* an answer to an older question */
+	if (m->index == p->match) {
+		if (p->state != RAFT_PROBE || mutant(268))
+			return;
+		p->match = 0; /* it was asked, and has lost what it acknowledged */
+	}
 	if (p->state == RAFT_REPLICATE && m->commit >= p->match && m->commit < m->index) {
 		raft_append_lost(r, p, m->commit); /* only a gap */
 		return;

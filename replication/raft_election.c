@@ -144,6 +144,8 @@ static bool raft_election_can_stand(const struct raft *r)
 		return false;
 	if (!raft_election_may(r) || r->stripped != 0 || r->term >= RAFT_TERM_MAX)
 		return false;
+	if (r->is_void && !mutant(265))
+		return false;
 	/* A snapshot that is not in place yet: what this node has is hard to say. */
 	if (r->restoring != 0 || r->durable < r->base)
 		return false;
@@ -204,7 +206,8 @@ static bool raft_election_promised(const struct raft *r)
  * its disk is a blank one, and others remember a vote of the last (R19). */
 static bool raft_election_mute(const struct raft *r)
 {
-	return r->now_ns < r->silent_ns || (r->conf.voters == 0 && !mutant(123));
+	return r->now_ns < r->silent_ns || (r->conf.voters == 0 && !mutant(123)) ||
+	       (r->is_void && mutant(267));
 }
 
 /* PreVote (9.6): a question. It changes nothing here but what is owed (R-PREVOTE-PURE). */

@@ -84,7 +84,7 @@ struct raft {
 	struct raft_counters counters;
 	uint64_t random;
 	uint64_t now_ns;
-	bool started, failed;
+	bool started, failed, is_void;
 
 	/* Term and vote; hard_seq: of the record that says so. */
 	uint32_t term;
@@ -206,8 +206,8 @@ static inline uint64_t raft_acked(const struct raft *r)
 {
 	uint64_t held = r->hold == 0 || mutant(119) ? UINT64_MAX : max_u64(r->hold - 1, r->commit);
 
-	if (r->durable < r->base)
-		return 0; /* a snapshot is on its way to the disk */
+	if (r->durable < r->base || (r->is_void && !mutant(266)))
+		return 0; /* a snapshot is on its way to the disk; or what it stands for is */
 	return min_u64(r->durable, held);
 }
 

@@ -282,8 +282,6 @@
 	       "sessions make room by the node's clock, not by the log") \
 	MUTANT(186, unknown_then_no, group, \
 	       "a request answered UNKNOWN is refused when it comes again") \
-	MUTANT(187, log_without_state, group, \
-	       "a node that dropped its entries still votes with its log") \
 	MUTANT(188, last_voter_stays, group, \
 	       "the only voter of a shard never leaves for those that are to follow it") \
 	MUTANT(190, read_only_ignored, view, \
@@ -396,6 +394,18 @@
 	       "a number's second disk founds the shards once more (R19, R20)") \
 	MUTANT(262, named_unread, membership_odd, \
 	       "a start forgets which disks the end of its log names (R19, R20)") \
+	MUTANT(265, void_stands, raft, \
+	       "a node that has dropped its entries leads with its log (R30)") \
+	MUTANT(266, void_acks, raft, \
+	       "a node that has dropped its entries takes and acknowledges others (M-MIN-SIZE)") \
+	MUTANT(267, void_mute, group_void, \
+	       "a node that has dropped its entries votes for nobody (R30)") \
+	MUTANT(268, lost_tail, raft, \
+	       "a follower that has lost what it acknowledged is not believed") \
+	MUTANT(269, void_asks, group_void, \
+	       "a node without entries passes on what its clients ask") \
+	MUTANT(270, donor_of_before, group_void, \
+	       "a copy waits for a donor that has begun another life (R21)") \
 	MUTANT(275, give_by_questions, group_story, \
 	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
 	MUTANT(276, forgotten_before_use, group_story, \

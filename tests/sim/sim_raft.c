@@ -158,9 +158,6 @@ static void look_commit(struct sim *s, uint8_t node, uint32_t group, const struc
 	uint64_t commit = raft_commit(r);
 	char name[16];
 
-	/* Engine raft: who drops the shard's entries drops its log, and is blank in the group. */
-	if (commit == 0 && raft_last(r) == 0 && group != SIM_GROUP_VIEW)
-		m->commit = m->acked = 0;
 	if (commit < m->commit)
 		sim_violation(s, "R-STATE-SAFE: %s: node %u takes its commit index back to %llu",
 			      group_name(group, name), node, (unsigned long long)commit);

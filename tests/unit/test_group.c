@@ -425,37 +425,6 @@ static void unknown_stays_unknown(void **state)
 	gr_end();
 }
 
-/* Who has dropped its entries for a copy and dies in it has no log either: it votes for nobody. */
-static void without_state_no_log(void **state)
-{
-	struct gr_node *node;
-	uint8_t away;
-
-	(void)state;
-	gr_begin(3, 6, 0);
-	gr.greedy = true;
-	gr.clients = 12;
-	gr_run(500);
-	away = (uint8_t)((gr_leader() + 1) % 3);
-	node = &gr.node[away];
-	gr_crash(away);
-	gr_run(3000);
-	gr.delay_max_us = 3000;
-	gr_start(away, 0);
-	assert_true(raft_last(replica_raft(node->r)) > 1);
-	for (uint32_t ms = 0; node->resets == 0 && ms < 1000; ms++)
-		gr_run(1);
-	assert_int_equal(node->resets, 1);
-	gr_run(10);
-	assert_false(group_joined(node->r));
-	gr_crash(away);
-	gr_start(away, 0);
-	assert_int_equal(raft_last(replica_raft(node->r)), 0);
-	assert_int_equal(raft_conf(replica_raft(node->r))->voters, 0);
-	finish();
-	gr_end();
-}
-
 static void few_sessions(struct replica_config *c)
 {
 	c->sessions_max = 6;
@@ -640,7 +609,6 @@ int main(void)
 		cmocka_unit_test(founders_come_late),
 		cmocka_unit_test(failed_leader_makes_way),
 		cmocka_unit_test(unknown_stays_unknown),
-		cmocka_unit_test(without_state_no_log),
 		cmocka_unit_test(refused_stays_refused),
 		cmocka_unit_test(another_shape_is_refused),
 		cmocka_unit_test(seeds),

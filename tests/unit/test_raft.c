@@ -484,6 +484,78 @@ static void backtracks_by_terms(void **state)
 	assert_true(raft_counters(core(2))->appends_rejected <= 3);
 }
 
+/*
+ * A follower whose disk lied: it comes back with less than it had acknowledged to the leader that
+ * leads still. The leader asks it anew, and it is given what it lacks.
+ */
+static void lost_tail_is_given_again(void **state)
+{
+	struct rig_node *n = &rig.node[1];
+
+	(void)state;
+	start_three();
+	rig_lead(0);
+	for (uint32_t i = 0; i < 8; i++)
+		rig_propose(0, "x");
+	rig_run(2 * HEARTBEAT);
+	assert_int_equal(raft_match(core(0), 1), raft_last(core(0)));
+	rig_crash(1);
+	n->records_count -= 5;
+	rig_restart(1);
+	assert_int_equal(raft_last(core(1)) + 5, raft_last(core(0)));
+	rig_run(10 * HEARTBEAT);
+	assert_int_equal(rig_leader(), 0);
+	assert_int_equal(raft_last(core(1)), raft_last(core(0)));
+	assert_int_equal(raft_commit(core(1)), raft_commit(core(0)));
+	assert_int_equal(raft_match(core(0), 1), raft_last(core(0)));
+}
+
+/*
+ * R30: a voter that has lost what its log goes on from elects who has everything; it does not
+ * stand, and what it would take is no copy.
+ */
+static void void_voter_votes(void **state)
+{
+	uint64_t last;
+
+	(void)state;
+	start_three();
+	rig_lead(0);
+	rig_propose(0, "x");
+	rig_run(2 * HEARTBEAT);
+	last = raft_last(core(0));
+	rig_crash(2);
+	raft_set_void(core(1), true);
+	rig_crash(0);
+	rig_run(4 * ELECTION);
+	assert_int_equal(raft_role(core(1)), RAFT_FOLLOWER);
+	rig_restart(0);
+	rig_run(4 * ELECTION);
+	assert_int_equal(raft_role(core(0)), RAFT_LEADER);
+	assert_false(raft_ready(core(0)));
+	assert_int_equal(raft_match(core(0), 1), 0);
+	assert_int_equal(raft_last(core(1)), last);
+	raft_set_void(core(1), false);
+	rig_run(4 * HEARTBEAT);
+	assert_true(raft_ready(core(0)));
+	assert_int_equal(raft_match(core(0), 1), raft_last(core(0)));
+}
+
+/* Who stands when it loses what its log goes on from does so no more. */
+static void void_candidate_gives_up(void **state)
+{
+	(void)state;
+	start_three();
+	rig_isolate(1);
+	rig_pass(4 * ELECTION);
+	rig_tick(1);
+	assert_int_equal(raft_role(core(1)), RAFT_PRE_CANDIDATE);
+	raft_set_void(core(1), true);
+	assert_int_equal(raft_role(core(1)), RAFT_FOLLOWER);
+	rig_tick(1);
+	assert_int_equal(raft_role(core(1)), RAFT_FOLLOWER);
+}
+
 /* R32: a burst of losses is repaired, and sooner than by waiting for timers one by one. */
 static void loss_burst(void **state)
 {
@@ -747,6 +819,9 @@ int main(void)
 		cmocka_unit_test_teardown(term_changes_under_a_write, done),
 		cmocka_unit_test_teardown(append_aba, done),
 		cmocka_unit_test_teardown(backtracks_by_terms, done),
+		cmocka_unit_test_teardown(lost_tail_is_given_again, done),
+		cmocka_unit_test_teardown(void_voter_votes, done),
+		cmocka_unit_test_teardown(void_candidate_gives_up, done),
 		cmocka_unit_test_teardown(loss_burst, done),
 		cmocka_unit_test_teardown(flow_control, done),
 		cmocka_unit_test_teardown(proposals_are_bounded, done),

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node that has dropped its entries for a full copy (COPIED_WHOLE): it has its log still, and
+ * votes with it; it does not lead, acknowledges nothing, and asks for nothing in its clients' name.
+ */
+#include "tests/unit/group_rig.h"
+
+#include <stdlib.h>
+
+#define SEEDS 6u
+
+static bool empty(uint8_t n)
+{
+	return gr.node[n].r->group->is_void;
+}
+
+static enum raft_role role(uint8_t n)
+{
+	return raft_role(replica_raft(gr.node[n].r));
+}
+
+/*
+ * emptied: a node that was away while deletes were forgotten comes back over a slow network, and
+ * has just dropped its entries. *ret_leader: whom it copies from.
+ */
+static uint8_t emptied(uint64_t seed, uint8_t *ret_leader)
+{
+	struct gr_node *node;
+	uint8_t away;
+
+	gr_begin(3, seed, 0);
+	gr.greedy = true;
+	gr.clients = 12;
+	gr_run(500);
+	away = (uint8_t)((gr_leader() + 1) % 3);
+	node = &gr.node[away];
+	gr_crash(away);
+	gr_run(3000);
+	gr.delay_max_us = 3000;
+	gr_start(away, 0);
+	assert_true(raft_last(replica_raft(node->r)) > 1);
+	for (uint32_t ms = 0; node->resets == 0 && ms < 1000; ms++)
+		gr_run(1);
+	assert_int_equal(node->resets, 1);
+	assert_true(empty(away));
+	assert_true(gr_leader() >= 0 && gr_leader() != away);
+	*ret_leader = (uint8_t)gr_leader();
+	return away;
+}
+
+static void finish(void)
+{
+	gr_heal();
+	gr.delay_max_us = 100;
+	for (uint8_t n = 0; n < gr.nodes; n++)
+		if (!gr.node[n].r)
+			gr_start(n, (uint8_t)gr.node[n].founders);
+	gr.quiet = true;
+	gr_settle(10000);
+	gr_check_same();
+	gr_check_counts();
+	gr_end();
+}
+
+/* Its log and its conf are there after a start, too, and what the log was applied to is not. */
+static void log_outlives_state(void **state)
+{
+	uint8_t away, leader;
+	uint64_t last;
+
+	(void)state;
+	away = emptied(6, &leader);
+	last = raft_last(replica_raft(gr.node[away].r));
+	assert_true(last > 1);
+	gr_run(10);
+	assert_false(group_joined(gr.node[away].r));
+	gr_crash(away);
+	gr_start(away, 0);
+	assert_int_equal(raft_last(replica_raft(gr.node[away].r)), last);
+	assert_int_equal(raft_conf(replica_raft(gr.node[away].r))->voters, 7);
+	assert_true(empty(away));
+	assert_int_equal(group_applied(gr.node[away].r), 0);
+	finish();
+}
+
+/*
+ * R30: the third node is gone for good, and the one that has everything starts again: it needs the
+ * vote of the one that copies from it, which may have started again, too.
+ */
+static void elects_who_has_everything(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++) {
+		uint8_t leader, away = emptied(seed, &leader), third = (uint8_t)(3 - leader - away);
+		uint32_t ms = 0;
+
+		gr_crash(third);
+		gr.asked = (uint8_t)(1u << leader);
+		gr_run(seed % 5);
+		gr_crash(leader);
+		if (seed % 2 == 0)
+			gr_crash(away);
+		gr_start(leader, 0);
+		if (seed % 2 == 0)
+			gr_start(away, 0);
+		while (role(leader) != RAFT_LEADER && ms++ < 500)
+			gr_run(1);
+		assert_int_equal(role(leader), RAFT_LEADER);
+		while ((empty(away) || gr_leader() != leader) && ms++ < 2000)
+			gr_run(1);
+		assert_false(empty(away));
+		assert_int_equal(gr_leader(), leader);
+		finish();
+	}
+}
+
+/* What it acknowledged would be taken for a copy; and it has nothing to lead with. */
+static void is_no_copy_and_no_leader(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		uint8_t leader, away = emptied(seed, &leader), third = (uint8_t)(3 - leader - away);
+		uint64_t commit;
+
+		gr_crash(third);
+		gr.asked = (uint8_t)(1u << leader);
+		gr_run(20); /* what it acknowledged before */
+		for (uint32_t ms = 0; ms < 1000 && empty(away); ms++) {
+			commit = raft_commit(replica_raft(gr.node[leader].r));
+			gr_run(1);
+			if (empty(away))
+				assert_int_equal(raft_commit(replica_raft(gr.node[leader].r)),
+						 commit);
+		}
+		finish();
+		away = emptied(seed, &leader);
+		gr_crash(leader);
+		gr_crash((uint8_t)(3 - leader - away));
+		gr_run(5);
+		gr_crash(away); /* so that it waits for no snapshot either */
+		gr_start(away, 0);
+		assert_true(empty(away));
+		for (uint32_t ms = 0; ms < 300; ms++) {
+			gr_run(1);
+			assert_int_equal(role(away), RAFT_FOLLOWER);
+		}
+		finish();
+	}
+}
+
+/*
+ * R09: reads that are under way when it drops its entries, and those that come then, are answered
+ * with what is current once the copy is there; word of an index that an earlier read was told says
+ * nothing about them.
+ */
+static void reads_outlive_it(void **state)
+{
+	uint32_t under_way = 0, reads = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4 * SEEDS; seed++) {
+		uint8_t leader, away = emptied(seed, &leader);
+		struct group *g = gr.node[away].r->group;
+		struct raft_message ack = { .type = RAFT_READ_ACK, .index = 1,
+					    .term = raft_term(replica_raft(gr.node[away].r)) };
+		struct wire_header h = { .kind = WIRE_RAFT, .cluster = GR_CLUSTER, .from = leader,
+					 .to = away,
+					 .from_incarnation = gr.node[leader].incarnation,
+					 .to_incarnation = gr.node[away].incarnation };
+		uint64_t asked = raft_reads(replica_raft(gr.node[away].r));
+		bool open = g->asked.first != OP_NONE;
+
+		under_way += open;
+		gr_run(12);
+		for (uint64_t i = 0; i + open < asked; i++) {
+			struct event ev = { .kind = EVENT_RAFT, .header = &h, .raft = &ack };
+			struct actions a;
+
+			ev.now_ns = gr.now;
+			ev.persist_seq_next =
+				gr.node[away].log_count - gr.node[away].log_start + 1;
+			ack.id = (uint64_t)gr.node[away].incarnation << 40 | i;
+			(void)replica_step(gr.node[away].r, &ev, &a);
+			assert_int_equal(a.count, 0);
+		}
+		for (uint32_t i = g->ready.first; i != OP_NONE; i = g->asks[i].queue)
+			assert_true(g->asks[i].index > 1);
+		reads += (uint32_t)asked;
+		finish();
+	}
+	assert_true(under_way > 0 && reads > 0);
+}
+
+/*
+ * Who knows nothing cannot say up to where it knew its clients (beyond index 2^32 the low half of
+ * that would be taken for another index): it refuses, and its clients go elsewhere.
+ */
+static void asks_for_nothing(void **state)
+{
+	uint8_t leader, away;
+
+	(void)state;
+	away = emptied(6, &leader);
+	gr.quiet = true;
+	gr_request(away, WIRE_PUT, 30, 1000, "x", (struct op_ts){ 0, 0 });
+	assert_int_equal(gr.result.id, 1000);
+	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	for (uint32_t ms = 0; ms < 2000 && empty(away); ms++)
+		gr_run(1);
+	assert_false(empty(away));
+	gr_request(away, WIRE_PUT, 30, 1001, "x", (struct op_ts){ 0, 0 });
+	for (uint32_t ms = 0; ms < 1000 && gr.result.id != 1001; ms++)
+		gr_run(1);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	gr_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(log_outlives_state),
+		cmocka_unit_test(elects_who_has_everything),
+		cmocka_unit_test(is_no_copy_and_no_leader),
+		cmocka_unit_test(reads_outlive_it),
+		cmocka_unit_test(asks_for_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
