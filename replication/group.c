@@ -503,7 +503,7 @@ static bool configure(struct replica *r, struct actions *a)
 	struct raft_event ev = { .kind = RAFT_EVENT_CONFIGURE };
 	struct raft_conf want = { .voters = v->members | v->witnesses, .learners = v->shadows };
 
-	if (!r->config.views || v->epoch == 0 || !raft_ready(g->raft) ||
+	if (!r->config.views || v->epoch == 0 || !raft_settled(g->raft) ||
 	    raft_configuring(g->raft))
 		return false;
 	for (uint8_t left = want.voters & (uint8_t)~c->voters; left; left &= left - 1) {

@@ -586,6 +586,11 @@ bool raft_ready(const struct raft *r)
 	return r->role == RAFT_LEADER && r->ready;
 }
 
+bool raft_settled(const struct raft *r)
+{
+	return r->role == RAFT_LEADER && r->settled;
+}
+
 bool raft_can_propose(const struct raft *r, uint32_t bytes)
 {
 	return r->role == RAFT_LEADER && !r->noop_due && r->transfer_to == RAFT_NODE_NONE &&

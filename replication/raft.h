@@ -266,6 +266,12 @@ void raft_entry(const struct raft *r, uint64_t index, struct raft_entry *ret_ent
  * not handing over, has room in memory and in open_max.
  */
 bool raft_ready(const struct raft *r);
+
+/*
+ * raft_settled: this node leads, and a quorum holds an entry of its own term durably: the group can
+ * be changed (4.1, R34). Copies (raft_set_copies) may be wanting still, and come by that change.
+ */
+bool raft_settled(const struct raft *r);
 bool raft_can_propose(const struct raft *r, uint32_t bytes);
 
 /* raft_configuring: a change of conf is under way (joint, or not committed). */

@@ -62,7 +62,7 @@ void raft_append_lead(struct raft *r)
 		raft_append_fresh(r, i);
 	r->noop_due = true;
 	r->noop_index = 0;
-	r->ready = false;
+	r->ready = r->settled = false;
 }
 
 void raft_append_follow(struct raft *r)
@@ -223,8 +223,8 @@ void raft_append_on_ack(struct raft *r, uint8_t from, const struct raft_message 
 /*
  * raft_append_copied: of what a quorum holds, what may be committed with as many copies as asked
  * for: DATA entries must be durable at `copies` nodes that keep their bytes; learners are as good
- * as voters for that, and may be all there is: they become voters only once the leader is ready. A
- * change of the conf that waits behind such an entry lifts this: else copies might never come.
+ * as voters for that, and may be all there is: they become voters later. A change of the conf that
+ * waits behind such an entry lifts this: else copies might never come.
  */
 static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NODES_MAX],
 				   uint64_t quorum)
@@ -254,17 +254,20 @@ static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NO
 /* raft_append_commit: what a quorum holds durably, and is of this term (5.4.2, R01). */
 static void raft_append_commit(struct raft *r)
 {
-	uint64_t value[NODES_MAX], commit;
+	uint64_t value[NODES_MAX], quorum, commit;
 
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		value[i] = r->peers[i].match;
 	value[r->config.node] = mutant(111) ? r->last : raft_acked(r);
-	commit = raft_append_copied(r, value, raft_kth(r, value));
+	quorum = raft_kth(r, value);
+	if (r->noop_index != 0 && quorum >= r->noop_index && !mutant(271))
+		r->settled = true;
+	commit = raft_append_copied(r, value, quorum);
 	if (commit <= r->commit || (raft_log_term(r, commit) != r->term && !mutant(107)))
 		return;
 	r->commit = commit;
 	if (r->noop_index != 0 && commit >= r->noop_index)
-		r->ready = true;
+		r->ready = r->settled = true;
 	/* With nothing behind it to say so, followers would hear of it a heartbeat later. */
 	if (commit == r->last)
 		r->notice_due = raft_targets(r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who takes part: joint consensus (dissertation 4.3) and leadership transfer (3.10). One change at
- * a time, and none before an entry of the leader's own term is committed (4.1, R34): the conf in
+ * a time, and none before a quorum holds an entry of the leader's own term (4.1, R34): the conf in
  * force is the newest in the log, and the one before it is committed, so it can always be rolled
  * back.
  */
@@ -113,7 +113,7 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 	if (!raft_can_propose(r, RAFT_CONF_BYTES) || conf->voters_old != 0 ||
 	    !raft_conf_valid(conf) || memcmp(conf, &r->conf, sizeof(*conf)) == 0)
 		return;
-	if ((!r->ready || raft_configuring(r)) && !mutant(117))
+	if ((!r->settled || raft_configuring(r)) && !mutant(117))
 		return;
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
 		const struct raft_peer *p = &r->peers[i];
@@ -214,7 +214,7 @@ void raft_conf_settle(struct raft *r, struct raft_actions *a)
 	if (r->conf.voters_old != 0) {
 		last.voters_old = 0;
 		last.witnesses &= last.voters | last.learners;
-		if (r->ready && raft_open(r, RAFT_CONF_BYTES) && !mutant(134))
+		if (r->settled && raft_open(r, RAFT_CONF_BYTES) && !mutant(134))
 			raft_conf_add(r, &last, a);
 	} else if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(133)) {
 		raft_election_farewell(r); /* 4.2.2: it led a group that it is not in */

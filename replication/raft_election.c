@@ -56,7 +56,7 @@ static void raft_election_follow(struct raft *r)
 {
 	if (r->role == RAFT_LEADER) {
 		r->counters.step_downs++;
-		r->ready = r->noop_due = r->round_wanted = false;
+		r->ready = r->settled = r->noop_due = r->round_wanted = false;
 		r->beat_due = r->notice_due = r->leaving = 0;
 		r->lease_ns = 0;
 		r->transfer_to = RAFT_NODE_NONE;

@@ -150,6 +150,7 @@ struct raft {
 	/* Leader. */
 	bool noop_due;
 	bool ready;		      /* an entry of this term is committed */
+	bool settled;		      /* a quorum holds one; copies may be wanting still */
 	uint64_t noop_index;	      /* first of this term */
 	uint64_t round, quorum_round; /* newest begun; newest that a quorum answered */
 	uint64_t round_ns[RAFT_ROUNDS];

@@ -406,6 +406,8 @@
 	       "a node without entries passes on what its clients ask") \
 	MUTANT(270, donor_of_before, group_void, \
 	       "a copy waits for a donor that has begun another life (R21)") \
+	MUTANT(271, copies_first, raft_conf, \
+	       "nobody is taken in before what lacks copies has them (M-MIN-SIZE)") \
 	MUTANT(275, give_by_questions, group_story, \
 	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
 	MUTANT(276, forgotten_before_use, group_story, \

@@ -161,6 +161,38 @@ static void conf_waits_for_own_term(void **state)
 		rig_configure(0, (struct raft_conf) { .voters = 0x03, .learners = 0x04 }), 0);
 }
 
+/*
+ * What a new leader has of the terms before lacks copies, and the nodes that are to be copies are
+ * still to be taken in: they are, though the leader commits nothing until then.
+ */
+static void copies_that_are_to_come(void **state)
+{
+	(void)state;
+	led(3, (struct raft_conf) { .voters = 0x03 });
+	raft_set_copies(core(0), 3);
+	raft_set_copies(core(1), 3);
+	assert_int_not_equal(rig_propose(0, "wants three"), 0);
+	rig_run(2 * HEARTBEAT);
+	assert_int_equal(raft_match(core(0), 1), raft_last(core(0)));
+	assert_true(raft_commit(core(0)) < raft_last(core(0)));
+	rig_crash(0);
+	rig_crash(1);
+	rig_restart(0);
+	rig_restart(1);
+	raft_set_copies(core(0), 3);
+	raft_set_copies(core(1), 3);
+	for (uint32_t i = 0; i < 20 && rig_leader() == RAFT_NODE_NONE; i++)
+		rig_run(ELECTION);
+	rig_run(2 * HEARTBEAT);
+	assert_false(raft_ready(core(rig_leader())));
+	assert_true(raft_settled(core(rig_leader())));
+	assert_int_not_equal(rig_configure(rig_leader(), (struct raft_conf) { .voters = 0x03,
+									      .learners = 0x04 }),
+			     0);
+	rig_run(2 * HEARTBEAT);
+	assert_true(raft_ready(core(rig_leader())));
+}
+
 /* M-MIN-SIZE: a witness is of the quorum, and no copy. Other entries need no copies. */
 static void copies_beside_the_quorum(void **state)
 {
@@ -894,6 +926,7 @@ int main(void)
 		cmocka_unit_test_teardown(read_index, done),
 		cmocka_unit_test_teardown(read_index_not_by_old_answers, done),
 		cmocka_unit_test_teardown(copies_beside_the_quorum, done),
+		cmocka_unit_test_teardown(copies_that_are_to_come, done),
 		cmocka_unit_test_teardown(reads_share_rounds, done),
 		cmocka_unit_test_teardown(follower_reads, done),
 		cmocka_unit_test_teardown(lease, done),
