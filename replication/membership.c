@@ -460,9 +460,16 @@ static bool is_known(const struct membership *m, const struct membership_event *
 	       (ident == 0 || ident == ev->ident || mutant(149));
 }
 
+/* is_settled: that number has no owner, or one whose disk is known. */
+static bool is_settled(const struct membership_node *node)
+{
+	return node->want == WANT_NONE || (node->ident != 0 && !mutant(288));
+}
+
 /*
  * dismiss: whoever was removed may have been away then, and nobody speaks to it any more: asked, it
- * is shown a state that does without it.
+ * is shown a state that does without it, or in which another disk has its number. A disk that knows
+ * no cluster yet waits to be added.
  */
 static void dismiss(struct membership *m, const struct membership_event *ev,
 		    struct membership_actions *a)
@@ -470,9 +477,10 @@ static void dismiss(struct membership *m, const struct membership_event *ev,
 	struct membership_grant g = { .flags = GRANT_STATE };
 	struct membership_report r;
 
-	if (m->agreed.revision == 0 || m->agreed.node[ev->from].want != WANT_NONE ||
+	if (m->agreed.revision == 0 || !is_settled(&m->agreed.node[ev->from]) ||
 	    !membership_report_decode(ev->message->payload, ev->message->payload_bytes, &r) ||
-	    r.revision >= m->agreed.revision)
+	    r.revision >= m->agreed.revision ||
+	    (m->agreed.node[ev->from].want != WANT_NONE && r.revision == 0))
 		return;
 	g.seq = r.seq;
 	g.sent_ns = r.sent_ns;

@@ -423,6 +423,8 @@
 	MUTANT(286, leads_again_at_once, group_story, \
 	       "a link that comes and goes moves leaders as often (M-FLAP)") \
 	MUTANT(287, odds_at_once, group_story, \
-	       "who hears a dead node a little longer is given the lead")
+	       "who hears a dead node a little longer is given the lead") \
+	MUTANT(288, former_untold, membership_odd, \
+	       "a former disk is not told that its number is another's now (R19)")
 
 #endif

@@ -224,6 +224,20 @@ static void warnings_have_their_reasons(void **state)
 
 static uint8_t deaf[NODES_MAX];
 
+static void make_more(size_t i)
+{
+	struct membership_state *s = &service.state;
+
+	if (i == 21) {
+		s->node[1].ident = service.ident + 1;
+		return;
+	}
+	/* Cut off from 2; 0 hears it, or does not, either. */
+	service.peer[2].age_ns = 3000000000;
+	deaf[0] = i == 19 ? 0 : 4;
+	s->engine = ENGINE_RAFT;
+}
+
 /* The situations of words_of_the_cluster, made of a healthy one. */
 static void make_situation(size_t i)
 {
@@ -289,14 +303,8 @@ static void make_situation(size_t i)
 		s->engine = ENGINE_RAFT;
 		region.worker[0].leader[0] = RAFT_NODE_NONE;
 	}
-	if (i == 19 || i == 20) {
-		/* Cut off from 2; 0 hears it, or does not, either. */
-		service.peer[2].age_ns = 3000000000;
-		deaf[0] = i == 19 ? 0 : 4;
-		s->engine = ENGINE_RAFT;
-	}
-	if (i == 21)
-		s->node[1].ident = service.ident + 1;
+	if (i >= 19)
+		make_more(i);
 	if (i == 17)
 		region.worker[0].updated_ns = service.updated_ns = 8000000000;
 }

@@ -13,6 +13,8 @@
 #include "replication/membership_priv.h"
 #include "tests/unit/membership_rig.h"
 
+#include <stdlib.h>
+
 #define SECOND (1000 * RIG_MS)
 
 static struct rig *founded(uint32_t data, uint32_t witnesses)
@@ -285,6 +287,41 @@ static void named_by_the_last_entries(void **state)
 	rig_destroy(r);
 }
 
+/*
+ * A removed node's disk comes back when its number is another's: it is shown so, instead of asking
+ * for ever, and stays out.
+ */
+static void number_is_another_s(void **state)
+{
+	struct rig *r = founded(4, 0);
+	struct membership_command c = { .verb = VERB_REMOVE, .node = 3 };
+	struct membership_command add = { .verb = VERB_ADD, .node = 3, .want = WANT_DATA,
+					  .ip = 0x0a4d0004, .name = "node3" };
+	struct rig_node former, *n = &r->node[3];
+
+	(void)state;
+	rig_kill(r, 3);
+	former = *n;
+	n->record = NULL;
+	n->mem = NULL;
+	assert_int_equal(rig_command(r, 1, c), COMMAND_DONE);
+	rig_run(r, SECOND);
+	rig_new_disk(r, 3);
+	rig_start(r, 3);
+	assert_int_equal(rig_command(r, 1, add), COMMAND_DONE);
+	assert_true(rig_until(r, rig_members, 0xf, 3 * SECOND));
+	rig_kill(r, 3);
+	free(n->mem);
+	free(n->record);
+	*n = former;
+	rig_start(r, 3);
+	rig_run(r, SECOND);
+	assert_int_equal(membership_state(n->service)->node[3].ident, former.ident + 100);
+	assert_int_equal(n->view.epoch, 0);
+	assert_true(rig_until(r, rig_members, 7, SECOND));
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +332,7 @@ int main(void)
 		cmocka_unit_test(named_by_the_last_entries),
 		cmocka_unit_test(reads_more_than_fits),
 		cmocka_unit_test(old_views_are_no_news),
+		cmocka_unit_test(number_is_another_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
