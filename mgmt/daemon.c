@@ -6,6 +6,7 @@
  *
  *   SIGTERM, SIGINT  stop the dataplane, then exit
  *   SIGQUIT          exit, the dataplane goes on serving
+ *   SIGHUP           read the [[peer]] blocks anew
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,6 +33,7 @@
 
 struct daemon_state {
 	struct config config;
+	struct config fresh; /* read_peers: as the file is now */
 	struct supervisor supervisor;
 	struct stats_region region;
 	struct service service;
@@ -248,6 +250,23 @@ static void watch(struct daemon_state *d)
 	d->seen_pid = s->pid;
 }
 
+/*
+ * read_peers: nodes that came later may have been added to the file: where their cairnd is, who
+ * tells of their end, and is told of ours. Nothing else of it is looked at before the next start.
+ */
+static void read_peers(struct daemon_state *d)
+{
+	struct problem problem;
+
+	if (config_load(d->config.file, &d->fresh, &problem) < 0) {
+		log_problem(LOG_LEVEL_WARNING, "peers", &problem);
+		return;
+	}
+	memcpy(d->config.peer, d->fresh.peer, sizeof(d->config.peer));
+	d->config.peer_count = d->fresh.peer_count;
+	log_event(LOG_LEVEL_INFO, "peers", "count=%u", d->config.peer_count);
+}
+
 static void take_signal(struct daemon_state *d, int signals)
 {
 	struct signalfd_siginfo info;
@@ -255,6 +274,10 @@ static void take_signal(struct daemon_state *d, int signals)
 	if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
 	log_event(LOG_LEVEL_INFO, "signal", "signal=%s", sigabbrev_np((int)info.ssi_signo));
+	if (info.ssi_signo == SIGHUP) {
+		read_peers(d);
+		return;
+	}
 	if (info.ssi_signo == SIGQUIT) {
 		d->quit = true;
 		return;
@@ -360,11 +383,11 @@ static int catch_signals(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -409,7 +432,8 @@ static void usage(FILE *out)
 	      "      --foreground              accepted; cairnd always stays in the foreground\n"
 	      "      --version                 print the version\n"
 	      "  -h, --help                    this text\n"
-	      "Signals: TERM, INT stop the dataplane and exit; QUIT exits, the dataplane goes on.\n"
+	      "Signals: TERM, INT stop the dataplane and exit; QUIT exits, the dataplane goes on;\n"
+	      "HUP reads the [[peer]] blocks anew.\n"
 	      "Exit: 0 done, 1 failed, 2 usage or configuration error.\n",
 	      out);
 }

@@ -541,6 +541,20 @@ int lab_start(const struct ctl_call *call)
 	return rc;
 }
 
+/* introduce: the others' daemons are to know where the new one's is, for its obituaries. */
+static int introduce(const struct lab *lab, uint32_t node)
+{
+	struct lab_processes found;
+	int rc = lab_nodes_introduce(lab, node);
+
+	lab_process_find(lab->dir, &found);
+	for (unsigned i = 0; !rc && i < found.count; i++)
+		if (found.process[i].program == LAB_DAEMON && found.process[i].node != (int)node)
+			lab_process_signal(&found.process[i], SIGHUP);
+	lab_process_release(&found);
+	return rc;
+}
+
 /* A folder, a format to join, a process; it waits to be told who its cluster is. */
 static int make_member(struct lab *lab, uint32_t node, uint64_t patience_ms)
 {
@@ -587,6 +601,8 @@ int lab_add(const struct ctl_call *call)
 	add.name = name;
 	add.address = address;
 	rc = make_member(&lab, (uint32_t)add.node, START_NS / 1000000);
+	if (!rc)
+		rc = introduce(&lab, (uint32_t)add.node);
 	if (!rc)
 		rc = ctl_member_add_node(call, &add);
 	if (rc)

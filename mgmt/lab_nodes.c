@@ -33,6 +33,16 @@ static int fail_path(const char *path)
 			       path, strerror(errno));
 }
 
+static void write_peer(const struct lab *lab, uint32_t node, FILE *f)
+{
+	char listen[32];
+
+	fprintf(f, "\n[[peer]]\nid = %u\naddr = \"10.77.0.%u\"\nwitness = %s\n", node, node + 1,
+		lab->witnesses >> node & 1 ? "true" : "false");
+	if (!lab->veth)
+		fprintf(f, "control = \"%s\"\n", lab_state_listen(lab, node, listen));
+}
+
 static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 {
 	uint64_t value_bytes = max_u64(lab->keys * BYTES_PER_KEY, VALUE_BYTES_MIN);
@@ -63,12 +73,25 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 #define LAB_TIMER(name, value) fprintf(f, #name " = %" PRIu64 "\n", lab->timers.name);
 	LAB_TIMERS(LAB_TIMER)
 #undef LAB_TIMER
-	for (uint32_t i = 0; node < lab->founders && i < lab->founders; i++) {
-		fprintf(f, "\n[[peer]]\nid = %u\naddr = \"10.77.0.%u\"\nwitness = %s\n", i, i + 1,
-			lab->witnesses >> i & 1 ? "true" : "false");
-		if (!lab->veth)
-			fprintf(f, "control = \"%s\"\n", lab_state_listen(lab, i, listen));
+	for (uint32_t i = 0; i < (node < lab->founders ? lab->founders : node + 1); i++)
+		write_peer(lab, i, f);
+}
+
+int lab_nodes_introduce(const struct lab *lab, uint32_t node)
+{
+	char path[LAB_PATH_BYTES];
+	FILE *f;
+
+	for (uint32_t i = 0; i < node; i++) {
+		lab_state_node_path(lab, i, "node.toml", path);
+		f = fopen(path, "ae");
+		if (!f)
+			return fail_path(path);
+		write_peer(lab, node, f);
+		if (fclose(f) != 0)
+			return fail_path(path);
 	}
+	return CTL_EXIT_OK;
 }
 
 int lab_nodes_create(const struct lab *lab, uint32_t nodes)

@@ -14,6 +14,9 @@
 /* lab_nodes_create: folders and node.toml of the nodes in the bit set. */
 int lab_nodes_create(const struct lab *lab, uint32_t nodes);
 
+/* lab_nodes_introduce: a new node's [[peer]] block into the files of those that came before it. */
+int lab_nodes_introduce(const struct lab *lab, uint32_t node);
+
 /* lab_nodes_format: as cluster init does, for the nodes in the bit set, all at once. */
 int lab_nodes_format(const struct lab *lab, uint32_t nodes);
 

@@ -163,6 +163,11 @@ def grow(lab):
         lab.error("CAIRN-0405", 6, "kv", "get", "load", "--node", 3, "--timeout", "500ms")
         lab.ctl("member", "promote", "node3", code=0)
         lab.serving()
+    incarnation = lab.members()[3]["incarnation"]
+    os.kill(lab.pid("cairn-dataplane", 3), signal.SIGKILL)
+    until(lambda: happened(lab, "obituary", 3, f"incarnation {incarnation} was reaped"), 30,
+          "nodes that came later tell of their end, too")
+    lab.serving()
     holds(lab, 3, "d", "after")
     lab.ctl("kv", "put", "d", "by the fourth", "--node", 3, code=0)
     holds(lab, 0, "d", "by the fourth")
