@@ -103,6 +103,7 @@ void sim_service_started(struct sim *s, uint8_t node)
 
 	n->revision = 0;
 	n->epoch = 0;
+	memset(n->shard_epoch, 0, sizeof(n->shard_epoch));
 	n->lease_ns = 0;
 	n->command = 0;
 	n->life[n->lives++ % SIM_LIVES_KEPT] =
@@ -292,8 +293,12 @@ static void see_installed(struct sim *s, uint8_t node)
 	uint32_t epoch = sim_node_epoch(s, node);
 	uint64_t lease_ns = 0;
 
-	for (uint16_t shard = 0; shard < s->plan.shards; shard++)
-		lease_ns = max_u64(lease_ns, replica_lease_ns(sim_node_replica(s, node, shard)));
+	for (uint16_t shard = 0; shard < s->plan.shards; shard++) {
+		const struct replica *r = sim_node_replica(s, node, shard);
+
+		lease_ns = max_u64(lease_ns, replica_lease_ns(r));
+		n->shard_epoch[shard] = replica_view(r)->epoch;
+	}
 	if (epoch == n->epoch && lease_ns == n->lease_ns)
 		return;
 	if (epoch != n->epoch) {

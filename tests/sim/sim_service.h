@@ -23,6 +23,7 @@ struct sim_service_node {
 	uint64_t revision; /* newest state it has shown in this life */
 	uint32_t epoch;	   /* oldest view any of its workers has, when last looked at */
 	uint64_t lease_ns; /* likewise, of its lease */
+	uint32_t shard_epoch[SHARDS_MAX]; /* of each shard's view: workers take it one by one */
 	uint32_t ident;	   /* of its disk */
 	uint32_t left;	   /* incarnation in which it left the write set last */
 	uint32_t lives;

@@ -376,10 +376,10 @@ static void on_read(struct sim *s, uint8_t node, const struct request *q,
 			      node, q->key);
 }
 
-/* is_read_only: its view has too few members, and had when its round began (M-MIN-SIZE). */
-static bool is_read_only(const struct sim *s, uint8_t node)
+/* is_read_only: the shard's view had too few members when the node's round began (M-MIN-SIZE). */
+static bool is_read_only(const struct sim *s, uint8_t node, uint16_t shard)
 {
-	const struct view *v = sim_view_of(s, s->service.node[node].epoch);
+	const struct view *v = sim_view_of(s, s->service.node[node].shard_epoch[shard]);
 
 	/* With the raft engine a majority of the voters is what counts. */
 	return v && v->read_only && !sim_is_raft(s);
@@ -414,7 +414,7 @@ static void on_update_answer(struct sim *s, uint8_t node, struct request *q,
 	q->status[node] = m->status;
 	if (m->status != STATUS_OK || q->ok)
 		return;
-	if (is_read_only(s, node) && !sim_ledger_committed(s, q->key, m->ts))
+	if (is_read_only(s, node, q->shard) && !sim_ledger_committed(s, q->key, m->ts))
 		sim_violation(s, "M-MIN-SIZE: node %u acknowledges an update of key %u while there "
 				 "are too few members", node, q->key);
 	q->ok = true;
