@@ -49,7 +49,8 @@ struct replica_config {
 	uint8_t engine;		/* enum membership_engine; what follows is of raft (group.h) */
 	/*
 	 * founders: bitmap: whom the group began with, the same at all of them; 0 at a node that
-	 * came later. witnesses: of them. Without views: 0 means all nodes. witness: this one is.
+	 * came later. With views it begins when one says so (view.h, first_disk). witnesses: of
+	 * them. Without views: 0 means all nodes. witness: this one is.
 	 */
 	uint8_t founders, witnesses;
 	bool witness;

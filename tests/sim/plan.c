@@ -368,6 +368,7 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	struct rng service_rng = rng_make(seed, 1); /* leaves the other seeds as they were */
 	struct rng join_rng = rng_make(seed, 2);    /* likewise */
 	struct rng raft_rng = rng_make(seed, 3);    /* likewise */
+	struct rng careless_rng = rng_make(seed, 6); /* likewise */
 	uint32_t source = draw_source(&service_rng, profile);
 	uint64_t length_ns = PICK(r, 25 * MS, 50 * MS, 100 * MS);
 
@@ -406,6 +407,8 @@ void plan_draw(struct plan *p, uint64_t seed, uint32_t nodes, enum plan_profile 
 	restrict_to(p, r, profile, length_ns);
 	if (source != 0)
 		draw_service(p, &service_rng, length_ns, source == 2);
+	if (source != 0)
+		p->service.careless_ppm = (uint32_t)PICK(&careless_rng, 0, 500000, 1000000);
 }
 
 /* The fields of a plan, by name, as traces carry them. */
@@ -437,6 +440,7 @@ static const struct field fields[] = {
 	FIELD(service.lease_ns), FIELD(service.detect_ns), FIELD(service.recover_ns),
 	FIELD(service.holddown_ns), FIELD(service.slow_ns), FIELD(service.slow_floor_ns),
 	FIELD(service.spawn_ns), FIELD(service.slow_factor), FIELD(service.role_ppm),
+	FIELD(service.careless_ppm),
 	FIELD(service.entries_max),
 	FAULT(service.command), FAULT(service.flap), FAULT(service.slow_node),
 	FIELD(worker.seed), FIELD(worker.retransmit_ns), FIELD(worker.replay_ns),

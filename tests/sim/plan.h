@@ -55,6 +55,7 @@ struct plan_service {
 	uint64_t spawn_ns; /* a process that must restart is back after this */
 	uint32_t slow_factor;
 	uint32_t entries_max; /* engine raft: of a shard's log, in memory */
+	uint32_t careless_ppm; /* new disks of founders that are formatted as on the first day */
 	uint32_t role_ppm; /* faults that look for a victim by what it is in the cluster */
 	struct plan_fault command, flap, slow_node;
 };

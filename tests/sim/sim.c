@@ -93,7 +93,7 @@ static void reset_node(struct sim_node *n)
 	n->damaged = n->blank = false;
 	n->damaged_starts = 0;
 	n->incarnation = n->floor = n->disks = 0;
-	n->joining = n->spent = false;
+	n->joining = n->careless = n->spent = false;
 	memset(n->seen, 0, sizeof(n->seen));
 }
 
@@ -109,7 +109,7 @@ static void reset(struct sim *s, uint64_t seed, uint32_t nodes)
 	s->events = 0;
 	s->digest = rng_mix(seed + 1);
 	s->phase = PHASE_FAULTS;
-	s->crashes = s->step_crashes = s->torn_writes = s->refused_starts = 0;
+	s->crashes = s->step_crashes = s->torn_writes = s->refused_starts = s->careless = 0;
 	s->op_count = s->ops_open = s->ops_unknown = s->shown_count = 0;
 	s->violated = s->abandoned = false;
 	s->violation[0] = '\0';
@@ -345,6 +345,7 @@ static void add_totals(const struct sim *s, struct sim_totals *t)
 	t->misdirected += s->injected[SCRIPT_misdirect];
 	t->rotted += s->injected[SCRIPT_rot];
 	t->refused_starts += s->refused_starts;
+	t->careless += s->careless;
 	t->views += s->authority.epoch;
 	t->leases += s->authority.leases;
 	t->promotions += s->authority.promotions;

@@ -36,8 +36,8 @@
 	X(lost) X(duplicated) X(spiked) X(corrupted) X(truncated) X(misdelivered) X(replayed)      \
 	X(cut) X(clogged) X(partitions) X(slow_links) X(clogs) X(pauses) X(clocks) X(crashes)      \
 	X(step_crashes) X(torn_writes) X(disk_errors) X(lost_writes) X(misdirected) X(rotted)      \
-	X(refused_starts) X(exclusions) X(demotions) X(recoveries) X(evictions) X(commands)        \
-	X(slow_nodes) X(replacements) X(abandoned)
+	X(refused_starts) X(careless) X(exclusions) X(demotions) X(recoveries) X(evictions)        \
+	X(commands) X(slow_nodes) X(replacements) X(abandoned)
 
 struct sim_totals {
 	uint64_t seeds, events, ops, unknown, violations, digest;
@@ -85,6 +85,7 @@ struct sim_node {
 	uint32_t incarnation;
 	/* With the view service. */
 	bool joining;	/* its disk was formatted to join */
+	bool careless;	/* it replaces a founder's, and was formatted to found */
 	bool spent;	/* wants to end, and to begin anew above floor */
 	uint32_t floor; /* of its next incarnation */
 	uint32_t disks; /* it has had before this one */
@@ -201,7 +202,7 @@ struct sim {
 	struct script_event flap;	/* cut again and again; so many times yet */
 	uint32_t flaps;
 	uint64_t injected[SCRIPT_KIND_COUNT];
-	uint64_t crashes, step_crashes, torn_writes, refused_starts;
+	uint64_t crashes, step_crashes, torn_writes, refused_starts, careless;
 	struct sim_authority authority;
 	struct sim_service service;
 	struct sim_rafts *rafts;

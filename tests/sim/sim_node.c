@@ -163,18 +163,32 @@ static void keep_incarnation(struct sim *s, struct blockdev *disk, uint32_t inca
 }
 
 /*
+ * is_careless: the operator formats the disk of a founder as on the first day. Nobody can tell it
+ * from a first disk, unless the others know which one that was.
+ */
+static bool is_careless(const struct sim *s, uint8_t node)
+{
+	struct rng r = rng_make(s->seed, 128u + NODES_MAX * s->node[node].disks + node);
+
+	return node < s->plan.service.founders && sim_service_knows(s, node) &&
+	       rng_chance(&r, s->plan.service.careless_ppm);
+}
+
+/*
  * reformat: a disk that the node refuses is given up, and a new one takes its place. Who does that
  * must see to it that no incarnation comes back; nothing in the product does so far
  * (docs/testing.md).
  */
-static void reformat(struct sim *s, uint8_t node)
+static void reformat(struct sim *s, uint8_t node, bool careless)
 {
 	struct sim_node *n = &s->node[node];
 	uint64_t random = rng_mix(s->seed ^ ((uint64_t)n->tried_incarnation << 8 | node));
 
 	/* With the service it begins at zero, and is told. */
 	n->incarnation = s->plan.service.on ? 0 : n->tried_incarnation;
-	n->joining = s->plan.service.on;
+	n->joining = s->plan.service.on && !careless;
+	n->careless = careless;
+	s->careless += careless;
 	n->disks++;
 	n->floor = 0;
 	for (uint16_t w = 0; w < s->plan.workers; w++) {
@@ -197,7 +211,7 @@ void sim_node_replace(struct sim *s, uint8_t node)
 	s->node[node].tear = rng_mix(s->now_ns);
 	s->node[node].outage_ns = s->plan.service.spawn_ns;
 	sim_node_crash(s, node);
-	reformat(s, node);
+	reformat(s, node, false);
 }
 
 void sim_node_format(struct sim *s, uint8_t node)
@@ -324,7 +338,9 @@ static void refuse(struct sim *s, uint8_t node, int rc)
 	sim_event(s, node);
 	for (uint16_t i = 0; i < s->plan.workers; i++)
 		sim_disk_crash(n->worker[i].disk);
-	reformat(s, node);
+	reformat(s, node, is_careless(s, node));
+	sim_trace(s, "node %u gets another disk%s", node,
+		  n->careless ? ", formatted to found" : "");
 	n->blank = true;
 	sim_service_copies(s);
 	n->restart_ns = s->now_ns + 1 + n->outage_ns;

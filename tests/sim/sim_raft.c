@@ -42,6 +42,11 @@ uint64_t sim_raft_committed(const struct sim_rafts *rafts, uint32_t group)
 	return rafts->group[group].committed;
 }
 
+uint64_t sim_raft_held(const struct sim_rafts *rafts, uint32_t group, uint8_t node)
+{
+	return rafts->group[group].member[node].held.index;
+}
+
 uint64_t sim_raft_elections(const struct sim_rafts *rafts)
 {
 	uint64_t sum = 0;

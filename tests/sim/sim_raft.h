@@ -77,6 +77,7 @@ uint32_t sim_raft_key(const struct sim_rafts *rafts, uint32_t group, uint64_t in
 		      bool *ret_deleted);
 
 /* Over all members: committed up to, leaders of all groups so far. */
+uint64_t sim_raft_held(const struct sim_rafts *rafts, uint32_t group, uint8_t node);
 uint64_t sim_raft_committed(const struct sim_rafts *rafts, uint32_t group);
 uint64_t sim_raft_elections(const struct sim_rafts *rafts);
 

@@ -241,6 +241,26 @@ static void see_evictions(struct sim *s, const struct membership_state *state)
 	}
 }
 
+/* see_names: when a disk got its name. */
+static void see_names(struct sim *s, const struct membership_state *next)
+{
+	for (uint8_t n = 0; n < s->plan.nodes; n++)
+		if (next->node[n].ident != 0 &&
+		    next->node[n].ident != s->service.newest.node[n].ident)
+			s->service.node[n].named = next->revision;
+}
+
+bool sim_service_knows(const struct sim *s, uint8_t node)
+{
+	const struct sim_service *v = &s->service;
+
+	for (uint8_t n = 0; n < s->plan.service.founders; n++)
+		if (n != node && (s->node[n].careless ||
+				  sim_raft_held(s->rafts, SIM_GROUP_VIEW, n) < v->node[node].named))
+			return false;
+	return v->newest.node[node].want != WANT_NONE && v->newest.node[node].ident != 0;
+}
+
 /* see_witness: one whose disk was replaced is whole again once the new one is agreed on. */
 static void see_witness(struct sim *s)
 {
@@ -271,6 +291,7 @@ static void see_state(struct sim *s, uint8_t node, const struct membership *m)
 		uint32_t before = s->service.newest.epoch;
 
 		see_evictions(s, state);
+		see_names(s, state);
 		s->service.newest = *state;
 		see_witness(s);
 		membership_view(state, &v);

@@ -25,6 +25,7 @@ struct sim_service_node {
 	uint64_t lease_ns; /* likewise, of its lease */
 	uint32_t shard_epoch[SHARDS_MAX]; /* of each shard's view: workers take it one by one */
 	uint32_t ident;	   /* of its disk */
+	uint64_t named;	   /* revision that named the disk agreed on */
 	uint32_t left;	   /* incarnation in which it left the write set last */
 	uint32_t lives;
 	struct sim_life life[SIM_LIVES_KEPT];
@@ -49,6 +50,9 @@ struct sim_service {
 
 struct script_event;
 struct sim;
+
+/* sim_service_knows: by their logs all other founders know which disk is this founder's. */
+bool sim_service_knows(const struct sim *s, uint8_t node);
 
 const struct view *sim_service_of(const struct sim *s, uint32_t epoch);
 const struct view *sim_service_latest(const struct sim *s);
