@@ -81,9 +81,9 @@ static void raft_recover_entry(struct raft *r, const struct raft_entry *e)
 	if (e->index <= r->last)
 		raft_log_truncate(r, e->index - 1);
 	raft_log_append(r, e, NULL);
-	/* Whoever made it had committed all but open_max before; only a new leader need not wait.
-	 */
-	if (e->kind != RAFT_ENTRY_NOOP && e->index > r->config.open_max)
+	/* Whoever made it had committed all but open_max before: DATA waits for that. */
+	if ((e->kind == RAFT_ENTRY_DATA || (mutant(272) && e->kind == RAFT_ENTRY_CONF)) &&
+	    e->index > r->config.open_max)
 		r->commit = max_u64(r->commit, e->index - (mutant(137) ? 0 : r->config.open_max));
 }
 

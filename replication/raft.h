@@ -195,8 +195,8 @@ uint64_t raft_size(const struct raft_config *config);
 struct raft *raft_init(void *mem, const struct raft_config *config);
 
 /*
- * raft_recover: records in log order, before raft_start. An entry lies in the log only when all
- * that is open_max before it was committed (a leader waits), so memory need not hold the whole log:
+ * raft_recover: records in log order, before raft_start. DATA lies in the log only when all that is
+ * open_max before it was committed (a leader waits), so memory need not hold the whole log:
  * raft_recover_apply: > 0: before the next raft_recover apply all entries up to this index, then
  * give a COMPACT event (which makes no actions before raft_start).
  */

@@ -97,6 +97,16 @@ bool raft_configuring(const struct raft *r)
 	return r->conf.voters_old != 0 || r->conf_index > r->commit;
 }
 
+/*
+ * raft_conf_room: for one more conf. It does not wait for what is open before it to be committed:
+ * that may lack the copies which are to come by it (raft_append_copied).
+ */
+static bool raft_conf_room(const struct raft *r)
+{
+	return r->settled && raft_log_room(r, RAFT_CONF_BYTES) &&
+	       (raft_open(r, RAFT_CONF_BYTES) || !mutant(273));
+}
+
 static void raft_conf_add(struct raft *r, const struct raft_conf *conf, struct raft_actions *a)
 {
 	uint8_t data[RAFT_CONF_BYTES];
@@ -110,10 +120,10 @@ void raft_conf_on_configure(struct raft *r, const struct raft_conf *conf, struct
 {
 	struct raft_conf next = *conf;
 
-	if (!raft_can_propose(r, RAFT_CONF_BYTES) || conf->voters_old != 0 ||
+	if (r->role != RAFT_LEADER || r->transfer_to != RAFT_NODE_NONE || conf->voters_old != 0 ||
 	    !raft_conf_valid(conf) || memcmp(conf, &r->conf, sizeof(*conf)) == 0)
 		return;
-	if ((!r->settled || raft_configuring(r)) && !mutant(117))
+	if ((!raft_conf_room(r) || raft_configuring(r)) && !mutant(117))
 		return;
 	for (uint8_t i = 0; i < NODES_MAX; i++) {
 		const struct raft_peer *p = &r->peers[i];
@@ -214,7 +224,7 @@ void raft_conf_settle(struct raft *r, struct raft_actions *a)
 	if (r->conf.voters_old != 0) {
 		last.voters_old = 0;
 		last.witnesses &= last.voters | last.learners;
-		if (r->settled && raft_open(r, RAFT_CONF_BYTES) && !mutant(134))
+		if (raft_conf_room(r) && !mutant(134))
 			raft_conf_add(r, &last, a);
 	} else if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(133)) {
 		raft_election_farewell(r); /* 4.2.2: it led a group that it is not in */

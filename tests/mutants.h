@@ -408,6 +408,10 @@
 	       "a copy waits for a donor that has begun another life (R21)") \
 	MUTANT(271, copies_first, raft_conf, \
 	       "nobody is taken in before what lacks copies has them (M-MIN-SIZE)") \
+	MUTANT(272, conf_commits, raft_conf, \
+	       "a start takes what is before a conf for committed, which did not wait for that") \
+	MUTANT(273, conf_waits, raft_conf, \
+	       "nobody is taken in while too much lacks copies (M-MIN-SIZE)") \
 	MUTANT(275, give_by_questions, group_story, \
 	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
 	MUTANT(276, forgotten_before_use, group_story, \
