@@ -48,8 +48,9 @@ one() {
 # The words of `health`, once they are there.
 wait_for() {
 	for _ in $(seq 300); do
-		"$ctl" health -o json 2> /dev/null | grep -Eq "\"state\": *\"$1\"" &&
-			return 0
+		# `health` itself fails unless all is well, and pipefail is on.
+		{ "$ctl" health -o json 2> /dev/null || true; } |
+			grep -E "\"state\": *\"$1\"" > /dev/null && return 0
 		sleep 0.1
 	done
 	echo "# the lab is not $1 in time" >&2
@@ -78,7 +79,7 @@ cairn() {
 	dead=$(leader)
 	echo "# $engine: leader $dead; it dies now" >&2
 	"$ctl" lab kill "$dead" > /dev/null
-	wait_for DEGRADED
+	wait_for DEGRADED || return
 	servers=$(((dead + 1) % 3))
 	for _ in $(seq "$REPS"); do
 		one 3x-disk-one-dead put "$servers" 1
