@@ -174,6 +174,31 @@ static void begin(struct replica *r)
 	p->above = g->is_void ? 0 : g->applied;
 }
 
+static uint64_t give_ns(const struct replica *r)
+{
+	return GIVE_ELECTIONS * r->config.raft.election_ns;
+}
+
+/*
+ * stay: whom its rate holds back says that it is still there, by a question for nothing, whose
+ * answer nobody waits for: a donor that hears no questions gives up.
+ */
+static void stay(struct replica *r, struct actions *a)
+{
+	struct pull *p = &r->group->pull;
+	struct wire_message *m;
+
+	if (p->donor == RAFT_NODE_NONE || r->now_ns < p->stay_ns)
+		return;
+	p->stay_ns = r->now_ns + give_ns(r) / 4;
+	if (mutant(275))
+		return;
+	m = replica_send(r, a, replica_bit(p->donor), WIRE_FETCH);
+	m->id = WALK_END;
+	m->ts.version = p->above;
+	m->ts.writer = FETCH_KEYS;
+}
+
 static void ask(struct replica *r, struct lane *at, struct actions *a)
 {
 	struct group *g = r->group;
@@ -183,6 +208,7 @@ static void ask(struct replica *r, struct lane *at, struct actions *a)
 
 	if (!lane_may_ask(&p->lanes, at, r->now_ns))
 		return;
+	p->stay_ns = r->now_ns + give_ns(r) / 4;
 	if (first) {
 		stage_clear(g);
 		p->start = 0;
@@ -418,11 +444,6 @@ static bool admit(struct replica *r, const struct wire_header *h, uint32_t chunk
 	return true;
 }
 
-static uint64_t give_ns(const struct replica *r)
-{
-	return max_u64(GIVE_ELECTIONS * r->config.raft.election_ns, r->silent_ns);
-}
-
 static void send_copied(struct replica *r, const struct wire_message *fetch, uint32_t next,
 			uint32_t count, bool whole, struct actions *a)
 {
@@ -552,35 +573,13 @@ bool group_can_collect(const struct replica *r, const struct entry *e)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-/*
- * patience_ns: until when the node that copies is waited for. It may ask nothing for long: it keeps
- * to its rate. As long as the leader hears it, and the group counts it in, it is at it, or has it.
- */
-static uint64_t patience_ns(const struct replica *r)
-{
-	const struct group *g = r->group;
-	const struct give *v = &g->give;
-	const struct raft_conf *c = raft_conf(g->raft);
-	const struct peer *p = &r->peers[v->to];
-	uint8_t all = c->voters | c->voters_old | c->learners;
-
-	if (!group_leads(g) || !(all & replica_bit(v->to)) || mutant(275) ||
-	    p->incarnation != v->to_incarnation)
-		return v->until_ns;
-	return max_u64(v->until_ns, p->heard_ns + give_ns(r));
-}
-
 static void expire_give(struct replica *r)
 {
 	struct group *g = r->group;
 	struct give *v = &g->give;
-	bool has_it;
+	bool has_it = group_leads(g) && raft_match(g->raft, v->to) >= v->start;
 
-	if (!v->active)
-		return;
-	has_it = group_leads(g) && raft_match(g->raft, v->to) >= v->start;
-	v->until_ns = patience_ns(r);
-	if (has_it || r->now_ns >= v->until_ns)
+	if (v->active && (has_it || r->now_ns >= v->until_ns))
 		v->active = false;
 }
 
@@ -619,6 +618,8 @@ void group_copy_tick(struct replica *r, struct actions *a)
 		if (p->donor != RAFT_NODE_NONE)
 			ask(r, at, a);
 	}
+	if (group_has_room(a, 1))
+		stay(r, a);
 }
 
 uint64_t group_copy_deadline_ns(const struct replica *r)
@@ -626,5 +627,8 @@ uint64_t group_copy_deadline_ns(const struct replica *r)
 	const struct group *g = r->group;
 	uint64_t deadline = g->give.active ? g->give.until_ns : UINT64_MAX;
 
-	return g->pull.active ? min_u64(deadline, lanes_deadline_ns(&g->pull.lanes)) : deadline;
+	if (!g->pull.active)
+		return deadline;
+	deadline = min_u64(deadline, lanes_deadline_ns(&g->pull.lanes));
+	return g->pull.donor == RAFT_NODE_NONE ? deadline : min_u64(deadline, g->pull.stay_ns);
 }

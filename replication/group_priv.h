@@ -85,6 +85,7 @@ struct pull {
 	uint8_t donor;
 	uint32_t donor_incarnation;
 	struct lanes lanes;
+	uint64_t stay_ns; /* when to say that it is still there, if nothing else is asked */
 	bool whole;	/* answer to the first question: what this node holds is void */
 	uint64_t start; /* the index the donor's session table is of; 0: not known yet */
 	uint64_t floor;

@@ -412,8 +412,8 @@
 	       "a start takes what is before a conf for committed, which did not wait for that") \
 	MUTANT(273, conf_waits, raft_conf, \
 	       "nobody is taken in while too much lacks copies (M-MIN-SIZE)") \
-	MUTANT(275, give_by_questions, group_story, \
-	       "a donor gives up on a joiner that it hears, and that keeps to its rate (R22)") \
+	MUTANT(275, held_back_silent, group_story, \
+	       "a joiner that its rate holds back says nothing, and is given up (R22)") \
 	MUTANT(276, forgotten_before_use, group_story, \
 	       "a start forgets a delete before it applies what deleted (C-EQUAL)") \
 	MUTANT(277, witness_unmarked, group, \
