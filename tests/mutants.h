@@ -271,7 +271,8 @@
 	       "tombstones are collected while a node copies (CC-13)") \
 	MUTANT(179, copied_onto_less, sim_raft, \
 	       "recovery puts a copy on less than what it was taken on top of") \
-	MUTANT(180, half_state, group, "a node that died in a full copy goes on with what it has") \
+	MUTANT(180, half_state, group_void, \
+	       "a node that died in a full copy goes on with what it has") \
 	MUTANT(181, sessions_moving, group, "a copy of the session table is of no one index") \
 	MUTANT(182, sent_is_refused, group, \
 	       "an update passed on and given up is said not to be applied") \
@@ -414,7 +415,7 @@
 	       "nobody is taken in while too much lacks copies (M-MIN-SIZE)") \
 	MUTANT(275, held_back_silent, group_story, \
 	       "a joiner that its rate holds back says nothing, and is given up (R22)") \
-	MUTANT(276, forgotten_before_use, group_story, \
+	MUTANT(276, forgotten_before_use, group, \
 	       "a start forgets a delete before it applies what deleted (C-EQUAL)") \
 	MUTANT(277, witness_unmarked, group, \
 	       "a witness that stays until others vote counts as a copy meanwhile (M-MIN-SIZE)") \

@@ -378,7 +378,7 @@ static void a_copy_under_load_ends(void **state)
 	for (uint64_t seed = 1; seed <= COPIES; seed++) {
 		uint8_t away = behind(3, seed, GR_CLIENTS);
 
-		gr.delay_max_us = 16000;
+		gr.delay_max_us = 30000;
 		for (uint32_t ms = 0; ms < 9000 && !follows(away); ms++)
 			gr_run(1);
 		assert_true(follows(away));
