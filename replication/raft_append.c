@@ -285,6 +285,17 @@ void raft_append_settle(struct raft *r, struct raft_actions *a)
 	raft_append_commit(r);
 }
 
+/* raft_append_held: what one of those who can lead the group after this leader holds. */
+static uint64_t raft_append_held(const struct raft *r)
+{
+	uint64_t held = 0;
+
+	for (uint8_t i = 0; i < NODES_MAX; i++)
+		if (r->conf.voters & (uint8_t)~r->conf.witnesses & raft_bit(i))
+			held = max_u64(held, r->peers[i].match);
+	return held;
+}
+
 /* raft_append_limit: the last entry that may go to this node now. */
 static uint64_t raft_append_limit(const struct raft *r, uint8_t node)
 {
@@ -298,6 +309,9 @@ static uint64_t raft_append_limit(const struct raft *r, uint8_t node)
 			heard |= raft_bit((uint8_t)i);
 	}
 	heard &= (uint8_t)~r->conf.witnesses;
+	/* Only who could lead the witness may have it have more: not a leader that has to go. */
+	if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(274))
+		return min_u64(r->durable, raft_append_held(r));
 	/* Never what the leader itself may lose yet: only it could lead a witness that has more. */
 	return min_u64(r->durable, raft_conf_quorum(&r->conf, heard) ? r->commit : r->last);
 }

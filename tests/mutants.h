@@ -413,6 +413,8 @@
 	       "a start takes what is before a conf for committed, which did not wait for that") \
 	MUTANT(273, conf_waits, raft_conf, \
 	       "nobody is taken in while too much lacks copies (M-MIN-SIZE)") \
+	MUTANT(274, witness_ahead, raft_conf, \
+	       "a leader that has to go leaves a witness with more than those who can lead") \
 	MUTANT(275, held_back_silent, group_story, \
 	       "a joiner that its rate holds back says nothing, and is given up (R22)") \
 	MUTANT(276, forgotten_before_use, group, \

@@ -433,6 +433,39 @@ static void witness(void **state)
 	assert_true(raft_ready(core(1)));
 }
 
+static void lose_entry(uint8_t to, uint64_t index)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < rig.packets_count; i++)
+		if (rig.packets[i].to != to || rig.packets[i].message.entry.index != index)
+			rig.packets[kept++] = rig.packets[i];
+	rig.packets_count = kept;
+}
+
+/* Who led a group that it is not in any more leaves no witness with more than who can lead it. */
+static void leaves_no_witness_ahead(void **state)
+{
+	struct raft_conf left = { .voters = 0x06, .witnesses = 0x04 };
+	uint64_t late;
+
+	(void)state;
+	led(3, (struct raft_conf) { .voters = 0x07, .witnesses = 0x04 });
+	assert_int_not_equal(rig_configure(0, left), 0);
+	while (!is_conf(0, left))
+		assert_true(rig_deliver());
+	late = rig_propose(0, "late");
+	assert_int_not_equal(late, 0);
+	do
+		lose_entry(1, late);
+	while (rig_deliver());
+	assert_true(raft_role(core(0)) != RAFT_LEADER);
+	rig_isolate(0);
+	rig_run(20 * ELECTION);
+	assert_int_equal(raft_role(core(1)), RAFT_LEADER);
+	assert_true(raft_ready(core(1)));
+}
+
 /* 3.10: leadership is handed over at once; R31: nobody waits for a timeout. */
 static void transfer(void **state)
 {
@@ -934,6 +967,7 @@ int main(void)
 		cmocka_unit_test_teardown(blank_node_votes_not, done),
 		cmocka_unit_test_teardown(newcomer_sees_no_history, done),
 		cmocka_unit_test_teardown(witness, done),
+		cmocka_unit_test_teardown(leaves_no_witness_ahead, done),
 		cmocka_unit_test_teardown(transfer, done),
 		cmocka_unit_test_teardown(transfer_waits, done),
 		cmocka_unit_test_teardown(transfer_fails, done),
