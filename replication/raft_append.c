@@ -301,6 +301,7 @@ static uint64_t raft_append_limit(const struct raft *r, uint8_t node)
 {
 	uint64_t recent_ns = WITNESS_HEARTBEATS * r->config.heartbeat_ns;
 	uint8_t heard = raft_bit(r->config.node);
+	uint64_t limit;
 
 	if (!(r->conf.witnesses & raft_bit(node)))
 		return r->last;
@@ -309,11 +310,12 @@ static uint64_t raft_append_limit(const struct raft *r, uint8_t node)
 			heard |= raft_bit((uint8_t)i);
 	}
 	heard &= (uint8_t)~r->conf.witnesses;
-	/* Only who could lead the witness may have it have more: not a leader that has to go. */
-	if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(274))
-		return min_u64(r->durable, raft_append_held(r));
 	/* Never what the leader itself may lose yet: only it could lead a witness that has more. */
-	return min_u64(r->durable, raft_conf_quorum(&r->conf, heard) ? r->commit : r->last);
+	limit = min_u64(r->durable, raft_conf_quorum(&r->conf, heard) ? r->commit : r->last);
+	/* Nor what nobody has that stays, when the leader has to go. */
+	if (!(r->conf.voters & raft_bit(r->config.node)) && !mutant(274))
+		limit = min_u64(limit, raft_append_held(r));
+	return limit;
 }
 
 static bool raft_append_strips(const struct raft *r, uint8_t node, uint64_t index)
