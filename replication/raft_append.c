@@ -251,19 +251,41 @@ static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NO
 	return min_u64(upto, quorum);
 }
 
+/*
+ * raft_append_everywhere: what every voter holds durably, of every conf that may be in force: no
+ * other leader can lack it, whatever its term (5.4.2 names this case). It serves a leader that may
+ * not begin for want of room (raft_append_begins): nothing else would ever make any.
+ */
+static uint64_t raft_append_everywhere(const struct raft *r, const uint64_t value[NODES_MAX])
+{
+	uint64_t least = r->last;
+	struct raft_conf before;
+	uint8_t all;
+
+	(void)raft_log_conf_at(r, r->commit, &before);
+	all = raft_voters(r) | before.voters | before.voters_old;
+	for (uint8_t i = 0; i < NODES_MAX; i++)
+		if (all & raft_bit(i))
+			least = min_u64(least, value[i]);
+	return least;
+}
+
 /* raft_append_commit: what a quorum holds durably, and is of this term (5.4.2, R01). */
 static void raft_append_commit(struct raft *r)
 {
 	uint64_t value[NODES_MAX], quorum, commit;
+	bool crowded = r->noop_due && !mutant(289);
 
 	for (uint32_t i = 0; i < NODES_MAX; i++)
 		value[i] = r->peers[i].match;
 	value[r->config.node] = mutant(111) ? r->last : raft_acked(r);
-	quorum = raft_kth(r, value);
+	quorum = crowded ? raft_append_everywhere(r, value) : raft_kth(r, value);
 	if (r->noop_index != 0 && quorum >= r->noop_index && !mutant(271))
 		r->settled = true;
 	commit = raft_append_copied(r, value, quorum);
-	if (commit <= r->commit || (raft_log_term(r, commit) != r->term && !mutant(107)))
+	if (commit <= r->commit)
+		return;
+	if (raft_log_term(r, commit) != r->term && !crowded && !mutant(107))
 		return;
 	r->commit = commit;
 	if (r->noop_index != 0 && commit >= r->noop_index)
@@ -273,11 +295,29 @@ static void raft_append_commit(struct raft *r)
 		r->notice_due = raft_targets(r);
 }
 
+/*
+ * raft_append_begins: may a new leader add its first entry? One leader after the other that can
+ * commit nothing would fill the log: beyond half of it, only who has a quorum that holds all of it.
+ */
+static bool raft_append_begins(const struct raft *r)
+{
+	uint64_t value[NODES_MAX];
+
+	if (!r->noop_due || !raft_log_room(r, 0))
+		return false;
+	if (r->last - r->commit <= r->config.entries_max / 2 || mutant(290))
+		return true;
+	for (uint32_t i = 0; i < NODES_MAX; i++)
+		value[i] = r->peers[i].match;
+	value[r->config.node] = r->last;
+	return raft_kth(r, value) >= r->last;
+}
+
 void raft_append_settle(struct raft *r, struct raft_actions *a)
 {
 	if (r->role != RAFT_LEADER)
 		return;
-	if (r->noop_due && raft_log_room(r, 0)) {
+	if (raft_append_begins(r)) {
 		raft_log_add(r, RAFT_ENTRY_NOOP, NULL, 0, a);
 		r->noop_index = r->last;
 		r->noop_due = false;

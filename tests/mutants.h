@@ -432,6 +432,10 @@
 	MUTANT(287, odds_at_once, group_story, \
 	       "who hears a dead node a little longer is given the lead") \
 	MUTANT(288, former_untold, membership_odd, \
-	       "a former disk is not told that its number is another's now (R19)")
+	       "a former disk is not told that its number is another's now (R19)") \
+	MUTANT(289, crowded_out, raft, \
+	       "a leader whose log is full of what others began waits for room for ever") \
+	MUTANT(290, noops_pile_up, raft, \
+	       "leaders that can commit nothing fill the log with their first entries")
 
 #endif

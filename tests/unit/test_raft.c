@@ -796,6 +796,68 @@ static void actions_are_bounded(void **state)
 	assert_int_equal(sent, 128); /* the window was halved */
 }
 
+/* begun_in_vain: node 0 leads, and is cut off once it has begun, or cannot. */
+static void begun_in_vain(bool appends)
+{
+	uint64_t before = raft_last(core(0));
+
+	rig_heal();
+	for (uint32_t i = 0; i < 60 && raft_last(core(0)) == before; i++) {
+		while (raft_last(core(0)) == before && rig_deliver())
+			if (!appends)
+				rig_drop(1, RAFT_APPEND);
+		rig.now_ns = max_u64(rig.now_ns, raft_deadline_ns(core(0)));
+		rig_tick(0);
+		if (!appends)
+			rig_drop(1, RAFT_APPEND);
+	}
+	rig_cut(0, 1);
+	rig_settle();
+	rig_pass(3 * ELECTION);
+	rig_tick(0);
+	assert_int_not_equal(raft_role(core(0)), RAFT_LEADER);
+}
+
+static void two(void)
+{
+	struct raft_conf conf = { .voters = 0x03 };
+
+	rig_start(2, &conf);
+	rig_pass(4 * ELECTION);
+	rig_lead(0);
+	rig_settle();
+}
+
+/* Leader after leader that reaches nobody: their first entries leave room for those that will. */
+static void noops_leave_room(void **state)
+{
+	(void)state;
+	two();
+	for (uint32_t i = 0; i < 80; i++)
+		begun_in_vain(false);
+	assert_in_range(raft_last(core(0)) - raft_commit(core(0)), 20, 40);
+	rig_heal();
+	rig_run(20 * ELECTION);
+	assert_true(raft_ready(core(rig_leader())));
+}
+
+/* 5.4.2: where there is little room what every voter holds is committed, whatever its term. */
+static void full_log_is_settled(void **state)
+{
+	(void)state;
+	two();
+	for (uint32_t i = 0; i < 80; i++)
+		begun_in_vain(true);
+	rig_heal();
+	rig_run(20 * ELECTION);
+	for (uint8_t i = 0; i < 2; i++)
+		rig_compact(i, raft_commit(core(i)), "settled");
+	rig_run(20 * ELECTION);
+	assert_int_not_equal(rig_leader(), RAFT_NODE_NONE);
+	assert_true(raft_ready(core(rig_leader())));
+	assert_int_not_equal(rig_propose(rig_leader(), "room"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -831,6 +893,8 @@ int main(void)
 		cmocka_unit_test_teardown(conflict_is_overwritten, done),
 		cmocka_unit_test_teardown(odd_messages, done),
 		cmocka_unit_test_teardown(actions_are_bounded, done),
+		cmocka_unit_test_teardown(noops_leave_room, done),
+		cmocka_unit_test_teardown(full_log_is_settled, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
