@@ -41,8 +41,17 @@ static bool flag(const struct http_request *request, const char *name)
 	return text && strcmp(text, "1") == 0;
 }
 
-static int read_add(const struct http_request *request, struct membership_command *c,
-		    struct problem *p)
+/* is_edge: of this node's own network, and its first or last address: nobody's in particular. */
+static bool is_edge(const struct config_net_address *net, uint32_t ip)
+{
+	uint32_t host_bits = ~0u >> net->prefix_bits;
+
+	return (ip | host_bits) == (net->ip | host_bits) &&
+	       ((ip & host_bits) == 0 || (ip & host_bits) == host_bits);
+}
+
+static int read_add(const struct http_request *request, const struct config_net_address *net,
+		    struct membership_command *c, struct problem *p)
 {
 	const char *name = http_argument(request, "name"), *want = http_argument(request, "want");
 	const char *address = http_argument(request, "address");
@@ -56,6 +65,8 @@ static int read_add(const struct http_request *request, struct membership_comman
 	if (!address || inet_pton(AF_INET, address, &ip) != 1)
 		return bad(p, "address", address, "an IPv4 address");
 	c->ip = ntohl(ip.s_addr);
+	if (!config_ip_is_host(c->ip) || is_edge(net, c->ip))
+		return bad(p, "address", address, "the address of a node's port");
 	if (want && strcmp(want, "data") != 0 && strcmp(want, "witness") != 0)
 		return bad(p, "want", want, "data or witness");
 	c->want = want && strcmp(want, "witness") == 0 ? WANT_WITNESS : WANT_DATA;
@@ -66,8 +77,8 @@ static int read_add(const struct http_request *request, struct membership_comman
 	return 0;
 }
 
-int command_read(const struct http_request *request, struct membership_command *ret_command,
-		 struct problem *p)
+int command_read(const struct http_request *request, const struct config_net_address *net,
+		 struct membership_command *ret_command, struct problem *p)
 {
 	const char *verb = http_argument(request, "verb"), *node = http_argument(request, "node");
 	const char *value = http_argument(request, "value");
@@ -87,7 +98,7 @@ int command_read(const struct http_request *request, struct membership_command *
 	if (c.verb == VERB_COPIES && !small_number(value, NODES_MAX, &c.value))
 		return bad(p, "value", value, "a number of copies, 1 to 7");
 	if (c.verb == VERB_ADD)
-		rc = read_add(request, &c, p);
+		rc = read_add(request, net, &c, p);
 	if (rc == 0)
 		*ret_command = c;
 	return rc;

@@ -7,12 +7,16 @@
 #ifndef CAIRN_MGMT_COMMAND_H
 #define CAIRN_MGMT_COMMAND_H
 
+#include "mgmt/config.h"
 #include "mgmt/http.h"
 #include "replication/membership.h"
 
-/* command_read: 0; -EINVAL and *p: an argument is missing or out of its range. */
-int command_read(const struct http_request *request, struct membership_command *ret_command,
-		 struct problem *p);
+/*
+ * command_read: 0; -EINVAL and *p: an argument is missing or out of its range. net: this node's own
+ * address: no node has the first or the last one of its network.
+ */
+int command_read(const struct http_request *request, const struct config_net_address *net,
+		 struct membership_command *ret_command, struct problem *p);
 
 /* command_name: of a verb: "add". */
 const char *command_name(uint8_t verb);

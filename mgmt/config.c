@@ -130,6 +130,11 @@ static bool parse_ip(const char *text, uint32_t *ret_ip)
 	return true;
 }
 
+bool config_ip_is_host(uint32_t ip)
+{
+	return ip >> 24 != 0 && ip >> 24 != 127 && ip >> 28 < 14;
+}
+
 static bool parse_address(const char *text, struct config_net_address *ret)
 {
 	const char *slash = strchr(text, '/');

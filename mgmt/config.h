@@ -151,6 +151,9 @@ void config_stream_path(const struct config *c, uint32_t stream, char out[CONFIG
 void config_runtime_path(const struct config *c, const char *file,
 			 char out[CONFIG_PATH_BYTES + 32]);
 
+/* config_ip_is_host: false: loopback, multicast, broadcast, reserved, of no network: no node's. */
+bool config_ip_is_host(uint32_t ip);
+
 /* config_ip_text: "10.77.0.1". config_endpoint_text: "10.77.0.1:7390", "": none. */
 const char *config_ip_text(uint32_t ip, char out[16]);
 const char *config_endpoint_text(const struct config_endpoint *e, char out[24]);

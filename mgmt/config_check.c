@@ -149,8 +149,7 @@ static int check_address(const struct check *k)
 	if (a->prefix_bits < 8 || a->prefix_bits > 30)
 		return fail(k, "net.address", PROBLEM_CONFIG_OUT_OF_RANGE,
 			    "\"address\": prefix /%u is out of range: /8 to /30", a->prefix_bits);
-	if (host == 0 || host == ~net_mask(a) || a->ip >> 24 == 0 || a->ip >> 24 == 127 ||
-	    a->ip >> 28 >= 14)
+	if (host == 0 || host == ~net_mask(a) || !config_ip_is_host(a->ip))
 		return fail(k, "net.address", PROBLEM_CONFIG_OUT_OF_RANGE,
 			    "\"address\" = \"%s/%u\" is no host address",
 			    config_ip_text(a->ip, text), a->prefix_bits);

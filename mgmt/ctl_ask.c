@@ -252,13 +252,18 @@ static bool busy(const struct attempt *a)
 	return strcmp(ctl_ask_text(a->error, CTL_FIELD_ID, ""), "CAIRN-0312") == 0;
 }
 
+int ctl_ask_timeout(const struct ctl_call *call, uint64_t *timeout_ns)
+{
+	return ctl_args_duration(call, "timeout", (struct ctl_range) { 1000000, 3600000000000ull },
+				 timeout_ns);
+}
+
 int ctl_ask_command(const struct ctl_call *call, const json_t *answer, const char *arguments)
 {
 	struct attempt a = { .socket = ctl_ask_text(answer, "socket", "") };
 	uint64_t timeout_ns = COMMAND_NS;
 	const char *id;
-	int rc = ctl_args_duration(call, "timeout",
-				   (struct ctl_range) { 1000000, 3600000000000ull }, &timeout_ns);
+	int rc = ctl_ask_timeout(call, &timeout_ns);
 
 	if (rc)
 		return rc;

@@ -33,6 +33,9 @@ json_t *ctl_ask_best(const json_t *answers);
 /* ctl_ask_cluster: the best status answer there is, or an exit code after its error. */
 int ctl_ask_cluster(const struct ctl_call *call, json_t **ret_answer);
 
+/* ctl_ask_timeout: --timeout, how long the agreement may take. Absent: *timeout_ns stays. */
+int ctl_ask_timeout(const struct ctl_call *call, uint64_t *timeout_ns);
+
 /*
  * ctl_ask_command: a command (arguments of POST /v1/command, e.g. "verb=drain&node=2") to the node
  * that gave the answer, tried again while certainly nothing happened, until --timeout (10 s).

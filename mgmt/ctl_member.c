@@ -64,9 +64,14 @@ struct goal {
 	/* true: reached, as the answer shows. */
 	bool (*reached)(const struct goal *goal, const json_t *answer);
 	uint64_t other;	  /* a second node, NODES_MAX: none */
-	const char *hint; /* printed when the node is not heard for a while; NULL */
+	const char *hint; /* printed when the node is not heard at hint_ms; NULL */
+	uint64_t hint_ms;
 	bool alive;	  /* the node was a member that was heard, before */
 	uint64_t incarnation;
+	/* true: it is still to come; NULL: nothing takes it back. */
+	bool (*wanted)(const json_t *member);
+	bool seen_wanted; /* in the state of that revision */
+	uint64_t revision;
 };
 
 static const json_t *member_of(const json_t *answer, uint64_t node)
@@ -133,6 +138,36 @@ static bool is_gone(const struct goal *goal, const json_t *answer)
 	return !member_of(answer, goal->node) && settled(answer);
 }
 
+/* ---- what others take back ---- */
+
+static bool is_to_go_out(const json_t *member)
+{
+	return member && !state_is(member, CTL_NODE_LEAVING) &&
+	       json_is_true(json_object_get(member, "drained"));
+}
+
+static bool is_to_come_in(const json_t *member)
+{
+	return member && !state_is(member, CTL_NODE_LEAVING) &&
+	       !json_is_true(json_object_get(member, "drained"));
+}
+
+/* A node that is asked may know only what was before the command: a newer state must say so. */
+static bool countermanded(struct goal *goal, const json_t *answer)
+{
+	const char *text = ctl_ask_text(json_object_get(answer, CTL_FIELD_CLUSTER), "revision", "");
+	uint64_t revision = strtoull(text, NULL, 10);
+
+	if (!goal->wanted || revision < goal->revision)
+		return false;
+	bool wanted = goal->wanted(member_of(answer, goal->node));
+	if (!wanted)
+		return goal->seen_wanted && revision > goal->revision;
+	goal->seen_wanted = true;
+	goal->revision = revision;
+	return false;
+}
+
 static bool leads(const struct goal *goal, const json_t *answer)
 {
 	const json_t *leader =
@@ -173,14 +208,51 @@ static json_t *look(const json_t *sockets)
 	return best;
 }
 
-static int await(const struct ctl_call *call, const struct goal *goal)
+enum ended { ENDED_NOT, ENDED_DONE, ENDED_COUNTERMANDED };
+
+static int read_wait(const struct ctl_call *call, uint64_t *patience_ns)
+{
+	return ctl_args_duration(call, "wait", (struct ctl_range) { 0, 86400000000000ull },
+				 patience_ns);
+}
+
+int ctl_member_options(const struct ctl_call *call)
+{
+	uint64_t unused_ns;
+	int rc = read_wait(call, &unused_ns);
+
+	return rc ? rc : ctl_ask_timeout(call, &unused_ns);
+}
+
+/* look_once: true: there is no more to wait for. */
+static bool look_once(const json_t *sockets, struct goal *goal, char last[NAME_TEXT],
+		      enum ended *ret_ended)
+{
+	json_t *answer = look(sockets);
+
+	if (answer) {
+		progress(goal, answer, last);
+		if (goal->reached(goal, answer))
+			*ret_ended = ENDED_DONE;
+		else if (countermanded(goal, answer))
+			*ret_ended = ENDED_COUNTERMANDED;
+		else if (goal->hint && lab_process_now_ms() > goal->hint_ms) {
+			if (json_is_false(json_object_get(member_of(answer, goal->node), "heard")))
+				ctl_output_note("%s", goal->hint);
+			goal->hint = NULL;
+		}
+	}
+	json_decref(answer);
+	return *ret_ended != ENDED_NOT;
+}
+
+static int await(const struct ctl_call *call, struct goal *goal)
 {
 	uint64_t patience_ns = WAIT_NS, started = lab_process_now_ms(), end;
+	enum ended ended = ENDED_NOT;
 	char last[NAME_TEXT] = "";
-	bool hinted = goal->hint == NULL, done = false;
-	json_t *sockets, *answer;
-	int rc = ctl_args_duration(call, "wait", (struct ctl_range) { 0, 86400000000000ull },
-				   &patience_ns);
+	json_t *sockets;
+	int rc = read_wait(call, &patience_ns);
 
 	if (rc || ctl_args_option(call, "no-wait"))
 		return rc;
@@ -188,26 +260,17 @@ static int await(const struct ctl_call *call, const struct goal *goal)
 	if (rc)
 		return rc;
 	end = started + patience_ns / 1000000;
-	while (!done) {
-		answer = look(sockets);
-		if (answer) {
-			progress(goal, answer, last);
-			done = goal->reached(goal, answer);
-			if (!hinted && lab_process_now_ms() > started + HINT_MS) {
-				hinted = true;
-				if (json_is_false(json_object_get(member_of(answer, goal->node),
-								  "heard")))
-					ctl_output_note("%s", goal->hint);
-			}
-		}
-		json_decref(answer);
-		if (done || lab_process_now_ms() >= end)
-			break;
+	goal->hint_ms = started + HINT_MS;
+	while (!look_once(sockets, goal, last, &ended) && lab_process_now_ms() < end)
 		lab_process_sleep_ms(POLL_MS);
-	}
 	json_decref(sockets);
-	if (done)
+	if (ended == ENDED_DONE)
 		return CTL_EXIT_OK;
+	if (ended == ENDED_COUNTERMANDED)
+		return ctl_output_fail(
+			CTL_EXIT_CONFLICT, "CAIRN-0610", "cairnctl events; cairnctl member list",
+			"agreed on, and taken back by a later command before it was done: node %u",
+			(unsigned)goal->node);
 	return ctl_output_fail(CTL_EXIT_FAILED, "CAIRN-0605", "cairnctl status; cairnctl events",
 			       "agreed on, but not done after %" PRIu64
 			       " ms: it goes on by itself as soon as it can",
@@ -218,6 +281,8 @@ static int report(const struct ctl_call *call, const char *what, uint64_t starte
 {
 	double seconds = (double)(lab_process_now_ms() - started_ms) / 1000;
 
+	if (ctl_args_option(call, "no-wait"))
+		what = "agreed on";
 	if (call->format == CTL_JSON)
 		return ctl_output_json("cairn.done/1",
 				       json_pack("{s:s, s:I}", "done", what, "duration_ms",
@@ -257,6 +322,7 @@ static int confirm(const struct ctl_call *call, const json_t *answer, const char
 struct change {
 	const char *verb;
 	bool (*reached)(const struct goal *goal, const json_t *answer);
+	bool (*wanted)(const json_t *member);
 	const char *danger; /* "removes %s ...": asks for confirmation; NULL: harmless */
 	const char *done;
 };
@@ -269,8 +335,10 @@ static int change_node(const struct ctl_call *call, const struct change *change)
 	char arguments[CTL_ASK_PATH_BYTES], what[160];
 	const json_t *member;
 	json_t *answer;
-	int rc = ctl_ask_cluster(call, &answer);
+	int rc = ctl_member_options(call);
 
+	if (!rc)
+		rc = ctl_ask_cluster(call, &answer);
 	if (rc)
 		return rc;
 	member = find(answer, call->argument[0]);
@@ -282,6 +350,7 @@ static int change_node(const struct ctl_call *call, const struct change *change)
 		rc = confirm(call, answer, what);
 	struct goal goal = { .node = member ? number_of(member) : 0,
 			     .reached = change->reached,
+			     .wanted = change->wanted,
 			     .other = NODES_MAX,
 			     .alive = state_is(member, CTL_STATE_SERVING),
 			     .incarnation = incarnation_of(member) };
@@ -297,23 +366,26 @@ static int change_node(const struct ctl_call *call, const struct change *change)
 
 int ctl_member_promote(const struct ctl_call *call)
 {
-	return change_node(call, &(struct change) { "promote", is_member, NULL, "promoted" });
+	return change_node(
+		call, &(struct change) { "promote", is_member, is_to_come_in, NULL, "promoted" });
 }
 
 int ctl_member_drain(const struct ctl_call *call)
 {
-	return change_node(call, &(struct change) { "drain", is_drained, NULL, "drained" });
+	return change_node(call,
+			   &(struct change) { "drain", is_drained, is_to_go_out, NULL, "drained" });
 }
 
 int ctl_member_undrain(const struct ctl_call *call)
 {
-	return change_node(call, &(struct change) { "undrain", is_member, NULL, "a member again" });
+	return change_node(call, &(struct change) { "undrain", is_member, is_to_come_in, NULL,
+						    "a member again" });
 }
 
 int ctl_member_remove(const struct ctl_call *call)
 {
 	return change_node(call,
-			   &(struct change) { "remove", is_gone,
+			   &(struct change) { "remove", is_gone, NULL,
 					      "node '%s' leaves the cluster for good", "removed" });
 }
 
@@ -324,6 +396,31 @@ uint64_t ctl_member_free(const json_t *answer)
 	while (node < NODES_MAX && member_of(answer, node))
 		node++;
 	return node;
+}
+
+/* check_free: as far as is known here; a lost disk's number and address stay its node's. */
+static int check_free(const json_t *answer, uint64_t node, const char *address)
+{
+	const json_t *member;
+	char cure[120];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, CTL_FIELD_MEMBERS), i, member)
+	{
+		bool same = strcmp(ctl_ask_text(member, "address", ""), address) == 0;
+
+		if (number_of(member) != node && !same)
+			continue;
+		snprintf(cure, sizeof(cure),
+			 "choose another; or, if that node is lost for good, first: cairnctl member"
+			 " remove %u",
+			 (unsigned)number_of(member));
+		return ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0315", cure,
+				       "the %s is that of node %u (%s) already",
+				       same ? "address" : "number", (unsigned)number_of(member),
+				       ctl_ask_text(member, "name", "-"));
+	}
+	return CTL_EXIT_OK;
 }
 
 int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add *add)
@@ -342,6 +439,8 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 	else if (node == NODES_MAX)
 		rc = ctl_output_fail(CTL_EXIT_CONFLICT, "CAIRN-0607", "cairnctl member remove NODE",
 				     "the cluster has %u nodes already", NODES_MAX);
+	else
+		rc = check_free(answer, node, add->address);
 	if (add->replaces >= 0)
 		snprintf(replaces, sizeof(replaces), "&replaces=%d", add->replaces);
 	snprintf(arguments, sizeof(arguments), "verb=add&node=%u&name=%s&address=%s&want=%s%s%s",
@@ -350,7 +449,8 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 	snprintf(hint, sizeof(hint),
 		 "node %u has not been heard yet. On its machine, with the same [cluster] id and"
 		 " [timers]:\n"
-		 "  [node] id = %u, name = \"%s\"%s; [net] address = \"%s/..\"; no [[peer]]\n"
+		 "  [node] id = %u, name = \"%s\"%s; [net] address = \"%s/..\"; [[peer]]"
+		 " for obituaries only\n"
 		 "  cairnutil format --config node.toml --join; cairnd --config node.toml",
 		 (unsigned)node, (unsigned)node, add->name, add->witness ? ", witness = true" : "",
 		 add->address);
@@ -359,6 +459,7 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 	json_decref(answer);
 	struct goal goal = { .node = node,
 			     .reached = is_in,
+			     .wanted = is_to_come_in,
 			     .other = add->replaces >= 0 ? (uint64_t)add->replaces : NODES_MAX,
 			     .hint = hint };
 	return rc ? rc : await(call, &goal);
@@ -367,8 +468,10 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 static int read_add(const struct ctl_call *call, const char *name, struct ctl_member_add *add)
 {
 	struct in_addr ip;
-	int rc;
+	int rc = ctl_member_options(call);
 
+	if (rc)
+		return rc;
 	*add = (struct ctl_member_add) { .name = name, .node = NODES_MAX, .replaces = -1 };
 	rc = ctl_args_number(call, "id", (struct ctl_range) { 0, NODES_MAX - 1 }, &add->node);
 	add->address = ctl_args_option(call, "address");
@@ -382,6 +485,9 @@ static int read_add(const struct ctl_call *call, const char *name, struct ctl_me
 	if (inet_pton(AF_INET, add->address, &ip) != 1)
 		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0608", "give it as 10.77.0.4",
 				       "--address '%s' is no IPv4 address", add->address);
+	if (!config_ip_is_host(ntohl(ip.s_addr)))
+		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0608", "give that of its [net] port",
+				       "--address '%s' cannot be a node's", add->address);
 	if (!*name || !config_name_ok(name))
 		return ctl_output_fail(
 			CTL_EXIT_USAGE, "CAIRN-0608",
@@ -496,7 +602,9 @@ int ctl_cluster_copies(const struct ctl_call *call)
 		return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0706", NULL,
 				       "'%s' is not a number from 1 to %u", call->argument[0],
 				       NODES_MAX);
-	rc = ctl_ask_cluster(call, &answer);
+	rc = ctl_member_options(call);
+	if (!rc)
+		rc = ctl_ask_cluster(call, &answer);
 	if (rc)
 		return rc;
 	if (ctl_args_option(call, "force"))
@@ -559,8 +667,10 @@ int ctl_leader_transfer(const struct ctl_call *call)
 	char arguments[64], number[8] = "any";
 	const json_t *member = NULL, *leader;
 	json_t *answer;
-	int rc = ctl_ask_cluster(call, &answer);
+	int rc = ctl_member_options(call);
 
+	if (!rc)
+		rc = ctl_ask_cluster(call, &answer);
 	if (rc)
 		return rc;
 	leader = json_object_get(json_object_get(answer, CTL_FIELD_CLUSTER), "leader");

@@ -36,6 +36,12 @@ struct ctl_member_add {
  */
 int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add *add);
 
+/*
+ * ctl_member_options: CTL_EXIT_OK, or CTL_EXIT_USAGE after the error: --wait or --timeout cannot be
+ * read. Comes before anything that cannot be taken back.
+ */
+int ctl_member_options(const struct ctl_call *call);
+
 /* ctl_member_free: the lowest number no node of the cluster has; NODES_MAX: none is free. */
 uint64_t ctl_member_free(const json_t *answer);
 

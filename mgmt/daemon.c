@@ -145,7 +145,7 @@ static unsigned post_command(struct daemon_state *d, const struct http_request *
 	struct api_view view;
 	struct problem p;
 
-	if (command_read(request, &command, &p) < 0)
+	if (command_read(request, &d->config.net_address, &command, &p) < 0)
 		return refuse(&p, 400, ret_json);
 	look(d, &view);
 	uint32_t number = service_command(&d->service, &command, now_ns(), &p);

@@ -582,8 +582,10 @@ int lab_add(const struct ctl_call *call)
 	uint64_t replaces = NODES_MAX, started = lab_process_now_ms();
 	char name[16], address[16];
 	struct lab lab;
-	int rc = load_locked(call, &lab);
+	int rc = ctl_member_options(call);
 
+	if (!rc)
+		rc = load_locked(call, &lab);
 	if (!rc)
 		rc = ctl_args_number(call, "replaces", (struct ctl_range) { 0, NODES_MAX - 1 },
 				     &replaces);
@@ -607,7 +609,8 @@ int lab_add(const struct ctl_call *call)
 		rc = ctl_member_add_node(call, &add);
 	if (rc)
 		return rc;
-	ctl_output_note("node %u added, %.1f s", (unsigned)add.node,
+	ctl_output_note("node %u %s, %.1f s", (unsigned)add.node,
+			ctl_args_option(call, "no-wait") ? "agreed on" : "added",
 			(double)(lab_process_now_ms() - started) / 1000);
 	return CTL_EXIT_OK;
 }

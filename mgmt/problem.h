@@ -63,8 +63,8 @@
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \
-	X(LOG_ROT, 204, "do not delete it: cairnutil verify shows the damage; restore the folder"  \
-			" from a good copy")                                                       \
+	X(LOG_ROT, 204, "keep it: cairnutil verify shows the damage. While the cluster lives:"     \
+			" cairnctl member replace; never put an older copy of the folder back")    \
 	X(STORE_TOO_SMALL, 205, "raise [memory] keys_max and value_bytes")                         \
 	X(ALREADY_RUNNING, 206, "stop the other process first")                                    \
 	X(RUNTIME_UNUSABLE, 207, "set [node] runtime to a folder this user may write")             \
@@ -93,7 +93,8 @@
 	X(COMMAND_UNKNOWN, 313, "the leader changed meanwhile: cairnctl member list shows what"    \
 				" came of it")                                                     \
 	X(COMMAND_NO_SUCH_NODE, 314, "cairnctl member list shows the nodes")                       \
-	X(COMMAND_EXISTS, 315, "choose another number, name or address: cairnctl member list")     \
+	X(COMMAND_EXISTS, 315, "choose another number, name or address: cairnctl member list; if"  \
+			       " its node is lost for good, first: cairnctl member remove NODE")   \
 	X(COMMAND_LAST_MEMBER, 316, "add a member and wait for it first: no copy would be left") \
 	X(COMMAND_TOO_FEW, 317, "add a member first; or accept that updates stop, with --force")   \
 	X(COMMAND_QUORUM, 318, "start the silent voters first: those left would be no majority")   \

@@ -73,19 +73,34 @@ static void running(struct supervisor *s, int pid, bool attached, uint64_t now_n
 	s->deadline_ns = UINT64_MAX;
 }
 
-bool supervise_attach(struct supervisor *s, uint64_t now_ns)
+static int data_holder(const struct supervisor *s)
 {
 	char path[CONFIG_PATH_BYTES + 32];
 
 	snprintf(path, sizeof(path), "%s/" CTL_FILE_LOCK, s->config->node_data);
-	int pid = lock_holder(path);
-	if (pid <= 0)
+	return lock_holder(path);
+}
+
+static int runtime_holder(const struct supervisor *s)
+{
+	char path[CONFIG_PATH_BYTES + 32];
+
+	config_runtime_path(s->config, CTL_FILE_LOCK, path);
+	return lock_holder(path);
+}
+
+bool supervise_attach(struct supervisor *s, uint64_t now_ns)
+{
+	int pid = data_holder(s);
+
+	/* With another runtime folder it is of another configuration, and another cairnd's. */
+	if (pid <= 0 || runtime_holder(s) != pid)
 		return false;
 	int fd = pidfd_of(pid);
 	if (fd < 0)
 		return false;
 	/* The pid was the holder's before and after the descriptor was made, so it is its. */
-	if (lock_holder(path) != pid) {
+	if (data_holder(s) != pid) {
 		close(fd);
 		return false;
 	}
@@ -125,12 +140,48 @@ static void give_up(struct supervisor *s)
 	log_problem(LOG_LEVEL_ERROR, "gave_up", &s->failure);
 }
 
+static void pause_for(struct supervisor *s, uint64_t now_ns)
+{
+	uint64_t pause = SUPERVISE_BACKOFF_NS;
+
+	for (uint32_t i = 1; i < s->quick_deaths; i++)
+		pause *= 2;
+	s->state = SUPERVISOR_WAITING;
+	s->deadline_ns = now_ns + min_u64(pause, SUPERVISE_BACKOFF_MAX_NS);
+}
+
+/*
+ * in_use: a process that is none of ours has the data. One that only just starts or ends has one
+ * lock without the other for a moment: look again a few times.
+ */
+static bool in_use(struct supervisor *s, uint64_t now_ns)
+{
+	int pid = data_holder(s);
+
+	if (pid <= 0)
+		return false;
+	problem_set(&s->failure, PROBLEM_ALREADY_RUNNING,
+		    "%.300s is in use by process %d, no dataplane of this configuration",
+		    s->config->node_data, pid);
+	problem_cure(&s->failure,
+		     "stop process %d first; if it is this node's dataplane, use the [node] runtime"
+		     " it has; or give this node a data folder of its own",
+		     pid);
+	if (++s->quick_deaths >= SUPERVISE_QUICK_MAX)
+		give_up(s);
+	else
+		pause_for(s, now_ns);
+	return true;
+}
+
 static int launch(struct supervisor *s, uint64_t now_ns)
 {
 	char path[CONFIG_PATH_BYTES + 32];
 	int pid = 0;
 
-	if (supervise_attach(s, now_ns))
+	if (s->failure.id == PROBLEM_ALREADY_RUNNING)
+		s->failure = (struct problem) { .id = PROBLEM_NONE };
+	if (supervise_attach(s, now_ns) || in_use(s, now_ns))
 		return 0;
 	config_runtime_path(s->config, CTL_FILE_ERROR, path);
 	unlink(path);
@@ -239,7 +290,6 @@ static bool worth_retrying(const struct supervisor *s, const siginfo_t *info)
 static void died(struct supervisor *s, const siginfo_t *info, uint64_t now_ns)
 {
 	bool quick = now_ns - s->started_ns < SUPERVISE_QUICK_NS;
-	uint64_t pause = SUPERVISE_BACKOFF_NS;
 
 	describe_end(s, info);
 	log_problem(LOG_LEVEL_ERROR, "dataplane_died", &s->failure);
@@ -249,10 +299,7 @@ static void died(struct supervisor *s, const siginfo_t *info, uint64_t now_ns)
 		give_up(s);
 		return;
 	}
-	for (uint32_t i = 1; i < s->quick_deaths; i++)
-		pause *= 2;
-	s->state = SUPERVISOR_WAITING;
-	s->deadline_ns = now_ns + min_u64(pause, SUPERVISE_BACKOFF_MAX_NS);
+	pause_for(s, now_ns);
 }
 
 /* It left word, after this very start: see node_floor_write. */
