@@ -211,6 +211,13 @@ static bool is_of_another(const struct cluster_look *look)
 	return ident != 0 && ident != look->service->ident;
 }
 
+/* is_new_disk: the cluster still counts on this machine, and on the disk that it had. */
+static bool is_new_disk(const struct cluster_look *look)
+{
+	return is_of_another(look) &&
+	       agreed(look)->node[look->service->node].ip == look->config->net_address.ip;
+}
+
 const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 {
 	const struct membership_state *s = agreed(look);
@@ -218,7 +225,8 @@ const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 	bool heard = cluster_heard(look, node);
 
 	if (n->want == WANT_NONE || (node == look->service->node && is_of_another(look)))
-		return CTL_NODE_REMOVED;
+		return n->want != WANT_NONE && is_new_disk(look) ? CTL_NODE_OTHER
+								 : CTL_NODE_REMOVED;
 	if (!heard)
 		return in(s->members | s->shadows, node) ? CTL_NODE_SILENT : CTL_NODE_DEAD;
 	if (look->service->peer[node].failed || (node == look->service->node && look->log_failed))
@@ -386,6 +394,12 @@ static const char *node_text(const struct membership_state *s, uint8_t node,
 	return out;
 }
 
+static uint8_t silent_voters(const struct cluster_look *look)
+{
+	return (look->service->conf.voters | look->service->conf.voters_old) &
+	       (uint8_t)~heard_set(look);
+}
+
 static void tell_node(const struct cluster_look *look, const struct reasons *r, uint8_t node)
 {
 	const struct membership_state *s = agreed(look);
@@ -417,7 +431,10 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 	else if (strcmp(state, CTL_NODE_JOINING) == 0 || strcmp(state, CTL_NODE_LEARNER) == 0)
 		tell(r, PROBLEM_NODE_JOINING, "%s copies data and is no member yet", name);
 	else if (strcmp(state, CTL_NODE_LEAVING) == 0)
-		tell(r, PROBLEM_NODE_JOINING, "%s is on its way out for good", name);
+		tell(r, PROBLEM_NODE_JOINING, "%s is on its way out for good%s", name,
+		     silent_voters(look) ? ": voters are silent, which may be what it waits for:"
+					   " start them, or remove them"
+					 : "");
 	else if (strcmp(state, CTL_STATE_WAITING) == 0)
 		tell(r, PROBLEM_NODE_JOINING, "%s is a member and cannot serve at the moment",
 		     name);
@@ -440,11 +457,16 @@ static void tell_whole(const struct cluster_look *look, const struct reasons *r)
 	const struct membership_state *s = agreed(look);
 	uint8_t voters = look->service->conf.voters | look->service->conf.voters_old;
 	const char *state = cluster_state(look);
+	bool led = look->service->leader < NODES_MAX;
 
 	if (strcmp(state, CTL_CLUSTER_NO_QUORUM) == 0)
-		tell(r, PROBLEM_NO_QUORUM, "no majority: this node hears %u of %u voters%s",
+		tell(r, PROBLEM_NO_QUORUM, "no majority: this node hears %u of %u voters%s%s",
 		     raft_bits(voters & heard_set(look)), raft_bits(voters),
-		     look->service->leader < NODES_MAX ? "" : ", and no leader");
+		     led ? "" : ", and no leader",
+		     led || !raft_conf_quorum(&look->service->conf, heard_set(look))
+			     ? ""
+			     : ": they elect one, or do not hear each other, or do not count this"
+			       " node: was its disk formatted anew?");
 	else if (strcmp(state, CTL_CLUSTER_READ_ONLY) == 0)
 		tell(r, PROBLEM_READ_ONLY, "%u members, copies_min is %u: updates are refused",
 		     raft_bits(s->members), s->copies_min);
@@ -467,6 +489,13 @@ void cluster_reasons(const struct cluster_look *look, cluster_warn *warn, void *
 	}
 	if (!known(look))
 		return;
+	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_OTHER) == 0) {
+		tell(&r, PROBLEM_OTHER_DISK,
+		     "the cluster knows node %u with another disk: this one was formatted anew, or"
+		     " is an old one",
+		     look->service->node);
+		return;
+	}
 	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_REMOVED) == 0) {
 		tell(&r, PROBLEM_REMOVED, "this node was removed%s: it is none of the cluster's",
 		     is_of_another(look) ? ", and its number is another disk's" : "");

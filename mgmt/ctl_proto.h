@@ -76,6 +76,7 @@
 #define CTL_NODE_DRAINED "DRAINED" /* out by an operator's wish */
 #define CTL_NODE_LEAVING "LEAVING" /* on its way out for good */
 #define CTL_NODE_REMOVED "REMOVED" /* none of the cluster's any more (the node itself says so) */
+#define CTL_NODE_OTHER	 "OTHER_DISK" /* the cluster knows this machine with another disk */
 #define CTL_NODE_VOTING	 "VOTING"  /* a witness at work */
 #define CTL_NODE_SILENT	 "SILENT"  /* in the view, not heard */
 #define CTL_NODE_DEAD	 "DEAD"	   /* not in the view, not heard */

@@ -243,6 +243,12 @@ static bool idle_member(const json_t *answers)
 	return false;
 }
 
+/* None of the cluster's: what it knows of the others counts for nothing. */
+static bool is_stranger(const char *state)
+{
+	return strcmp(state, CTL_NODE_REMOVED) == 0 || strcmp(state, CTL_NODE_OTHER) == 0;
+}
+
 /*
  * One word for all the answers: the cluster's, as the best informed knows it. Where one node alone
  * was asked, and does not do its part, its own state.
@@ -255,9 +261,8 @@ static const char *overall(const json_t *answers)
 
 	if (!best)
 		return word_of_strangers(answers);
-	if (json_array_size(answers) == 1 &&
-	    strcmp(ctl_ask_text(best, CTL_FIELD_STATE, ""), CTL_NODE_REMOVED) == 0)
-		return CTL_NODE_REMOVED;
+	if (json_array_size(answers) == 1 && is_stranger(ctl_ask_text(best, CTL_FIELD_STATE, "")))
+		return ctl_ask_text(best, CTL_FIELD_STATE, "");
 	if (json_array_size(answers) == 1 && !works(ctl_ask_text(best, CTL_FIELD_STATE, "")) &&
 	    strcmp(word, CTL_CLUSTER_NO_QUORUM) != 0 && strcmp(word, CTL_CLUSTER_RECOVERING) != 0)
 		return ctl_ask_text(best, CTL_FIELD_STATE, CTL_CLUSTER_UNKNOWN);

@@ -52,7 +52,8 @@
 	X(READ_ONLY, 115, "bring members back; or accept fewer copies: cairnctl cluster copies N") \
 	X(RECOVERING, 116, "start the missing nodes: those of the last view are needed")           \
 	X(NOT_ADDED, 117, "on a node of the cluster: cairnctl member add NAME --address ADDRESS"   \
-			  " --id ID")                                                              \
+			  " --id ID; if ID is a lost disk's still, first: cairnctl member remove"  \
+			  " ID")                                                                   \
 	X(CONTROL_LISTEN, 118, "correct [control] listen, or free the port, and restart cairnd:"   \
 			       " until then a crash of the dataplane costs a lease")               \
 	X(LINK_CUT, 119, "mend the network between the two; clients reach the others meanwhile")   \
@@ -60,6 +61,9 @@
 			" data folder, cairnctl cluster init --join, cairnctl member add")         \
 	X(LEADERLESS, 121, "its leader, or a majority of the members, does not reach this node:"   \
 			   " mend the links, start what is silent; others may serve")              \
+	X(OTHER_DISK, 122, "give it the disk it had; if that is lost: cairnctl member remove ID"   \
+			   " (this node's number), empty its data folder, cairnctl cluster init"   \
+			   " --join, cairnctl member add NAME --id ID --address ADDRESS")          \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \

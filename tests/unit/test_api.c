@@ -230,6 +230,23 @@ static void make_more(size_t i)
 
 	if (i == 21) {
 		s->node[1].ident = service.ident + 1;
+		s->node[1].ip = config.net_address.ip + 9;
+		return;
+	}
+	if (i == 22) {
+		s->node[1].ident = service.ident + 1;
+		s->node[1].ip = config.net_address.ip;
+		return;
+	}
+	if (i == 24) {
+		s->members = 3;
+		s->node[2].flags = MEMBER_LEAVING;
+		service.peer[0].age_ns = 3000000000;
+		return;
+	}
+	if (i == 23) {
+		service.lease_ns = 0;
+		service.leader = RAFT_NODE_NONE;
 		return;
 	}
 	/* Cut off from 2; 0 hears it, or does not, either. */
@@ -309,6 +326,13 @@ static void make_situation(size_t i)
 		region.worker[0].updated_ns = service.updated_ns = 8000000000;
 }
 
+static void expect_last(json_t *warnings, const char *part)
+{
+	json_t *last = json_array_get(warnings, json_array_size(warnings) - 1);
+
+	assert_non_null(strstr(json_string_value(at(last, "text")), part));
+}
+
 /* One word for the cluster, one for each node, in every situation. */
 static void words_of_the_cluster(void **state)
 {
@@ -347,6 +371,16 @@ static void words_of_the_cluster(void **state)
 		{ "nobody hears 2", "DEGRADED", "SERVING", "SILENT", "CAIRN-0102", true },
 		{ "self removed, its number given away", "HEALTHY", "REMOVED", "SERVING",
 		  "CAIRN-0120", false },
+		{ "self formatted anew", "HEALTHY", "OTHER_DISK", "SERVING", "CAIRN-0122", false },
+		{ "hears all, and nobody counts it", "NO_QUORUM", "WAITING", "SERVING",
+		  "CAIRN-0114", false },
+		{ "2 leaving, 0 silent", "DEGRADED", "SERVING", "LEAVING", "CAIRN-0102 CAIRN-0112",
+		  true },
+	};
+	static const char *const said[ARRAY_LEN(cases)] = {
+		[22] = "formatted anew",
+		[23] = "formatted anew",
+		[24] = "voters are silent",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -364,6 +398,8 @@ static void words_of_the_cluster(void **state)
 			expect_text(json_array_get(at(status, "members"), i == 12 ? 1 : 2), "state",
 				    cases[i].other);
 		expect_warnings(at(status, "warnings"), cases[i].reasons);
+		if (said[i])
+			expect_last(at(status, "warnings"), said[i]);
 		assert_int_equal(json_is_true(at(status, "healthy")), cases[i].healthy);
 		json_decref(status);
 	}
