@@ -68,6 +68,7 @@ struct totals {
 	uint64_t updated_ns;	 /* of the worker that is furthest behind */
 	uint32_t space;		 /* worst */
 	bool store_low, log_low; /* of any worker */
+	bool store_tight, log_tight; /* so that updates are refused */
 	struct replica_counters replica;
 };
 
@@ -83,9 +84,21 @@ static uint16_t workers_of(const struct stats_region *r)
 	return r->worker_count < WORKERS_MAX ? r->worker_count : WORKERS_MAX;
 }
 
-static bool is_low(uint64_t free_amount, uint64_t whole)
+static bool is_below(uint64_t free_amount, uint64_t whole, uint32_t permille)
 {
-	return whole != 0 && free_amount < whole / 1000 * SPACE_LOW_PERMILLE;
+	return whole != 0 && free_amount < whole * permille / 1000;
+}
+
+static bool store_below(const struct worker_stats *w, uint32_t permille)
+{
+	return is_below(w->store_keys_max - w->store_keys, w->store_keys_max, permille) ||
+	       is_below(w->store_blob_bytes - w->store_blob_used, w->store_blob_bytes, permille);
+}
+
+static bool log_below(const struct worker_stats *w, uint32_t permille, uint64_t bytes)
+{
+	return is_below(w->wal_remaining_bytes, w->wal_device_bytes, permille) ||
+	       (w->wal_device_bytes != 0 && w->wal_remaining_bytes < bytes);
 }
 
 static void sum_up(const struct stats_region *r, struct totals *t)
@@ -103,11 +116,10 @@ static void sum_up(const struct stats_region *r, struct totals *t)
 		t->ops_open += w->ops_open;
 		t->updated_ns = min_u64(t->updated_ns, w->updated_ns);
 		t->space = w->space > t->space ? w->space : t->space;
-		t->store_low |=
-			is_low(w->store_keys_max - w->store_keys, w->store_keys_max) ||
-			is_low(w->store_blob_bytes - w->store_blob_used, w->store_blob_bytes);
-		t->log_low |= is_low(w->wal_remaining_bytes, w->wal_device_bytes) ||
-			      (w->wal_device_bytes != 0 && w->wal_remaining_bytes < LOG_LOW_BYTES);
+		t->store_low |= store_below(w, SPACE_LOW_PERMILLE);
+		t->log_low |= log_below(w, SPACE_LOW_PERMILLE, LOG_LOW_BYTES);
+		t->store_tight |= store_below(w, SPACE_LOW_PERMILLE / 2);
+		t->log_tight |= log_below(w, SPACE_LOW_PERMILLE / 2, LOG_LOW_BYTES / 2);
 		add_replica(&t->replica, &w->replica);
 	}
 }
@@ -216,20 +228,27 @@ static void warn_process(const struct api_view *view, json_t *list)
 	}
 }
 
+/* refusal: of the log or the store, whichever it is that is to blame. */
+static const char *refusal(const struct totals *t, bool tight)
+{
+	if (!tight || t->space == SPACE_OK)
+		return "updates will soon be refused";
+	return t->space == SPACE_LOW ? "updates except deletes are refused now"
+				     : "updates are refused now";
+}
+
 static void warn_space(const struct totals *t, json_t *list)
 {
-	const char *now = t->space == SPACE_OK	  ? "updates will soon be refused"
-			  : t->space == SPACE_LOW ? "updates except deletes are refused now"
-						  : "updates are refused now";
-
 	if (t->store_low)
 		warn(list, PROBLEM_STORE_LOW,
 		     "the store holds %llu of %llu keys, %llu of %llu bytes: %s",
 		     (unsigned long long)t->keys, (unsigned long long)t->keys_max,
-		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes, now);
+		     (unsigned long long)t->blob_used, (unsigned long long)t->blob_bytes,
+		     refusal(t, t->store_tight || !t->log_tight));
 	if (t->log_low)
 		warn(list, PROBLEM_LOG_LOW, "the log has %llu of %llu bytes left: %s",
-		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes, now);
+		     (unsigned long long)t->log_remaining, (unsigned long long)t->log_bytes,
+		     refusal(t, t->log_tight || !t->store_tight));
 }
 
 /* A worker fails without an error of its disk when what it must hold does not fit. */

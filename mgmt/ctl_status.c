@@ -243,6 +243,40 @@ static bool idle_member(const json_t *answers)
 	return false;
 }
 
+/* starved: a node without room is enough: all of them refuse updates then. */
+static bool starved(const json_t *answers)
+{
+	const json_t *answer;
+	size_t i;
+
+	json_array_foreach((json_t *)answers, i, answer)
+	{
+		const char *space = json_string_value(group(answer, CTL_FIELD_STORE, "space"));
+
+		if (space && strcmp(space, "OK") != 0 &&
+		    strcmp(ctl_ask_text(answer, CTL_FIELD_STATE, ""), CTL_STATE_SERVING) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* other_cluster: an answer of another cluster than the best informed one's; NULL: none. */
+static const json_t *other_cluster(const json_t *answers)
+{
+	const char *own = json_string_value(group(ctl_ask_best(answers), CTL_FIELD_CLUSTER, "id"));
+	const json_t *answer;
+	size_t i;
+
+	json_array_foreach((json_t *)answers, i, answer)
+	{
+		const char *id = json_string_value(group(answer, CTL_FIELD_CLUSTER, "id"));
+
+		if (own && id && strcmp(id, own) != 0)
+			return answer;
+	}
+	return NULL;
+}
+
 /* None of the cluster's: what it knows of the others counts for nothing. */
 static bool is_stranger(const char *state)
 {
@@ -269,9 +303,13 @@ static const char *overall(const json_t *answers)
 	if ((strcmp(word, CTL_CLUSTER_HEALTHY) == 0 || strcmp(word, CTL_CLUSTER_DEGRADED) == 0) &&
 	    unserved(answers))
 		return CTL_CLUSTER_NO_QUORUM;
+	if ((strcmp(word, CTL_CLUSTER_HEALTHY) == 0 || strcmp(word, CTL_CLUSTER_DEGRADED) == 0) &&
+	    starved(answers))
+		return CTL_CLUSTER_READ_ONLY;
 	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 && idle_member(answers))
 		return CTL_CLUSTER_DEGRADED;
-	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 && any_warning(answers))
+	if (strcmp(word, CTL_CLUSTER_HEALTHY) == 0 &&
+	    (any_warning(answers) || other_cluster(answers)))
 		return CTL_CLUSTER_WARNINGS;
 	return word;
 }
@@ -293,9 +331,18 @@ static void print_reason(const json_t *answer, const json_t *reason, json_t *sai
 static void print_reasons(const json_t *answers)
 {
 	const json_t *answer, *reason, *best = ctl_ask_best(answers);
+	const json_t *other = other_cluster(answers);
 	json_t *said = json_object();
 	size_t i, j;
 
+	if (other)
+		ctl_output_note(
+			"%s: CAIRN-0611 nodes of two clusters answer: ids %s and %s\n"
+			"  fix: stop the nodes of the one that is not to be, and keep clients off "
+			"it",
+			ctl_ask_text(json_object_get(other, CTL_FIELD_NODE), "name", "-"),
+			json_string_value(group(best, CTL_FIELD_CLUSTER, "id")),
+			json_string_value(group(other, CTL_FIELD_CLUSTER, "id")));
 	json_array_foreach(json_object_get(best, CTL_FIELD_WARNINGS), j, reason)
 	{
 		print_reason(best, reason, said);

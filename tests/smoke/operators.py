@@ -32,6 +32,7 @@ class Played:
         self.members = [member(n) for n in range(3)]
         self.revision, self.posts, self.looks = 5, [], 0
         self.story = lambda played: None
+        self.more, self.cluster = {}, "0000000000c0ffee"
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, body, code=200):
@@ -69,9 +70,10 @@ class Played:
 
     def status(self):
         return {"schema": "cairn.status/1", "state": "SERVING", "node": {"id": 0, "name": "node0"},
-                "cluster": {"name": "played", "state": "HEALTHY", "quorum": True, "changing": False,
-                            "revision": str(self.revision), "leader": 0, "epoch": 3},
-                "members": self.members, "warnings": []}
+                "cluster": {"id": self.cluster, "name": "played", "state": "HEALTHY",
+                            "quorum": True, "changing": False, "leader": 0, "epoch": 3,
+                            "revision": str(self.revision)},
+                "members": self.members, "warnings": [], **self.more}
 
     def close(self):
         self.server.shutdown()
@@ -184,6 +186,44 @@ def taken_number(lab):
     played.close()
 
 
+def no_room(lab):
+    """Where updates are refused for want of room, the word says that there are none."""
+    played = play(lab)
+    for space, word, code in (("OK", "HEALTHY", 0), ("LOW", "READ_ONLY", 1),
+                              ("FULL", "READ_ONLY", 1)):
+        played.more = {"store": {"space": space}}
+        result = lab.ctl("health", code=code)
+        expect(result.out == word + "\n", f"{space}: {result}")
+    played.close()
+
+
+def two_clusters(lab):
+    """Nodes of two clusters answer, as after an unsafe recovery while old nodes run: it is said."""
+    lab.env.pop("CAIRN_SOCKET")
+    run = lab.path("r")
+    os.makedirs(lab.dir)
+    for node in range(2):
+        os.makedirs(os.path.join(run, f"node{node}"))
+    played = [Played(os.path.join(run, f"node{node}", "cairnd.sock")) for node in range(2)]
+    text = os.path.join(lab.dir, "lab.json")
+    with open(text, "w") as f:
+        json.dump({"schema": "cairn.lab/1", "state": "up", "links": "memif", "run": run,
+                   "tag": "t", "memif_socket": "m", "idle": "adaptive", "fault": "",
+                   "cluster": "c0ffee", "nodes": 2, "shards": 1, "workers": 1, "founders": 2,
+                   "port_base": 7400, "keys": 1000, "wal_bytes": 8 << 20, "ports": 3,
+                   "engine": "hermes", "gateway_ports": [1, 2, 3]}, f)
+    result = lab.ctl("health", code=0)
+    expect("CAIRN-0611" not in result.err, f"one cluster: {result}")
+    played[1].cluster = "00000000000decaf"
+    played[1].revision = 9
+    result = lab.ctl("health", code=8)
+    for part in ("CAIRN-0611", "00000000000decaf", "0000000000c0ffee"):
+        expect(part in result.err, f"{part}: {result}")
+    for one in played:
+        one.close()
+    os.unlink(text)
+
+
 class Unix(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -247,7 +287,7 @@ def not_its_own(lab):
 def test(build, _args):
     with Lab(build) as lab:
         for case in (options_first, only_agreed_on, countermanded, no_host, taken_number,
-                     not_its_own):
+                     no_room, two_clusters, not_its_own):
             note(case.__name__)
             case(lab)
 

@@ -213,6 +213,15 @@ static void warnings_have_their_reasons(void **state)
 	expect_warnings(at(h, "reasons"),
 			"CAIRN-0103 CAIRN-0104 CAIRN-0101"); /* one worker is enough */
 	json_decref(h);
+	/* The store refuses, the log does not yet: each says its own. */
+	region.worker[0].space = SPACE_LOW;
+	h = api_health(&view);
+	assert_non_null(strstr(json_string_value(at(json_array_get(at(h, "reasons"), 0), "text")),
+			       "except deletes are refused now"));
+	assert_non_null(strstr(json_string_value(at(json_array_get(at(h, "reasons"), 1), "text")),
+			       "will soon be refused"));
+	json_decref(h);
+	region.worker[0].space = SPACE_OK;
 	service.peer[2].age_ns = CONTROL_NEVER;
 	config.memory_hugepages = CONFIG_HUGEPAGES_NEVER;
 	region.worker[1].updated_ns = 1;
