@@ -234,7 +234,7 @@ static const char *refusal(const struct totals *t, bool tight)
 	if (!tight || t->space == SPACE_OK)
 		return "updates will soon be refused";
 	return t->space == SPACE_LOW ? "updates except deletes are refused now"
-				     : "updates are refused now";
+				     : "updates are refused now, deletes too";
 }
 
 static void warn_space(const struct totals *t, json_t *list)

@@ -423,7 +423,9 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 		     "the disk of %s failed, or is too small, or its store: its status says", name);
 	else if (strcmp(state, CTL_NODE_OUT) == 0)
 		tell(r, PROBLEM_NODE_OUT, "%s is left out%s%s", name,
-		     s->node[node].flags & MEMBER_EVICTED ? ": it was slow or unreachable" : "",
+		     s->node[node].flags & MEMBER_EVICTED
+			     ? ": it was slow or unreachable, or its log or store is too small"
+			     : "",
 		     look->service->peer[node].holddown_ns ? "; comes back after its hold-down"
 							   : "");
 	else if (strcmp(state, CTL_NODE_DRAINED) == 0)
@@ -523,7 +525,10 @@ static const struct {
 	[NOTE_UNREACHABLE] = { "unreachable", "%s cannot be reached by other members", true,
 			       false },
 	[NOTE_SLOW] = { "slow", "%s is slow: %llu us", true, true },
-	[NOTE_DISK_FAILED] = { "disk_failed", "the disk of %s failed", true, false },
+	[NOTE_DISK_FAILED] = { "disk_failed",
+			       "the log of %s failed: its disk, or log or store are too"
+			       " small for the data: its status says",
+			       true, false },
 	[NOTE_SHADOW] = { "shadow", "%s comes in and copies what it lacks", true, false },
 	[NOTE_MEMBER] = { "member", "%s is a member now", true, false },
 	[NOTE_RECOVERED] = { "recovered", "the cluster starts anew from %llu disks", false, true },

@@ -31,7 +31,8 @@
 			     " with [memory] hugepages = \"never\"")                               \
 	X(PEERS_NOT_LINKED, 102, "start it; check its address and the link; if it is lost:"        \
 				 " cairnctl member replace")                                       \
-	X(STORE_LOW, 103, "delete keys, or restart with larger [memory] keys_max, value_bytes")    \
+	X(STORE_LOW, 103, "delete keys, while that is not refused, too; or restart with larger"    \
+			  " [memory] keys_max, value_bytes, at all nodes")                         \
 	X(LOG_LOW, 104, "the log only grows at this stage: export the data, format with larger"    \
 			" [storage] wal_bytes (a lab: a new one with --wal-bytes), import")        \
 	X(DISK_FAILED, 105, "check the disk and its kernel messages, then restart the dataplane")  \
@@ -44,7 +45,8 @@
 	X(DISK_BACKEND, 110, "allow io_uring (sysctl kernel.io_uring_disabled, rules of the"       \
 			     " container), and put the data on a file system with O_DIRECT")       \
 	X(NODE_OUT, 111, "it comes back by itself when its hold-down is over; look at its disk"    \
-			 " and link: cairnctl events")                                             \
+			 " and link: cairnctl events; if it comes and goes for ever, its log or"   \
+			 " [memory] is smaller than the others'")                                  \
 	X(NODE_JOINING, 112, "wait; cairnctl status shows how far it is")                          \
 	X(NODE_DRAINED, 113, "cairnctl member undrain NODE, when its maintenance is done")         \
 	X(NO_QUORUM, 114, "start the missing nodes or mend the links; if a majority is lost for"   \
