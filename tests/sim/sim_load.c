@@ -410,6 +410,10 @@ static void learn(struct sim *s, const struct check_op *o, const struct sim_op *
 	if (forgotten)
 		return;
 	sim_ledger_commit(s, (uint32_t)o->key, done->ts);
+	/* Stores are looked at now and then: a tombstone may have come and gone in between. */
+	if ((done->status == STATUS_NOT_FOUND || (update && o->kind == CHECK_DEL)) &&
+	    op_ts_compare(done->ts, k->deleted) > 0)
+		k->deleted = done->ts;
 	if (op_ts_compare(done->ts, k->acked) > 0)
 		k->acked = done->ts;
 }
