@@ -251,10 +251,37 @@ static void warn_space(const struct totals *t, json_t *list)
 		     refusal(t, t->log_tight || !t->store_tight));
 }
 
+static void too_small(const struct totals *t, struct problem *p)
+{
+	problem_set(p, PROBLEM_STORE_TOO_SMALL,
+		    "what the members hold does not fit %llu keys and %llu bytes: this node has"
+		    " given up copying it, and is left out",
+		    (unsigned long long)t->keys_max, (unsigned long long)t->blob_bytes);
+}
+
+bool api_too_small(const struct api_view *view, struct problem *p)
+{
+	const struct stats_region *r = view->region;
+	struct totals totals;
+	bool failed = false, disk = false;
+
+	for (uint16_t i = 0; r && i < workers_of(r); i++) {
+		failed |= r->worker[i].state == DATAPLANE_DISK_FAILED;
+		disk |= r->worker[i].disk_error != 0;
+	}
+	if (!failed || disk)
+		return false;
+	sum_up(r, &totals);
+	if (totals.store_low)
+		too_small(&totals, p);
+	return totals.store_low;
+}
+
 /* A worker fails without an error of its disk when what it must hold does not fit. */
 static void warn_failed(const struct stats_region *r, const struct totals *t, json_t *list)
 {
 	bool disk = false;
+	struct problem p;
 
 	for (uint16_t i = 0; i < workers_of(r); i++) {
 		if (r->worker[i].disk_error == 0)
@@ -263,11 +290,10 @@ static void warn_failed(const struct stats_region *r, const struct totals *t, js
 		warn(list, PROBLEM_DISK_FAILED, "the log of worker %u failed: %s", i,
 		     strerror(-r->worker[i].disk_error));
 	}
-	if (!disk && t->store_low)
-		warn(list, PROBLEM_STORE_TOO_SMALL,
-		     "what the members hold does not fit %llu keys and %llu bytes: this node has"
-		     " given up copying it, and is left out",
-		     (unsigned long long)t->keys_max, (unsigned long long)t->blob_bytes);
+	if (!disk && t->store_low) {
+		too_small(t, &p);
+		must(json_array_append_new(list, api_problem(&p)) == 0);
+	}
 }
 
 /* Which shards know no leader here: those of engine raft, at a member. */
@@ -316,11 +342,14 @@ static json_t *warnings(const struct api_view *view)
 {
 	json_t *list = json_array();
 	struct totals totals;
+	struct problem now;
 
 	must(list != NULL);
 	warn_process(view, list);
 	if (view->herald && view->herald->id != PROBLEM_NONE)
 		must(json_array_append_new(list, api_problem(view->herald)) == 0);
+	if (view->small && view->small->id != PROBLEM_NONE && !api_too_small(view, &now))
+		must(json_array_append_new(list, api_problem(view->small)) == 0);
 	if (view->region) {
 		sum_up(view->region, &totals);
 		warn_node(view, &totals, list);

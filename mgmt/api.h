@@ -20,6 +20,7 @@ struct api_view {
 	const struct control_status *service; /* likewise, of its view service */
 	const uint8_t *deaf;		      /* as in struct cluster_look */
 	const struct problem *herald;	      /* why other nodes are told nothing; NULL, id NONE */
+	const struct problem *small;	      /* api_too_small of a life before; NULL, id NONE */
 	uint64_t now_ns;		      /* CLOCK_MONOTONIC, as in the region */
 	uint64_t daemon_started_ns;
 	int daemon_pid;
@@ -28,6 +29,12 @@ struct api_view {
 
 /* api_state: the state word of the node. */
 const char *api_state(const struct api_view *view);
+
+/*
+ * api_too_small: true and *p: a worker has failed without an error of its disk: what the members
+ * hold does not fit. The process ends soon after, so the daemon keeps it for the next life.
+ */
+bool api_too_small(const struct api_view *view, struct problem *p);
 
 /* Each returns a new object, never NULL (out of memory aborts). */
 json_t *api_status(const struct api_view *view);

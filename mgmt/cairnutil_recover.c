@@ -427,6 +427,7 @@ static void report(const struct recovery *r)
 {
 	printf("recovered by force: node %u is the only node of cluster %s, epoch %" PRIu64
 	       ", copies_min 1, unsafe recoveries %u\n"
+	       "all other nodes must be off: a majority of them would serve as the old cluster\n"
 	       "new cluster id: %016" PRIx64 "\n"
 	       "next: set it as [cluster] id in %s, start the node; format every other node anew,"
 	       " with\n  --join and that id, before it starts; then cairnctl member add\n",

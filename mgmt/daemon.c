@@ -38,6 +38,7 @@ struct daemon_state {
 	struct stats_region region;
 	struct service service;
 	struct herald herald;
+	struct problem small; /* api_too_small, until it serves */
 	struct http *http;
 	int seen_pid; /* of the dataplane, for events */
 	uint64_t started_ns;
@@ -75,6 +76,7 @@ static void look(struct daemon_state *d, struct api_view *ret_view)
 		.now_ns = now_ns(),
 		.deaf = d->service.deaf,
 		.herald = &d->herald.problem,
+		.small = &d->small,
 		.daemon_started_ns = d->started_ns,
 		.daemon_pid = (int)getpid(),
 		.leaderless = d->service.leaderless,
@@ -222,6 +224,20 @@ static unsigned handle(void *context, const struct http_request *request, json_t
 	return 200;
 }
 
+/* A joiner whose store is too small ends, and comes back, again and again: say so all the time. */
+static void note_small(struct daemon_state *d, const struct api_view *view)
+{
+	struct problem p;
+
+	if (api_too_small(view, &p)) {
+		if (d->small.id == PROBLEM_NONE)
+			log_problem(LOG_LEVEL_ERROR, "too_small", &p);
+		d->small = p;
+	} else if (strcmp(api_state(view), CTL_STATE_SERVING) == 0) {
+		d->small = (struct problem) { .id = PROBLEM_NONE };
+	}
+}
+
 /* Once a round: what the service noted, and what became of the process. */
 static void watch(struct daemon_state *d)
 {
@@ -231,6 +247,7 @@ static void watch(struct daemon_state *d)
 	struct timespec now;
 
 	look(d, &view);
+	note_small(d, &view);
 	if (s->pid == d->seen_pid)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -302,6 +319,7 @@ static void dataplane_ended(struct daemon_state *d)
 	struct api_view view;
 
 	look(d, &view);
+	note_small(d, &view);
 	if (supervise_ended(&d->supervisor, now_ns()))
 		herald_ended(&d->herald, &d->service, now_ns());
 }

@@ -85,7 +85,7 @@ static int make_node(void **state)
 	}
 	make_service();
 	view = (struct api_view) { &config,    &supervisor, &region, &service, NULL, NULL,
-				   9000000000, 4000000000,  78,       false };
+				   NULL,       9000000000, 4000000000, 78,       false };
 	return 0;
 }
 
@@ -483,11 +483,27 @@ static void a_failed_disk_is_named(void **state)
 	expect_text(json_array_get(at(h, "reasons"), 0), "text",
 		    "the log of worker 1 failed: Input/output error");
 	json_decref(h);
+	struct problem small = { .id = PROBLEM_NONE };
+	region.worker[1].state = DATAPLANE_DISK_FAILED;
+	assert_false(api_too_small(&view, &small));
 	region.worker[1].disk_error = 0; /* no error of the disk: what it copied did not fit */
 	region.worker[1].store_keys = 980;
 	h = api_health(&view);
 	expect_warnings(at(h, "reasons"), "CAIRN-0205 CAIRN-0111 CAIRN-0103");
 	json_decref(h);
+	/* Its next life says so, too, before it fails in turn. */
+	assert_true(api_too_small(&view, &small));
+	view.small = &small;
+	h = api_health(&view);
+	expect_warnings(at(h, "reasons"), "CAIRN-0205 CAIRN-0111 CAIRN-0103");
+	json_decref(h);
+	region.state = region.worker[1].state = DATAPLANE_SERVING;
+	region.worker[1].store_keys = 0;
+	assert_false(api_too_small(&view, &small));
+	h = api_health(&view);
+	expect_warnings(at(h, "reasons"), "CAIRN-0205");
+	json_decref(h);
+	view.small = NULL;
 }
 
 static void a_node_without_dataplane(void **state)
