@@ -158,7 +158,8 @@ static bool in_use(struct supervisor *s, uint64_t now_ns)
 {
 	int pid = data_holder(s);
 
-	if (pid <= 0)
+	/* Of one that has ended the kernel frees the rings, and so the lock, a little later. */
+	if (pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH))
 		return false;
 	problem_set(&s->failure, PROBLEM_ALREADY_RUNNING,
 		    "%.300s is in use by process %d, no dataplane of this configuration",

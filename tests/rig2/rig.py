@@ -114,7 +114,7 @@ class Rig(Lab):
         return self.has("cluster info")
 
     def start_lab(self):
-        args = ["--nodes", self.nodes_count, "--wal-bytes", "64MiB", "--keys", 20000]
+        args = ["--nodes", self.nodes_count, "--wal-bytes", "512MiB", "--keys", 20000]
         if self.engine != "hermes":
             if not self.has("lab up", "engine"):
                 raise Skipped("lab up has no --engine")
@@ -435,7 +435,13 @@ class Rig(Lab):
 
     def stop_dataplane(self, nodes, seconds, meanwhile=None):
         """SIGSTOP, SIGCONT after so long; meanwhile: what has to be so, if it is long."""
-        pids = [self.own(self.pids()["cairn-dataplane", n]) for n in nodes]
+        def living():
+            """Who was left out ends, and starts again: for a moment there is nobody to stop."""
+            pids = self.pids()
+            pids = [pids.get(("cairn-dataplane", n), 0) for n in nodes]
+            return pids if set(pids) <= set(self.processes()) else None
+
+        pids = until(living, 20, f"the dataplanes of {nodes}")
         self.mark(nodes)
         self.stopped |= set(pids)
         for pid in pids:
