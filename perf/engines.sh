@@ -60,7 +60,7 @@ wait_for() {
 leader() {
 	"$ctl" leader show -o json | python3 -c 'import json, sys
 answer = json.load(sys.stdin)
-print(answer["shards"][0]["leader"] if sys.argv[1] == "raft" else answer["view"])' "$engine"
+print(answer["shards"][0] if sys.argv[1] == "raft" else answer["view"])' "$engine"
 }
 
 cairn() {
