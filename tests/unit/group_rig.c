@@ -846,3 +846,15 @@ void gr_check_counts(void)
 				 (long long)value, (long long)gr.ok[k], (long long)gr.maybe[k]);
 	}
 }
+
+void gr_finish(void)
+{
+	gr_heal();
+	for (uint8_t n = 0; n < gr.nodes; n++)
+		if (!gr.node[n].r)
+			gr_start(n, (uint8_t)gr.node[n].founders);
+	gr.quiet = true;
+	gr_settle(10000);
+	gr_check_same();
+	gr_check_counts();
+}

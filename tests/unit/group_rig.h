@@ -107,6 +107,8 @@ int64_t gr_value(uint8_t n, uint8_t key);
 /* gr_check_same: all nodes hold the same, sessions included. */
 void gr_check_same(void);
 void gr_check_counts(void);
+/* gr_finish: faults end, all nodes start, clients finish; then both checks. */
+void gr_finish(void);
 /* One request by hand, of client 0, to a node. */
 void gr_request(uint8_t n, enum wire_type type, uint8_t key, uint64_t id, const char *value,
 		struct op_ts expected);

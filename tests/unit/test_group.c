@@ -52,19 +52,6 @@ static void counts_without_faults(void **state)
 	gr_end();
 }
 
-/* finish: faults end, clients finish; everybody holds the same, every update took effect once. */
-static void finish(void)
-{
-	gr_heal();
-	for (uint8_t n = 0; n < gr.nodes; n++)
-		if (!gr.node[n].r)
-			gr_start(n, (uint8_t)gr.node[n].founders);
-	gr.quiet = true;
-	gr_settle(10000);
-	gr_check_same();
-	gr_check_counts();
-}
-
 static void leader_dies(void **state)
 {
 	int leader;
@@ -81,7 +68,7 @@ static void leader_dies(void **state)
 	assert_true(gr_leader() >= 0);
 	gr_start((uint8_t)leader, 0);
 	gr_run(500);
-	finish();
+	gr_finish();
 	gr_end();
 }
 
@@ -102,7 +89,7 @@ static void copies_what_the_log_lacks(void **state)
 	gr_run(1000);
 	assert_true(replica_counters(gr.node[away].r)->joins > 0);
 	assert_int_equal(gr.node[away].resets, 0);
-	finish();
+	gr_finish();
 	gr_end();
 }
 
@@ -528,7 +515,7 @@ static void one_seed(uint64_t seed)
 		if (!gr.node[m].r)
 			gr_start(m, (uint8_t)gr.node[m].founders);
 	}
-	finish();
+	gr_finish();
 	gr_end();
 	gr_adjust = NULL;
 }
@@ -565,7 +552,7 @@ static void copy_seed(uint64_t seed)
 			gr_start(away, 0);
 		gr_run(gr_rand(gr_rand(2) ? 900 : 300));
 	}
-	finish();
+	gr_finish();
 	gr_end();
 	gr_adjust = NULL;
 }

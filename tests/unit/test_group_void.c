@@ -50,15 +50,8 @@ static uint8_t emptied(uint64_t seed, uint8_t *ret_leader)
 
 static void finish(void)
 {
-	gr_heal();
 	gr.delay_max_us = 100;
-	for (uint8_t n = 0; n < gr.nodes; n++)
-		if (!gr.node[n].r)
-			gr_start(n, (uint8_t)gr.node[n].founders);
-	gr.quiet = true;
-	gr_settle(10000);
-	gr_check_same();
-	gr_check_counts();
+	gr_finish();
 	gr_end();
 }
 
