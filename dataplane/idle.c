@@ -46,6 +46,12 @@ static inline void relax(void)
 #endif
 }
 
+void idle_offer(struct idle *idle, uint64_t now_ns)
+{
+	idle->given_ns = now_ns;
+	sched_yield();
+}
+
 /*
  * Yielding first costs nothing when the core is ours and lets the peer run when it is not: pausing
  * on a shared core would keep away the very process that we are waiting for.
@@ -59,6 +65,7 @@ void idle_wait(struct idle *idle, uint64_t now_ns, uint64_t deadline_ns)
 	}
 	uint64_t left = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 
+	idle->given_ns = now_ns;
 	if (idle->empty_rounds == 0)
 		idle->since_ns = now_ns;
 	if (idle->empty_rounds < IDLE_YIELDS || now_ns - idle->since_ns < IDLE_HOT_NS ||

@@ -77,11 +77,12 @@ struct worker *worker_init(void *mem, const struct worker_config *config,
 			   struct worker_stats *stats);
 
 /*
- * worker_recover: reads the whole log into the store; blocks. 0, or a negative errno:
- * -EBADMSG rot at *ret_offset, -ENOSPC the store is smaller than the log's content, or the
- * device's error. Call once, before the first poll.
+ * worker_recover: reads at most so many records of the log into the store; blocks. 1: there may be
+ * more, 0: all of them, or a negative errno: -EBADMSG rot at *ret_offset, -ENOSPC the store is
+ * smaller than the log's content, or the device's error. Call until it is not 1, before the first
+ * poll.
  */
-int worker_recover(struct worker *w, uint64_t *ret_offset);
+int worker_recover(struct worker *w, uint32_t records_max, uint64_t *ret_offset);
 
 /*
  * worker_poll: one round: receive burst, disk completions, step, actions, transmit burst, and

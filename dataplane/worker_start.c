@@ -237,12 +237,12 @@ static int recover_record(struct worker *w, const struct record *record)
 	return 0;
 }
 
-int worker_recover(struct worker *w, uint64_t *ret_offset)
+int worker_recover(struct worker *w, uint32_t records_max, uint64_t *ret_offset)
 {
 	struct record record;
 	int rc;
 
-	for (;;) {
+	for (uint32_t i = 0; i < records_max; i++) {
 		rc = wal_recover_next(w->wal, &record, ret_offset);
 		w->count.recovered_torn_bytes = wal_recovered_torn(w->wal);
 		if (rc == 0)
@@ -256,4 +256,5 @@ int worker_recover(struct worker *w, uint64_t *ret_offset)
 		if (rc != 0)
 			return rc;
 	}
+	return 1;
 }

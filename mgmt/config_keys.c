@@ -91,9 +91,10 @@ const struct config_key config_keys[] = {
 	  .value = "7400",
 	  .help = "UDP port of shard 0; shard s is at port + s. The same on every node." },
 	{ "net", "join_mib_s", CONFIG_NUMBER, AT(net_join_mib_s), .max = 100000, .value = "64",
-	  .help = "A node that joins, or comes back, pulls what it lacks at this rate, in MiB/s. "
-		  "0: as fast\n"
-		  "as it can, whatever that does to clients." },
+	  .help = "A node that joins, or comes back, pulls what it lacks at this rate, in MiB/s; "
+		  "of what\n"
+		  "it only compares a quarter counts. 0: as fast as it can, whatever that does to "
+		  "clients." },
 
 	{ "storage", "wal_bytes", CONFIG_SIZE, AT(storage_wal_bytes), .min = MIB(8),
 	  .max = GIB(16384), .value = "\"256MiB\"",

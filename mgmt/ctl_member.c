@@ -14,7 +14,6 @@
 #include "replication/types.h"
 
 #define WAIT_NS	  600000000000ull
-#define POLL_MS	  20u
 #define HINT_MS	  2000u /* a new node not heard for so long may not have been started */
 #define NAME_TEXT 64u
 
@@ -262,7 +261,7 @@ static int await(const struct ctl_call *call, struct goal *goal)
 	end = started + patience_ns / 1000000;
 	goal->hint_ms = started + HINT_MS;
 	while (!look_once(sockets, goal, last, &ended) && lab_process_now_ms() < end)
-		lab_process_sleep_ms(POLL_MS);
+		lab_process_pause(started);
 	json_decref(sockets);
 	if (ended == ENDED_DONE)
 		return CTL_EXIT_OK;

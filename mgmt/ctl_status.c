@@ -9,7 +9,6 @@
 #include "mgmt/lab_process.h"
 #include "replication/base.h"
 
-#define POLL_MS 50u
 
 const char *const ctl_status_columns[] = { "NODE",  "ID",	   "ROLE",    "STATE",
 					   "HEARD", "RTT",	   "DISK",    "LAG",
@@ -445,7 +444,7 @@ int ctl_status_health(const struct ctl_call *call)
 {
 	bool full = ctl_args_option(call, "full") != NULL;
 	json_t *sockets, *answers = NULL;
-	uint64_t wait_ns = 0, end;
+	uint64_t wait_ns = 0, began = lab_process_now_ms(), end;
 	uint32_t answered;
 	const char *word;
 	int rc = ctl_args_duration(call, "wait", (struct ctl_range) { 0, 3600000000000ull },
@@ -455,7 +454,7 @@ int ctl_status_health(const struct ctl_call *call)
 		rc = ctl_ask_sockets(call, &sockets);
 	if (rc)
 		return rc;
-	end = lab_process_now_ms() + wait_ns / 1000000;
+	end = began + wait_ns / 1000000;
 	for (;;) {
 		json_decref(answers);
 		answers = ctl_ask_all(sockets, CTL_PATH_STATUS, &answered);
@@ -463,7 +462,7 @@ int ctl_status_health(const struct ctl_call *call)
 		rc = health_exit(word, full);
 		if (rc == CTL_EXIT_OK || rc == CTL_EXIT_WARNINGS || lab_process_now_ms() >= end)
 			break;
-		lab_process_sleep_ms(POLL_MS);
+		lab_process_pause(began);
 	}
 	json_decref(sockets);
 	print_reasons(answers);

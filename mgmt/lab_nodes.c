@@ -15,6 +15,7 @@
 #define BYTES_PER_KEY	384u /* room for key and value of an average record */
 #define VALUE_BYTES_MIN (64ull << 20)
 #define POLL_MS		10u
+#define JOIN_MIB_S	32u /* the nodes share their disk and their cores */
 #define ANSWER_MS	2000u
 
 static int need_program(const char *name, char out[512])
@@ -65,8 +66,9 @@ static void write_settings(const struct lab *lab, uint32_t node, FILE *f)
 		fprintf(f, "[net]\ndevice = \"af_packet:eth0\"\n");
 	else
 		fprintf(f, "[net]\ndevice = \"memif:%s:%u\"\n", lab->memif_socket, node);
-	fprintf(f, "address = \"10.77.0.%u/24\"\nport = %u\n\n[storage]\nwal_bytes = %" PRIu64 "\n",
-		node + 1, lab->port_base, lab->wal_bytes);
+	fprintf(f, "address = \"10.77.0.%u/24\"\nport = %u\njoin_mib_s = %u\n\n", node + 1,
+		lab->port_base, JOIN_MIB_S);
+	fprintf(f, "[storage]\nwal_bytes = %" PRIu64 "\n", lab->wal_bytes);
 	if (!lab->veth)
 		fprintf(f, "\n[control]\nlisten = \"%s\"\n", lab_state_listen(lab, node, listen));
 	fprintf(f, "\n[timers]\n");
@@ -328,7 +330,7 @@ static bool daemon_gone(const struct lab *lab, uint32_t node)
 
 int lab_nodes_wait(const struct lab *lab, uint32_t nodes, bool serving, uint64_t timeout_ms)
 {
-	uint64_t end = lab_process_now_ms() + timeout_ms;
+	uint64_t began = lab_process_now_ms(), end = began + timeout_ms;
 	char state[32];
 
 	for (uint32_t i = 0; i < lab->nodes; i++) {
@@ -343,7 +345,7 @@ int lab_nodes_wait(const struct lab *lab, uint32_t nodes, bool serving, uint64_t
 			if (verdict == NODE_NOT_YET && lab_process_now_ms() > end)
 				return fail_node(lab, i, state);
 			if (verdict == NODE_NOT_YET)
-				lab_process_sleep_ms(POLL_MS);
+				lab_process_pause(began);
 		}
 		if (verdict == NODE_FAILED)
 			return fail_node(lab, i, state);

@@ -15,7 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TAIL_LINES 8u
+#include "replication/base.h"
+
+#define TAIL_LINES   8u
+#define PAUSE_MS     10u
+#define PAUSE_MAX_MS 250u
+#define PAUSE_SHARE  32u
 
 static const char *const program_names[LAB_PROGRAM_COUNT] = { "cairn-switch", "cairnd",
 							      "cairn-dataplane" };
@@ -297,4 +302,11 @@ void lab_process_sleep_ms(uint64_t ms)
 			      .tv_nsec = (long)(ms % 1000) * 1000000 };
 
 	nanosleep(&t, NULL);
+}
+
+void lab_process_pause(uint64_t since_ms)
+{
+	uint64_t ms = (lab_process_now_ms() - since_ms) / PAUSE_SHARE;
+
+	lab_process_sleep_ms(min_u64(max_u64(ms, PAUSE_MS), PAUSE_MAX_MS));
 }

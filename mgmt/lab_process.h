@@ -74,4 +74,10 @@ void lab_process_tail(const char *path);
 uint64_t lab_process_now_ms(void);
 void lab_process_sleep_ms(uint64_t ms);
 
+/*
+ * lab_process_pause: between two looks at what has been waited for since since_ms: 10 ms, and of a
+ * long wait a 32nd part, 250 ms at most. Those who are waited for may need the cores.
+ */
+void lab_process_pause(uint64_t since_ms);
+
 #endif

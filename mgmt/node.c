@@ -11,6 +11,8 @@
 #include "mgmt/node_priv.h"
 #include "storage/blockdev_file.h"
 
+#define RECOVER_RECORDS 32u /* of the log, between two looks at the clock */
+
 /* In the worker's thread: says that a step is done, waits to be told the next one. */
 static int meet(struct node_worker *w, int rc)
 {
@@ -34,6 +36,7 @@ static int recover(struct node_worker *w)
 	_Alignas(BLOCK_BYTES) uint8_t scratch[BLOCK_BYTES];
 	struct worker_config config;
 	struct worker_stats *stats = &node->region->worker[w->index];
+	struct idle idle;
 	uint64_t offset = 0;
 
 	stats->state = DATAPLANE_RECOVERING;
@@ -49,7 +52,9 @@ static int recover(struct node_worker *w)
 		return -EINVAL;
 	w->worker = worker_init(w->mem, &config, &w->sb, w->net, w->disk, stats);
 	uint64_t start_ns = idle_clock_ns();
-	rc = worker_recover(w->worker, &offset);
+	idle_init(&idle, node->idle);
+	while ((rc = worker_recover(w->worker, RECOVER_RECORDS, &offset)) > 0)
+		idle_busy(&idle, idle_clock_ns());
 	w->recovery_ns = idle_clock_ns() - start_ns;
 	if (rc == 0)
 		return 0;

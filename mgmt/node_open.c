@@ -19,6 +19,7 @@
 #include "storage/blockdev_file.h"
 
 #define HUGE_PAGE_BYTES (2ull << 20)
+#define POPULATE_BYTES	(128ull << 10)
 
 /* Tables of each shard, log batches and timing that no one has needed to change yet. */
 #define NODE_OPS_MAX		1024u
@@ -409,23 +410,40 @@ static uint64_t memory_available(void)
 	return kib == 0 ? UINT64_MAX : kib * 1024u;
 }
 
+/* populate: bit by bit, for others may need the core. Where it cannot, the first access does. */
+static void populate(const struct node *node, uint8_t *mem, uint64_t bytes)
+{
+	struct idle idle;
+
+	idle_init(&idle, node->idle);
+	if (node->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
+		(void)madvise(mem, bytes, MADV_HUGEPAGE);
+	for (uint64_t at = 0; at < bytes; at += POPULATE_BYTES) {
+		(void)madvise(mem + at, min_u64(POPULATE_BYTES, bytes - at), MADV_POPULATE_WRITE);
+		idle_busy(&idle, idle_clock_ns());
+	}
+}
+
 void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
 {
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	uint64_t available = memory_available();
 	void *mem = MAP_FAILED;
 
+	bytes = round_up(bytes, HUGE_PAGE_BYTES);
 	if (node->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
-		mem = mmap(NULL, round_up(bytes, HUGE_PAGE_BYTES), PROT_READ | PROT_WRITE,
-			   flags | MAP_HUGETLB, -1, 0);
+		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_POPULATE | MAP_HUGETLB,
+			   -1, 0);
 	if (mem != MAP_FAILED)
 		return mem;
 	node->memory_huge = false;
 	/* Better one clear error now than the kernel's out-of-memory killer later. */
 	if (bytes <= available)
 		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (mem != MAP_FAILED)
+	if (mem != MAP_FAILED) {
+		populate(node, mem, bytes);
 		return mem;
+	}
 	problem_set(p, PROBLEM_NO_MEMORY,
 		    "a worker needs %llu MiB of memory, %llu MiB are available",
 		    (unsigned long long)(bytes >> 20), (unsigned long long)(available >> 20));

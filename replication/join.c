@@ -17,6 +17,7 @@
 #define JOIN_ASKS_MAX 8u  /* asked in vain so often: try another donor */
 #define WHOLE_CHUNKS 8u	  /* to ask for at once with values, after one of which nothing stood */
 #define MESSAGE_COST 64u  /* bytes that a message is, beside key and value */
+#define COMPARED_SHARE 4u /* a value compared costs both nodes this part of one that is copied */
 
 #define COPIED_COMPLETE 1u /* COPIED, byte 12: no session was ever dropped */
 #define COPIED_BLIND 2u	   /* an update came whose origin nobody knew */
@@ -436,6 +437,9 @@ static void on_stub(struct replica *r, struct lane *at, const struct event *ev, 
 		e->persist_seq = r->join.proof_seq;
 		return;
 	}
+	if (!mutant(291))
+		lanes_pay(&r->join.lanes, r->now_ns, e->value_bytes / COMPARED_SHARE,
+			  r->config.join_bytes_per_s);
 	if (order != 0) {
 		if (order < 0 || unproven(r, e))
 			at->miss |= 1u << index;

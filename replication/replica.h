@@ -39,9 +39,10 @@ struct replica_config {
 	uint64_t hello_ns;	/* interval of HELLO to each peer */
 	/*
 	 * A joiner (docs/protocol.md, Join). join_delta: with engine Hermes a node that comes back
-	 * compares what it holds with a member's, else it drops it. How fast it may pull, 0: as
-	 * fast as it can; how many questions may be under way, and of how many places of the
-	 * donor's store each may go on by itself (lane.h), 0: 1 and LANE_PLACES.
+	 * compares what it holds with a member's, else it drops it. How fast it may pull (a quarter
+	 * of what is only compared counts), 0: as fast as it can; how many questions may be under
+	 * way, and of how many places of the donor's store each may go on by itself (lane.h),
+	 * 0: 1 and LANE_PLACES.
 	 */
 	bool join_delta;
 	uint64_t join_bytes_per_s;

@@ -436,6 +436,8 @@
 	MUTANT(289, crowded_out, raft, \
 	       "a leader whose log is full of what others began waits for room for ever") \
 	MUTANT(290, noops_pile_up, raft, \
-	       "leaders that can commit nothing fill the log with their first entries")
+	       "leaders that can commit nothing fill the log with their first entries") \
+	MUTANT(291, compared_free, join, \
+	       "what a joiner only compares is not counted by its rate")
 
 #endif

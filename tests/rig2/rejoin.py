@@ -29,14 +29,23 @@ class Big(Rig):
         self.healthy()
         return records
 
-    def highest_rate(self):
-        """What these clients reach when nothing holds them back."""
-        self.start_load(rate=1000000)
+    def reached(self, rate):
+        """Operations a second that these clients reach when they are to do so many."""
+        self.start_load(rate=rate)
         began, (ended, _) = time.monotonic(), self.progress()
         time.sleep(4)
         rate = (self.progress()[0] - ended) / (time.monotonic() - began)
         self.stop_load()
         return rate
+
+    def half_load(self):
+        """The highest rate of these clients; and the one to ask for to have half of it: who waits
+        for an answer is late with its next operation."""
+        highest = self.reached(1000000)
+        rate = highest * SHARE
+        for _ in range(2):
+            rate = min(rate * highest * SHARE / self.reached(rate), highest)
+        return highest, rate
 
     def is_member(self, node):
         rows = self.info().get("members", [])
@@ -85,11 +94,11 @@ class Measured:
                            "ratio": self.ratio})
 
 
-def one(rig, name, highest, missed, command):
+def one(rig, name, load, missed, command):
     """Load, a node's death, so many writes without it, the command, and the judgement."""
     times = {}
     rig.marks.clear()
-    rig.start_load(rate=highest * SHARE)
+    rig.start_load(rate=load[1])
     times["load"] = time.monotonic_ns()
     time.sleep(10)
     victim = rig.member()
@@ -105,9 +114,9 @@ def one(rig, name, highest, missed, command):
     command(victim)
     times["done"] = time.monotonic_ns()
     time.sleep(3)
-    load = rig.parts[-1]
+    history = rig.parts[-1]
     figures = rig.finish()
-    measured = Measured(rig, name, highest, times, read_history(load))
+    measured = Measured(rig, name, load[0], times, read_history(history))
     note(measured.row())
     note(f"  {figures['check']}; {figures['acked_writes']} acknowledged writes, none lost; "
          f"p50/p99 ms before {measured.before}, two nodes alone {measured.alone}, while it copies "
@@ -115,17 +124,17 @@ def one(rig, name, highest, missed, command):
     return measured
 
 
-def rejoin(rig, highest, args):
+def rejoin(rig, load, args):
     def start(victim):
         rig.ctl("lab", "start", victim, "--wait", f"{args.bound}s", code=0,
                 timeout=args.bound + 20)
         until(lambda: rig.is_member(victim), args.bound, "a member again")
         rig.healthy(args.bound)
 
-    return one(rig, f"rejoin, {args.missed} writes missed", highest, args.missed, start)
+    return one(rig, f"rejoin, {args.missed} writes missed", load, args.missed, start)
 
 
-def replace(rig, highest, args):
+def replace(rig, load, args):
     def add(victim):
         rig.gone_nodes.add(victim)
         rig.ctl("lab", "add", "--replaces", victim, "--wait", f"{args.bound}s", code=0,
@@ -133,7 +142,7 @@ def replace(rig, highest, args):
         rig.new_nodes.append(3)
         until(lambda: rig.is_member(3), args.bound, "the new node is a member")
 
-    return one(rig, f"replacement, {args.gigabytes:g} GB", highest, 0, add)
+    return one(rig, f"replacement, {args.gigabytes:g} GB", load, 0, add)
 
 
 def measure(engine, args, results):
@@ -142,11 +151,11 @@ def measure(engine, args, results):
         note(f"engine {engine}, timers {rig.timers()}")
         took = rig.load_records(records, VALUE_BYTES, "big")
         note(f"{records} records of {VALUE_BYTES} bytes in {took:.0f} s")
-        highest = rig.highest_rate()
+        highest, rate = rig.half_load()
         note(f"at most {highest:.0f} operations/s; {SHARE:.0%} of it from now on")
         for name, command in (("rejoin", rejoin), ("replace", replace)):
             if args.only in (None, name):
-                results.append(command(rig, highest, args))
+                results.append(command(rig, (highest, rate), args))
 
 
 def main():

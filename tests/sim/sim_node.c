@@ -266,7 +266,7 @@ static int start_worker(struct sim *s, uint8_t node, uint16_t index)
 	memset(&w->stats, 0, sizeof(w->stats));
 	w->worker = worker_init(w->mem, &config, &sb, sim_net_queue(s->net, n->port, index),
 				w->disk, &w->stats);
-	return worker_recover(w->worker, &offset);
+	return worker_recover(w->worker, UINT32_MAX, &offset);
 }
 
 /* disk_time: start-up blocks on the disk, whose own time has gone on: one more read tells. */

@@ -308,7 +308,7 @@ static void start(uint8_t n, uint32_t above)
 		memset(node->mem[w], 0xa5, bytes);
 		node->worker[w] = worker_init(node->mem[w], &config, &node->sb[w], &node->net[w],
 					      node->disk[w], &node->stats[w]);
-		assert_int_equal(worker_recover(node->worker[w], &offset), 0);
+		assert_int_equal(worker_recover(node->worker[w], UINT32_MAX, &offset), 0);
 	}
 }
 
