@@ -178,6 +178,15 @@ static bool may_be_out(struct replica *r, struct session *s, uint64_t request)
 	return o->request == request && o->fate == OUTCOME_UNSURE && !mutant(186);
 }
 
+/*
+ * in_doubt: this node has dropped its state in this life, and not applied as much again: it may
+ * have executed anything that it is asked for, and lost the answer.
+ */
+static bool in_doubt(const struct group *g)
+{
+	return g->applied < g->knew && !mutant(292);
+}
+
 /* give_up: an update or a read that this node waits for no more. */
 static void give_up(struct replica *r, struct ask *k, enum status status, struct actions *a)
 {
@@ -278,10 +287,23 @@ static struct recent *recent_of(struct group *g, struct origin origin)
 	return &g->recent[z >> 54];
 }
 
+/*
+ * crowded: what the log holds and nobody has applied may need all the room there is for new keys.
+ * An update that finds none when it is applied cannot be refused any more: the node would have to
+ * stop, and the others with it.
+ */
+static bool crowded(const struct replica *r, enum wire_type type)
+{
+	const struct group *g = r->group;
+
+	return type != WIRE_DEL && raft_last(g->raft) - g->applied >= r->room && !mutant(297);
+}
+
 /* propose: into this leader's log; false: not now. */
-static bool propose(struct replica *r, struct origin origin, const uint8_t *data, uint32_t bytes,
+static bool propose(struct replica *r, const struct command *c, const uint8_t *data, uint32_t bytes,
 		    struct actions *a)
 {
+	struct origin origin = c->origin;
 	struct group *g = r->group;
 	struct recent *recent = recent_of(g, origin);
 	struct raft_event ev = { .kind = RAFT_EVENT_PROPOSE, .data = data, .bytes = bytes };
@@ -290,7 +312,7 @@ static bool propose(struct replica *r, struct origin origin, const uint8_t *data
 	if (recent->origin.client == origin.client && recent->origin.request == origin.request &&
 	    recent->index > g->applied && recent->term == raft_term(g->raft))
 		return true;
-	if (!raft_can_propose(g->raft, bytes))
+	if (crowded(r, c->type) || !raft_can_propose(g->raft, bytes))
 		return false;
 	index = group_raft_step(r, &ev, a);
 	if (index != 0)
@@ -324,12 +346,12 @@ static void move_on(struct replica *r, struct ask *k, struct actions *a)
 {
 	struct group *g = r->group;
 	uint8_t leader = raft_leader(g->raft);
-	struct origin origin = { k->client, k->request };
+	struct command c = { .type = k->type, .origin = { k->client, k->request } };
 
 	if (group_leads(g)) {
 		if (k->term == raft_term(g->raft) || read_only(r))
 			return;
-		if (propose(r, origin, ask_data(g, k), k->bytes, a)) {
+		if (propose(r, &c, ask_data(g, k), k->bytes, a)) {
 			k->sent = true;
 			k->term = raft_term(g->raft);
 		}
@@ -417,9 +439,11 @@ static void on_update(struct replica *r, struct session *s, const struct event *
 	const struct wire_message *m = ev->message;
 	enum status status;
 	struct ask *k = NULL;
+	bool unsure;
 
 	if (known_here(r, s, ev, a))
 		return;
+	unsure = may_be_out(r, s, m->id) || in_doubt(r->group);
 	count_request(r, m->type);
 	status = refusal(r, m->type);
 	if (status == STATUS_OK) {
@@ -427,15 +451,14 @@ static void on_update(struct replica *r, struct session *s, const struct event *
 		status = k ? STATUS_OK : STATUS_BUSY;
 	}
 	if (status != STATUS_OK) {
-		if (may_be_out(r, s, m->id))
-			status = STATUS_UNKNOWN;
+		status = unsure ? STATUS_UNKNOWN : status;
 		/* Asked elsewhere before, it may have been applied: nothing final is said. */
-		else if (asked_here_first(r, m))
+		if (unsure || asked_here_first(r, m))
 			note_refusal(r, s, m->id, status);
 		refuse(r, ev, status, a);
 		return;
 	}
-	k->sent = may_be_out(r, s, m->id);
+	k->sent = unsure;
 	r->counters.retries += m->prior != 0;
 	fill(r, k, s, m);
 	move_on(r, k, a);
@@ -457,7 +480,7 @@ void group_on_forward(struct replica *r, const struct event *ev, struct actions 
 		return;
 	if (group_outcome(g, c.origin, &old) || old)
 		return;
-	propose(r, c.origin, m->payload, m->payload_bytes, a);
+	propose(r, &c, m->payload, m->payload_bytes, a);
 }
 
 /* ---- reads ----------------------------------------------------------------------------------- */
@@ -680,7 +703,11 @@ static void visit(struct replica *r, struct ask *k, struct actions *a)
 		give_up(r, k, STATUS_NOT_SERVING, a);
 	} else if (k->type == WIRE_GET) {
 		look_again(r, k);
-	} else if (!settled(r, k, a)) {
+	} else if (settled(r, k, a)) {
+		return;
+	} else if (!k->sent && k->type != WIRE_DEL && group_space(r) != SPACE_OK) {
+		give_up(r, k, STATUS_NO_SPACE, a);
+	} else {
 		look_again(r, k);
 		move_on(r, k, a);
 	}

@@ -360,6 +360,7 @@ static void empty(struct replica *r, struct actions *a)
 
 	action->persist_seq = r->persist_next++;
 	r->counters.resets++;
+	g->knew = max_u64(g->knew, g->applied);
 	group_recover_reset(r);
 	g->pull.above = 0;
 }

@@ -131,6 +131,7 @@ struct group {
 	uint64_t stage_dropped;
 	uint64_t dropped; /* index of the newest entry for which a session had to make room */
 	uint64_t applied;
+	uint64_t knew; /* the same, when this life dropped its state; 0: it has not */
 	uint64_t restore; /* index of the snapshot that raft waits for; 0: none */
 	bool is_void;	  /* entries and sessions are not those of `applied`: nothing is applied */
 	bool started, recovered; /* recovered: the log had something for the group */

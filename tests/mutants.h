@@ -438,6 +438,8 @@
 	MUTANT(290, noops_pile_up, raft, \
 	       "leaders that can commit nothing fill the log with their first entries") \
 	MUTANT(291, compared_free, join, \
-	       "what a joiner only compares is not counted by its rate")
+	       "what a joiner only compares is not counted by its rate") \
+	MUTANT(292, denied_unseen, group_void, \
+	       "a node without entries says 'not applied' of what it has executed (S-ONCE)")
 
 #endif

@@ -186,7 +186,8 @@ static void reads_outlive_it(void **state)
 
 /*
  * Who knows nothing cannot say up to where it knew its clients (beyond index 2^32 the low half of
- * that would be taken for another index): it refuses, and its clients go elsewhere.
+ * that would be taken for another index): it takes nothing, and its clients go elsewhere. That
+ * nothing became of it this node cannot tell, either.
  */
 static void asks_for_nothing(void **state)
 {
@@ -197,7 +198,7 @@ static void asks_for_nothing(void **state)
 	gr.quiet = true;
 	gr_request(away, WIRE_PUT, 30, 1000, "x", (struct op_ts){ 0, 0 });
 	assert_int_equal(gr.result.id, 1000);
-	assert_int_equal(gr.result.status, STATUS_NOT_SERVING);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
 	for (uint32_t ms = 0; ms < 2000 && empty(away); ms++)
 		gr_run(1);
 	assert_false(empty(away));
@@ -205,6 +206,66 @@ static void asks_for_nothing(void **state)
 	for (uint32_t ms = 0; ms < 1000 && gr.result.id != 1001; ms++)
 		gr_run(1);
 	assert_int_equal(gr.result.status, STATUS_OK);
+	gr_end();
+}
+
+/* by_hand: one update, and its answer, which comes within a second. */
+static void by_hand(uint8_t n, uint64_t id)
+{
+	gr.result.id = 0;
+	gr_request(n, WIRE_INCR, 0, id, "1", (struct op_ts){ 0, 0 });
+	for (uint32_t ms = 0; ms < 1000 && gr.result.id != id; ms++)
+		gr_run(1);
+	assert_int_equal(gr.result.id, id);
+}
+
+/*
+ * S-ONCE: it executed an update whose answer was lost, and dropped its state in the same life: a
+ * copy of that request is not told that it was not applied, and nothing more certain than that
+ * before this node has applied as much again, whatever else it would refuse it for.
+ */
+static void denies_nothing_it_may_have_done(void **state)
+{
+	uint8_t away;
+	int64_t sum;
+
+	(void)state;
+	gr_begin(3, 6, 0);
+	gr.greedy = true;
+	gr.clients = 12;
+	gr_run(500);
+	away = (uint8_t)((gr_leader() + 1) % 3);
+	by_hand(away, 1000);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	sum = (int64_t)load_u64(gr.result_value);
+	gr.asked = (uint8_t)(7u & ~(1u << away));
+	for (uint8_t n = 0; n < 3; n++)
+		gr_cut(away, n, n != away);
+	gr_run(3000);
+	gr_heal();
+	gr.delay_max_us = 3000;
+	for (uint32_t ms = 0; gr.node[away].resets == 0 && ms < 1000; ms++)
+		gr_run(1);
+	assert_true(empty(away));
+	by_hand(away, 1000);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
+	by_hand(away, 1001); /* this one it has not seen; it cannot know that */
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
+	for (uint32_t ms = 0; ms < 2000 && empty(away); ms++)
+		gr_run(1);
+	assert_false(empty(away));
+	by_hand(away, 1000);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	assert_int_equal((int64_t)load_u64(gr.result_value), sum);
+	by_hand(away, 1001);
+	assert_int_equal(gr.result.status, STATUS_OK);
+	/* What came by copy is of before what it had applied itself. */
+	gr.node[away].r->group->knew = UINT64_MAX;
+	for (uint8_t n = 0; n < 3; n++)
+		gr_cut(away, n, n != away);
+	gr_run(500);
+	by_hand(away, 1002);
+	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
 	gr_end();
 }
 
@@ -216,6 +277,7 @@ int main(void)
 		cmocka_unit_test(is_no_copy_and_no_leader),
 		cmocka_unit_test(reads_outlive_it),
 		cmocka_unit_test(asks_for_nothing),
+		cmocka_unit_test(denies_nothing_it_may_have_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
