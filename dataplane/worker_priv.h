@@ -80,6 +80,7 @@ struct worker {
 	uint64_t housekeeping_ns; /* next one due */
 	uint64_t arp_ns;
 	uint64_t low_wal, low_blob, low_keys; /* less left than this: SPACE_LOW */
+	uint32_t makes; /* new keys that may be begun before the next look (count_room) */
 	uint64_t durable;		   /* the log is, up to */
 	uint64_t durable_told[SHARDS_MAX]; /* by index in shards[] */
 	uint32_t view_told[SHARDS_MAX];	   /* likewise: epoch */

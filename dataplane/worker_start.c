@@ -13,7 +13,9 @@ static void set_space_limits(struct worker *w)
 
 	w->low_wal = max_u64(w->sb.device_bytes / 1000 * low, 8ull * w->config.wal.batch_bytes_max);
 	w->low_blob = max_u64(store->blob_bytes / 1000 * low, 1);
+	/* Each shard may always have one update of a new key under way: half of it is for those. */
 	w->low_keys = max_u64(store->keys_max * low / 1000, 1);
+	w->low_keys = max_u64(w->low_keys, min_u64(2ull * w->shard_count, store->keys_max / 4));
 }
 
 static struct replica_config replica_config_of(const struct worker_config *c,

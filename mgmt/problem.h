@@ -31,7 +31,7 @@
 			     " with [memory] hugepages = \"never\"")                               \
 	X(PEERS_NOT_LINKED, 102, "start it; check its address and the link; if it is lost:"        \
 				 " cairnctl member replace")                                       \
-	X(STORE_LOW, 103, "delete keys, while that is not refused, too; or restart with larger"    \
+	X(STORE_LOW, 103, "delete keys (with hermes, restart a node then), or restart with larger" \
 			  " [memory] keys_max, value_bytes, at all nodes")                         \
 	X(LOG_LOW, 104, "the log only grows at this stage: export the data, format with larger"    \
 			" [storage] wal_bytes (a lab: a new one with --wal-bytes), import")        \

@@ -103,6 +103,7 @@ struct group *group_init(void *mem, struct replica *r)
 	g->heads = p.heads;
 	g->head_mask = heads_of(c) - 1;
 	g->entries_max = rc.entries_max;
+	g->room_to = UINT64_MAX;
 	g->size_to = p.size_to;
 	g->leader = RAFT_NODE_NONE;
 	g->ticked_ns = UINT64_MAX;

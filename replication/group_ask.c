@@ -287,10 +287,28 @@ static struct recent *recent_of(struct group *g, struct origin origin)
 	return &g->recent[z >> 54];
 }
 
+void group_set_room(struct replica *r, uint32_t keys)
+{
+	r->group->room_to = r->group->applied + keys;
+}
+
+/*
+ * crowded: what the log holds and is not applied may need all the room there is for new keys. An
+ * update that finds none when it is applied cannot be refused any more: the node would have to
+ * stop, and the others with it.
+ */
+static bool crowded(const struct replica *r, enum wire_type type)
+{
+	const struct group *g = r->group;
+
+	return type != WIRE_DEL && raft_last(g->raft) >= g->room_to && !mutant(297);
+}
+
 /* propose: into this leader's log; false: not now. */
-static bool propose(struct replica *r, struct origin origin, const uint8_t *data, uint32_t bytes,
+static bool propose(struct replica *r, const struct command *c, const uint8_t *data, uint32_t bytes,
 		    struct actions *a)
 {
+	struct origin origin = c->origin;
 	struct group *g = r->group;
 	struct recent *recent = recent_of(g, origin);
 	struct raft_event ev = { .kind = RAFT_EVENT_PROPOSE, .data = data, .bytes = bytes };
@@ -299,7 +317,7 @@ static bool propose(struct replica *r, struct origin origin, const uint8_t *data
 	if (recent->origin.client == origin.client && recent->origin.request == origin.request &&
 	    recent->index > g->applied && recent->term == raft_term(g->raft))
 		return true;
-	if (!raft_can_propose(g->raft, bytes))
+	if (crowded(r, c->type) || !raft_can_propose(g->raft, bytes))
 		return false;
 	index = group_raft_step(r, &ev, a);
 	if (index != 0)
@@ -333,12 +351,12 @@ static void move_on(struct replica *r, struct ask *k, struct actions *a)
 {
 	struct group *g = r->group;
 	uint8_t leader = raft_leader(g->raft);
-	struct origin origin = { k->client, k->request };
+	struct command c = { .type = k->type, .origin = { k->client, k->request } };
 
 	if (group_leads(g)) {
 		if (k->term == raft_term(g->raft) || read_only(r))
 			return;
-		if (propose(r, origin, ask_data(g, k), k->bytes, a)) {
+		if (propose(r, &c, ask_data(g, k), k->bytes, a)) {
 			k->sent = true;
 			k->term = raft_term(g->raft);
 		}
@@ -467,7 +485,7 @@ void group_on_forward(struct replica *r, const struct event *ev, struct actions 
 		return;
 	if (group_outcome(g, c.origin, &old) || old)
 		return;
-	propose(r, c.origin, m->payload, m->payload_bytes, a);
+	propose(r, &c, m->payload, m->payload_bytes, a);
 }
 
 /* ---- reads ----------------------------------------------------------------------------------- */
@@ -690,7 +708,11 @@ static void visit(struct replica *r, struct ask *k, struct actions *a)
 		give_up(r, k, STATUS_NOT_SERVING, a);
 	} else if (k->type == WIRE_GET) {
 		look_again(r, k);
-	} else if (!settled(r, k, a)) {
+	} else if (settled(r, k, a)) {
+		return;
+	} else if (!k->sent && k->type != WIRE_DEL && group_space(r) != SPACE_OK) {
+		give_up(r, k, STATUS_NO_SPACE, a);
+	} else {
 		look_again(r, k);
 		move_on(r, k, a);
 	}

@@ -166,6 +166,7 @@ struct group {
 	uint32_t entries_max; /* raft's */
 	uint64_t *size_to; /* by index, of entries_max: bytes of all entries applied up to it */
 	uint64_t size;	   /* the same of `applied` */
+	uint64_t room_to;  /* the store has room for what entries up to here may need */
 
 	struct wire_message wanted; /* group_apply_message */
 	bool recovering; /* the record at hand waits for entries to be applied */

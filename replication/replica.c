@@ -534,9 +534,11 @@ enum step_next replica_recover_forget(struct replica *r, uint64_t version)
 	return r->group ? group_recover_to(r, version) : STEP_DONE;
 }
 
-void replica_set_space(struct replica *r, enum space space)
+void replica_set_space(struct replica *r, enum space space, uint32_t keys)
 {
 	r->space = (uint8_t)space;
+	if (r->group)
+		group_set_room(r, keys);
 }
 
 void replica_fail(struct replica *r)

@@ -16,7 +16,7 @@ struct replica;
 enum space {
 	SPACE_OK = 0,
 	SPACE_LOW = 1,	/* no new values: PUT, CAS, INCR get NO_SPACE; deletes still go */
-	SPACE_FULL = 2, /* nothing that needs the log */
+	SPACE_FULL = 2, /* nothing: the log is at its end */
 };
 
 struct replica_config {
@@ -97,8 +97,11 @@ enum step_next replica_step(struct replica *r, const struct event *event, struct
  */
 uint64_t replica_deadline_ns(const struct replica *r);
 
-/* replica_set_space: room of this node, as the worker sees it. */
-void replica_set_space(struct replica *r, enum space space);
+/*
+ * replica_set_space: room of this node, as the worker sees it. keys: engine raft: how many updates
+ * may be applied until it is called again, each of which may need a new entry.
+ */
+void replica_set_space(struct replica *r, enum space space, uint32_t keys);
 
 /* replica_fail: the disk failed. No more promises: every request gets NOT_SERVING from here on. */
 void replica_fail(struct replica *r);

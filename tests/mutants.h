@@ -440,6 +440,11 @@
 	MUTANT(291, compared_free, join, \
 	       "what a joiner only compares is not counted by its rate") \
 	MUTANT(292, denied_unseen, group_void, \
-	       "a node without entries says 'not applied' of what it has executed (S-ONCE)")
+	       "a node without entries says 'not applied' of what it has executed (S-ONCE)") \
+	MUTANT(297, overrun, worker, \
+	       "a leader's log holds more new keys than the store has room for: all nodes stop") \
+	MUTANT(298, stuck_full, worker, "who has no room for new keys takes no deletes either") \
+	MUTANT(299, overrun_unseen, worker, \
+	       "a coordinator makes as many new keys as its store holds, whatever others begin")
 
 #endif

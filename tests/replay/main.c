@@ -248,7 +248,8 @@ static bool at(struct world *w, const struct words *s, uint32_t node)
 	else if (strcmp(name, "joined") == 0)
 		world_joined(w, node);
 	else if (strcmp(name, "space") == 0)
-		replica_set_space(w->node[node].replica, (enum space)number(s->word[2]));
+		replica_set_space(w->node[node].replica, (enum space)number(s->word[2]),
+				  UINT32_MAX);
 	else if (strcmp(name, "stall") == 0)
 		w->node[node].stall_ns = number(s->word[2]) * MS;
 	else if (strcmp(name, "collect") == 0)

@@ -684,13 +684,13 @@ static void sweep(uint8_t n)
 		node->present[key] = false;
 		return;
 	}
-	replica_set_space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK);
+	replica_set_space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK, UINT32_MAX);
 	if (replica_can_collect(node->r, &node->e[key])) {
 		log_forget(n, key);
 		replica_collect(node->r, &node->e[key]);
 		node->present[key] = false;
 	}
-	replica_set_space(node->r, SPACE_OK);
+	replica_set_space(node->r, SPACE_OK, UINT32_MAX);
 }
 
 static void turn(void)

@@ -569,7 +569,7 @@ static void low_space_keeps_deletes_and_reads(void **state)
 	(void)state;
 	rig_put(0, KEY, 1, "x");
 	rig_settle();
-	replica_set_space(rig_nodes[1].r, SPACE_LOW);
+	replica_set_space(rig_nodes[1].r, SPACE_LOW, 1);
 	for (uint8_t n = 0; n < NODES; n++)
 		rig_tick(n, 1000);
 	rig_settle();

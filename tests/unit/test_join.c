@@ -738,7 +738,7 @@ static void who_is_short_of_room_begins_with_nothing(void **state)
 	(void)state;
 	leave();
 	rig_recover(2, 2);
-	replica_set_space(rig_nodes[2].r, SPACE_LOW);
+	replica_set_space(rig_nodes[2].r, SPACE_LOW, 1);
 	view_now.incarnation[2] = 2;
 	next_view(0x3, 0x4);
 	assert_int_equal(rig_nodes[2].resets, 1);
@@ -757,7 +757,7 @@ static void what_is_unproven_makes_room(void **state)
 	rig_deliver(WIRE_FETCH, 2, 0);
 	for (int i = 0; i < 3; i++)
 		rig_deliver(WIRE_COPY, 0, 2);
-	replica_set_space(rig_nodes[2].r, SPACE_LOW);
+	replica_set_space(rig_nodes[2].r, SPACE_LOW, 1);
 	for (int i = 0; i < 20; i++)
 		rig_tick(2, 0);
 	assert_int_equal(rig_counters(2)->join_voided, FILLED + 1 - 3);

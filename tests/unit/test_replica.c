@@ -316,7 +316,7 @@ static void no_room_no_update(void **state)
 	status_is(9, 1, STATUS_NO_SPACE);
 	rig_put(0, KEY, 1, "x");
 	rig_put(0, KEY, 2, "waits");
-	replica_set_space(rig_nodes[0].r, SPACE_FULL);
+	replica_set_space(rig_nodes[0].r, SPACE_FULL, 1);
 	rig_put(0, KEY, 3, "y");
 	status_is(3, 1, STATUS_NO_SPACE);
 	rig_do(0, WIRE_DEL, KEY, 4, NULL, none);
@@ -325,13 +325,13 @@ static void no_room_no_update(void **state)
 	rig_answered(1, STATUS_OK, 2);
 	status_is(2, 1, STATUS_NO_SPACE);
 	assert_true(rig_counters(0)->no_space >= 4);
-	replica_set_space(rig_nodes[0].r, SPACE_LOW);
+	replica_set_space(rig_nodes[0].r, SPACE_LOW, 1);
 	rig_do(0, WIRE_INCR, KEY, 5, "1", none);
 	status_is(5, 1, STATUS_NO_SPACE);
 	rig_do(0, WIRE_DEL, KEY, 6, NULL, none);
 	rig_settle();
 	rig_answered(6, STATUS_OK, 4);
-	replica_set_space(rig_nodes[0].r, SPACE_OK);
+	replica_set_space(rig_nodes[0].r, SPACE_OK, 1);
 	rig_put(0, KEY, 7, "z");
 	rig_settle();
 	rig_answered(7, STATUS_OK, 6);

@@ -877,12 +877,16 @@ static void a_joiner_with_a_small_store_gives_up(void **state)
 /* Where the members are short of room as well, it is no fault of the joiner's. */
 static void a_full_cluster_is_joined(void **state)
 {
+	struct wire_message del = message(WIRE_DEL, 400, "key1", "");
+	uint64_t session;
+
 	(void)state;
 	make_rig(3, 1, true);
 	rig.node[2].config.store.keys_max = 236;
-	join(232);
+	session = join(232);
 	assert_true(worker_joined(rig.node[2].worker));
-	assert_int_equal(rig.node[2].stats.space, SPACE_FULL);
+	assert_int_equal(rig.node[2].stats.space, SPACE_LOW);
+	expect_status(0, session, &del, STATUS_OK); /* the way out, for all of them */
 	end_rig();
 }
 
@@ -932,6 +936,45 @@ static void a_full_log_leads_nothing(void **state)
 	end_rig();
 }
 
+/* More new keys at once, at all nodes, than there is room for; with a state: engine raft. */
+static void a_store_is_not_overrun(void **state)
+{
+	struct wire_message put, del = message(WIRE_DEL, 500, "", "");
+	uint64_t session[NODES];
+	struct entry *e;
+	char key[16];
+
+	engine_of_rigs = *state ? ENGINE_RAFT : ENGINE_HERMES;
+	make_rig(NODES, 1, !*state);
+	engine_of_rigs = ENGINE_HERMES;
+	for (uint8_t n = 0; n < NODES; n++) {
+		rig.node[n].config.store.keys_max = 64;
+		rig.node[n].config.session_window = 256;
+		start(n);
+	}
+	turn(100000000); /* elections */
+	if (!*state)
+		install((struct view[]) { view_of(1, 7, 0, 7) });
+	for (uint8_t n = 0; n < NODES; n++)
+		session[n] = open_session(n, 1u + n, 1);
+	for (uint32_t i = 0; i < 100 * NODES; i++) {
+		snprintf(key, sizeof(key), "key%u", i);
+		put = message(WIRE_PUT, 1 + i / NODES, key, "v");
+		ask((uint8_t)(i % NODES), session[i % NODES], &put, 1);
+	}
+	turn(200000000);
+	for (uint8_t n = 0; n < NODES; n++)
+		assert_in_range(rig.node[n].stats.store_keys, 64 - 6, 64 - 3);
+	e = store_entry(worker_store(rig.node[1].worker), 0);
+	del.key = e->blob;
+	del.key_bytes = e->key_bytes;
+	rig.replies = 0;
+	ask(1, session[1], &del, 1);
+	turn(20000000);
+	assert_true(rig.reply[0].id == 500 && rig.reply[0].status == STATUS_OK);
+	end_rig();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -948,6 +991,8 @@ int main(void)
 		cmocka_unit_test(a_joiner_with_a_small_store_gives_up),
 		cmocka_unit_test(a_full_cluster_is_joined),
 		cmocka_unit_test(a_full_log_leads_nothing),
+		cmocka_unit_test(a_store_is_not_overrun),
+		cmocka_unit_test_prestate(a_store_is_not_overrun, &rig), /* engine raft */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
