@@ -67,7 +67,9 @@ enum raft_type {
 				 * flag REJECT: index: the one before that did not match, id: hint,
 				 * highest index that may match, log_term: its term (5.3) */
 	RAFT_HEARTBEAT = 7,	/* commit; id: round, 0: no answer wanted */
-	RAFT_HEARTBEAT_ACK = 8, /* id: of the round; index, commit: as in APPEND_ACK */
+	RAFT_HEARTBEAT_ACK = 8, /* id: of the round; index, commit: as in APPEND_ACK; flag VOID:
+				 * index, log_term: committed up to here, and nothing is
+				 * acknowledged */
 	RAFT_SNAPSHOT = 9,	/* index, log_term: last included; id: round; payload: conf, user's
 				 * state */
 	RAFT_SNAPSHOT_ACK = 10, /* reserved: a snapshot in place is acknowledged as entries are */
@@ -79,6 +81,7 @@ enum raft_type {
 
 #define RAFT_REJECT 0x01u
 #define RAFT_TRANSFER 0x02u
+#define RAFT_VOID 0x04u
 
 struct raft_message {
 	uint8_t type; /* enum raft_type, or the user's */

@@ -187,16 +187,32 @@ static void raft_append_refused(struct raft *r, struct raft_peer *p, const struc
 		raft_append_move(r, p, RAFT_PROBE);
 }
 
+/*
+ * raft_append_told: a void follower knows that this much is committed. In this term only this
+ * leader commits; what was committed in an earlier one is in its log (leader completeness, 5.4.3),
+ * here with the same term, so it may hold it for committed, as if it had heard so before it was
+ * elected. It need: the follower may take no copy of before that, and acknowledges nothing without.
+ */
+static void raft_append_told(struct raft *r, const struct raft_message *m)
+{
+	if (m->index > r->commit && m->index <= r->last &&
+	    raft_log_term(r, m->index) == m->log_term && !mutant(293))
+		r->commit = m->index;
+}
+
 void raft_append_matched(struct raft *r, uint8_t from, const struct raft_message *m)
 {
 	struct raft_peer *p = &r->peers[from];
 	uint64_t received = min_u64(max_u64(m->index, m->commit), r->last);
+	uint64_t index = m->flags & RAFT_VOID ? 0 : m->index;
 
 	if (m->index > r->last)
 		return;
-	if (m->index > p->match && r->now_ns >= p->rewind_ns && p->window < r->config.inflight_max)
+	if (m->flags & RAFT_VOID)
+		raft_append_told(r, m);
+	if (index > p->match && r->now_ns >= p->rewind_ns && p->window < r->config.inflight_max)
 		p->window++;
-	p->match = max_u64(p->match, mutant(125) ? received : m->index);
+	p->match = max_u64(p->match, mutant(125) ? received : index);
 	p->next = max_u64(p->next, p->match + 1);
 	received = max_u64(received, p->match);
 	if ((p->state == RAFT_PROBE && received >= p->next - 1) ||
@@ -534,7 +550,9 @@ static bool raft_append_acks(struct raft *r, uint8_t to, struct raft_actions *a)
 			return true;
 		m = raft_send(r, a, to, RAFT_HEARTBEAT_ACK);
 		m->id = r->beat_round;
-		m->index = index;
+		m->index = r->is_void ? r->commit : index;
+		m->log_term = r->is_void ? raft_log_term(r, r->commit) : 0;
+		m->flags = r->is_void ? RAFT_VOID : 0;
 		m->commit = r->matched;
 		r->beat_ack_due = false;
 	}

@@ -441,6 +441,8 @@
 	       "what a joiner only compares is not counted by its rate") \
 	MUTANT(292, denied_unseen, group_void, \
 	       "a node without entries says 'not applied' of what it has executed (S-ONCE)") \
+	MUTANT(293, untold, group_void, \
+	       "a leader does not believe a node without entries that something is committed") \
 	MUTANT(297, overrun, worker, \
 	       "a leader's log holds more new keys than the store has room for: all nodes stop") \
 	MUTANT(298, stuck_full, worker, "who has no room for new keys takes no deletes either") \

@@ -19,32 +19,47 @@ static enum raft_role role(uint8_t n)
 	return raft_role(replica_raft(gr.node[n].r));
 }
 
-/*
- * emptied: a node that was away while deletes were forgotten comes back over a slow network, and
- * has just dropped its entries. *ret_leader: whom it copies from.
- */
-static uint8_t emptied(uint64_t seed, uint8_t *ret_leader)
+/* begin: a group at work; *ret_away: one that follows. */
+static void begin(uint64_t seed, uint8_t *ret_away)
 {
-	struct gr_node *node;
-	uint8_t away;
-
 	gr_begin(3, seed, 0);
 	gr.greedy = true;
 	gr.clients = 12;
 	gr_run(500);
-	away = (uint8_t)((gr_leader() + 1) % 3);
-	node = &gr.node[away];
-	gr_crash(away);
-	gr_run(3000);
+	*ret_away = (uint8_t)((gr_leader() + 1) % 3);
+}
+
+/* drops: it copies over a slow network, and has just dropped its entries; whom from. */
+static uint8_t drops(uint8_t away)
+{
+	struct gr_node *node = &gr.node[away];
+
 	gr.delay_max_us = 3000;
-	gr_start(away, 0);
-	assert_true(raft_last(replica_raft(node->r)) > 1);
 	for (uint32_t ms = 0; node->resets == 0 && ms < 1000; ms++)
 		gr_run(1);
 	assert_int_equal(node->resets, 1);
 	assert_true(empty(away));
 	assert_true(gr_leader() >= 0 && gr_leader() != away);
-	*ret_leader = (uint8_t)gr_leader();
+	return (uint8_t)gr_leader();
+}
+
+/* come_back: a node that is down starts when the others have forgotten deletes, and drops all. */
+static uint8_t come_back(uint8_t away)
+{
+	gr_run(3000);
+	gr_start(away, 0);
+	assert_true(raft_last(replica_raft(gr.node[away].r)) > 1);
+	return drops(away);
+}
+
+/* emptied: a node that came back and has just dropped its entries. *ret_leader: its donor. */
+static uint8_t emptied(uint64_t seed, uint8_t *ret_leader)
+{
+	uint8_t away;
+
+	begin(seed, &away);
+	gr_crash(away);
+	*ret_leader = come_back(away);
 	return away;
 }
 
@@ -141,6 +156,87 @@ static void is_no_copy_and_no_leader(void **state)
 	}
 }
 
+/* by_hand: one update, and its answer, which comes within a second. */
+static void by_hand(uint8_t n, uint64_t id)
+{
+	gr.result.id = 0;
+	gr_request(n, WIRE_INCR, 0, id, "1", (struct op_ts){ 0, 0 });
+	for (uint32_t ms = 0; ms < 1000 && gr.result.id != id; ms++)
+		gr_run(1);
+	assert_int_equal(gr.result.id, id);
+}
+
+/* shortened: a node that is down dropped its log up to this index as the last thing it did. */
+static void shortened(uint8_t n, uint64_t index, uint32_t term)
+{
+	uint8_t conf[RAFT_CONF_BYTES];
+	struct raft_record record = { .kind = RAFT_RECORD_SNAPSHOT };
+
+	raft_conf_encode(conf, &(struct raft_conf){ .voters = 7 });
+	record.entry = (struct raft_entry){ .index = index, .term = term, .data = conf,
+					    .bytes = sizeof(conf) };
+	gr_record(n, &record);
+}
+
+/* crash_at: what this node wrote behind this entry is not on its disk. */
+static void crash_at(uint8_t n, uint64_t index)
+{
+	struct gr_node *node = &gr.node[n];
+	uint32_t keep = 0;
+
+	while (node->log[keep].kind != ACTION_RAFT_PERSIST ||
+	       node->log[keep].raft.kind != RAFT_RECORD_ENTRY ||
+	       node->log[keep].raft.entry.index <= index)
+		keep++;
+	assert_true(keep < node->log_durable);
+	node->log_durable = keep;
+	node->writing = 0;
+	gr_crash(n);
+}
+
+/*
+ * Its log begins above what the only other node left knows to be committed, which can commit
+ * nothing without it, and so give it no copy that is new enough: but for what it is told.
+ */
+static void tells_what_is_committed(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		const struct raft *raft;
+		struct raft_entry at;
+		uint8_t away, other;
+		uint64_t last;
+
+		begin(seed, &away);
+		raft = replica_raft(gr.node[away].r);
+		last = raft_last(raft);
+		raft_entry(raft, raft_commit(raft) - 8, &at);
+		gr_crash(away);
+		shortened(away, at.index, at.term);
+		other = come_back(away);
+		gr_run(10);
+		gr_wipe((uint8_t)(3 - other - away)); /* it does not come back */
+		crash_at(other, last + 1);
+		gr_crash(away);
+		gr.quiet = true; /* what clients were told since is gone with the disks */
+		for (uint32_t c = 0; c < GR_CLIENTS; c++)
+			gr.client[c].type = 0;
+		gr_start(other, 0);
+		gr_start(away, 0);
+		assert_true(empty(away));
+		raft = replica_raft(gr.node[other].r);
+		assert_true(raft_base(replica_raft(gr.node[away].r)) > raft_commit(raft));
+		for (uint32_t ms = 0; ms < 2000 && (empty(away) || gr_leader() != other); ms++)
+			gr_run(1);
+		assert_false(empty(away));
+		assert_int_equal(gr_leader(), other);
+		by_hand(away, 100000);
+		assert_int_equal(gr.result.status, STATUS_OK);
+		assert_true(raft_commit(raft) > last);
+		gr_end();
+	}
+}
+
 /*
  * R09: reads that are under way when it drops its entries, and those that come then, are answered
  * with what is current once the copy is there; word of an index that an earlier read was told says
@@ -209,16 +305,6 @@ static void asks_for_nothing(void **state)
 	gr_end();
 }
 
-/* by_hand: one update, and its answer, which comes within a second. */
-static void by_hand(uint8_t n, uint64_t id)
-{
-	gr.result.id = 0;
-	gr_request(n, WIRE_INCR, 0, id, "1", (struct op_ts){ 0, 0 });
-	for (uint32_t ms = 0; ms < 1000 && gr.result.id != id; ms++)
-		gr_run(1);
-	assert_int_equal(gr.result.id, id);
-}
-
 /*
  * S-ONCE: it executed an update whose answer was lost, and dropped its state in the same life: a
  * copy of that request is not told that it was not applied, and nothing more certain than that
@@ -230,11 +316,7 @@ static void denies_nothing_it_may_have_done(void **state)
 	int64_t sum;
 
 	(void)state;
-	gr_begin(3, 6, 0);
-	gr.greedy = true;
-	gr.clients = 12;
-	gr_run(500);
-	away = (uint8_t)((gr_leader() + 1) % 3);
+	begin(6, &away);
 	by_hand(away, 1000);
 	assert_int_equal(gr.result.status, STATUS_OK);
 	sum = (int64_t)load_u64(gr.result_value);
@@ -243,10 +325,7 @@ static void denies_nothing_it_may_have_done(void **state)
 		gr_cut(away, n, n != away);
 	gr_run(3000);
 	gr_heal();
-	gr.delay_max_us = 3000;
-	for (uint32_t ms = 0; gr.node[away].resets == 0 && ms < 1000; ms++)
-		gr_run(1);
-	assert_true(empty(away));
+	(void)drops(away);
 	by_hand(away, 1000);
 	assert_int_equal(gr.result.status, STATUS_UNKNOWN);
 	by_hand(away, 1001); /* this one it has not seen; it cannot know that */
@@ -275,6 +354,7 @@ int main(void)
 		cmocka_unit_test(log_outlives_state),
 		cmocka_unit_test(elects_who_has_everything),
 		cmocka_unit_test(is_no_copy_and_no_leader),
+		cmocka_unit_test(tells_what_is_committed),
 		cmocka_unit_test(reads_outlive_it),
 		cmocka_unit_test(asks_for_nothing),
 		cmocka_unit_test(denies_nothing_it_may_have_done),

@@ -541,6 +541,41 @@ static void void_voter_votes(void **state)
 	assert_int_equal(raft_match(core(0), 1), raft_last(core(0)));
 }
 
+/*
+ * 5.4.3: a leader takes a void voter's word for what is committed, in its own term, of an entry
+ * that it holds itself; and for nothing that this voter holds.
+ */
+static void void_voter_tells(void **state)
+{
+	struct raft_message m = { .type = RAFT_HEARTBEAT_ACK, .flags = RAFT_VOID };
+	uint64_t before;
+
+	(void)state;
+	start_three();
+	rig_lead(0);
+	rig_run(2 * HEARTBEAT);
+	rig_isolate(0);
+	before = raft_commit(core(0));
+	rig_propose(0, "x");
+	m.term = raft_term(core(0));
+	m.index = raft_last(core(0));
+	m.log_term = m.term - 1; /* another entry */
+	rig_message(0, 1, &m);
+	assert_int_equal(raft_commit(core(0)), before);
+	m.log_term = m.term;
+	m.index++; /* none */
+	rig_message(0, 1, &m);
+	assert_int_equal(raft_commit(core(0)), before);
+	m.index--;
+	m.term--; /* before this leader's time */
+	rig_message(0, 1, &m);
+	assert_int_equal(raft_commit(core(0)), before);
+	m.term++;
+	rig_message(0, 1, &m);
+	assert_int_equal(raft_commit(core(0)), m.index);
+	assert_int_equal(raft_match(core(0), 1), before);
+}
+
 /* Who stands when it loses what its log goes on from does so no more. */
 static void void_candidate_gives_up(void **state)
 {
@@ -883,6 +918,7 @@ int main(void)
 		cmocka_unit_test_teardown(backtracks_by_terms, done),
 		cmocka_unit_test_teardown(lost_tail_is_given_again, done),
 		cmocka_unit_test_teardown(void_voter_votes, done),
+		cmocka_unit_test_teardown(void_voter_tells, done),
 		cmocka_unit_test_teardown(void_candidate_gives_up, done),
 		cmocka_unit_test_teardown(loss_burst, done),
 		cmocka_unit_test_teardown(flow_control, done),
