@@ -26,13 +26,13 @@ enum idle_policy {
 #define IDLE_SLEEP_MAX_NS 250000u /* the longest */
 #define IDLE_SLEEP_SHARE  16u	 /* sleep this part of the idle time so far */
 #define IDLE_SLEEP_MIN_NS 2000u	 /* a deadline nearer than this: yield instead */
-#define IDLE_BUSY_NS	  100000u /* who works for so long without a pause offers the core */
+#define IDLE_BUSY_NS	  100000u /* long work without a pause */
 
 struct idle {
 	enum idle_policy policy;
 	uint32_t empty_rounds; /* since the last round that did something */
 	uint64_t since_ns;     /* of the first of them */
-	uint64_t given_ns;     /* when the core was last offered to others */
+	uint64_t given_ns;     /* when idle_busy last offered the core to others */
 	uint64_t rounds;       /* idle_wait calls */
 	uint64_t sleeps;
 };
@@ -53,19 +53,12 @@ static inline void idle_reset(struct idle *idle)
 	idle->empty_rounds = 0;
 }
 
-/* idle_offer: lets others have a shared core for a moment. */
-void idle_offer(struct idle *idle, uint64_t now_ns);
-
 /*
- * idle_busy: as idle_reset, on the clock of now_ns, for who may have much to do without a pause.
- * Those who wait for him on a shared core would else wait for the scheduler's tick.
+ * idle_busy: now and then in the course of long work, such as recovery: every IDLE_BUSY_NS others
+ * may have a shared core for a moment. Those who poll there would else wait for the scheduler's
+ * tick. Not for the polling itself: a moment is 5 to 30 us, when nobody wants the core, too.
  */
-static inline void idle_busy(struct idle *idle, uint64_t now_ns)
-{
-	idle->empty_rounds = 0;
-	if (idle->policy == IDLE_ADAPTIVE && now_ns - idle->given_ns >= IDLE_BUSY_NS)
-		idle_offer(idle, now_ns);
-}
+void idle_busy(struct idle *idle);
 
 /*
  * idle_wait: after an empty round. deadline_ns: when the caller has something to do by itself, on

@@ -30,7 +30,7 @@ int poller_run(struct poller *p)
 		uint64_t now_ns = idle_clock_ns();
 
 		if (worker_poll(p->worker, now_ns) > 0)
-			idle_busy(&p->idle, now_ns);
+			idle_reset(&p->idle);
 		else
 			idle_wait(&p->idle, now_ns, worker_deadline_ns(p->worker));
 	}

@@ -53,11 +53,13 @@ static int recover(struct node_worker *w)
 	w->worker = worker_init(w->mem, &config, &w->sb, w->net, w->disk, stats);
 	uint64_t start_ns = idle_clock_ns();
 	idle_init(&idle, node->idle);
-	while ((rc = worker_recover(w->worker, RECOVER_RECORDS, &offset)) > 0)
-		idle_busy(&idle, idle_clock_ns());
+	while ((rc = worker_recover(w->worker, RECOVER_RECORDS, &offset)) > 0 && !node->stop)
+		idle_busy(&idle);
 	w->recovery_ns = idle_clock_ns() - start_ns;
 	if (rc == 0)
 		return 0;
+	if (rc > 0)
+		return -EINTR;
 	node_log_problem(w, rc, "cannot recover");
 	if (rc == -ENOSPC)
 		return problem_set(

@@ -19,7 +19,7 @@
 #include "storage/blockdev_file.h"
 
 #define HUGE_PAGE_BYTES (2ull << 20)
-#define POPULATE_BYTES	(128ull << 10)
+#define POPULATE_BYTES	(128ull << 10) /* a part of HUGE_PAGE_BYTES */
 
 /* Tables of each shard, log batches and timing that no one has needed to change yet. */
 #define NODE_OPS_MAX		1024u
@@ -410,18 +410,21 @@ static uint64_t memory_available(void)
 	return kib == 0 ? UINT64_MAX : kib * 1024u;
 }
 
-/* populate: bit by bit, for others may need the core. Where it cannot, the first access does. */
-static void populate(const struct node *node, uint8_t *mem, uint64_t bytes)
+/* populate: bit by bit, for others may need the core. false: there is not so much memory. */
+static bool populate(const struct node *node, uint8_t *mem, uint64_t bytes)
 {
 	struct idle idle;
 
 	idle_init(&idle, node->idle);
-	if (node->config->memory_hugepages == CONFIG_HUGEPAGES_AUTO)
-		(void)madvise(mem, bytes, MADV_HUGEPAGE);
-	for (uint64_t at = 0; at < bytes; at += POPULATE_BYTES) {
-		(void)madvise(mem + at, min_u64(POPULATE_BYTES, bytes - at), MADV_POPULATE_WRITE);
-		idle_busy(&idle, idle_clock_ns());
+	for (uint64_t at = 0; at < bytes && !node->stop; at += POPULATE_BYTES) {
+		if (madvise(mem + at, POPULATE_BYTES, MADV_POPULATE_WRITE) == 0)
+			idle_busy(&idle);
+		else if (errno == EINVAL) /* before Linux 5.14 the first access does it */
+			break;
+		else if (errno != EAGAIN)
+			return false;
 	}
+	return true;
 }
 
 void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
@@ -440,10 +443,10 @@ void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
 	/* Better one clear error now than the kernel's out-of-memory killer later. */
 	if (bytes <= available)
 		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (mem != MAP_FAILED) {
-		populate(node, mem, bytes);
+	if (mem != MAP_FAILED && populate(node, mem, bytes))
 		return mem;
-	}
+	if (mem != MAP_FAILED)
+		munmap(mem, bytes);
 	problem_set(p, PROBLEM_NO_MEMORY,
 		    "a worker needs %llu MiB of memory, %llu MiB are available",
 		    (unsigned long long)(bytes >> 20), (unsigned long long)(available >> 20));

@@ -80,7 +80,10 @@ int node_disk_open(struct node_worker *w);
 /* node_disks_agree: all log files are of one node and one format. 0 or -EINVAL and *p. */
 int node_disks_agree(const struct node *node, struct problem *p);
 
-/* node_memory: bytes of zeroed memory, touched; huge pages if the node wants and gets them. */
+/*
+ * node_memory: bytes of zeroed memory, touched (with Linux 5.14 and later); huge pages if the node
+ * wants and gets them. NULL and *p: there is not so much.
+ */
 void *node_memory(struct node *node, uint64_t bytes, struct problem *p);
 
 /* node_worker_config: what a worker is told. */

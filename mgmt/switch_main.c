@@ -299,7 +299,7 @@ static void run(struct running *r)
 		if (r->control)
 			switch_control_poll(r->control, r->sw, now_ns);
 		if (switch_poll(r->sw, now_ns) > 0)
-			idle_busy(&idle, now_ns);
+			idle_reset(&idle);
 		else
 			idle_wait(&idle, now_ns, switch_deadline_ns(r->sw));
 	}

@@ -17,6 +17,7 @@ from rig import MS, Failed, Rig, expect, note, percentile, read_history, until
 VALUE_BYTES = 800
 RATIO_MAX = 2.0
 SHARE = 0.5  # of what the clients reach at most
+LOAD_MIN = 0.45  # of it must be there before the fault, or the run says nothing
 
 
 class Big(Rig):
@@ -44,7 +45,9 @@ class Big(Rig):
         highest = self.reached(1000000)
         rate = highest * SHARE
         for _ in range(2):
-            rate = min(rate * highest * SHARE / self.reached(rate), highest)
+            reached = self.reached(rate)
+            expect(reached > 0, "the clients get on")
+            rate = min(rate * highest * SHARE / reached, highest)
         return highest, rate
 
     def is_member(self, node):
@@ -62,6 +65,10 @@ def latencies(operations, start, stop):
     return out
 
 
+def rate_of(operations, start, stop):
+    return sum(start <= o.end < stop for o in operations) / ((stop - start) / 1e9)
+
+
 class Measured:
     """One command, and what the clients saw."""
 
@@ -69,7 +76,8 @@ class Measured:
         self.engine, self.name, self.highest = rig.engine, name, highest
         self.secs = (times["done"] - times["command"]) / 1e9
         began, ended = times["load"], times["fault"]
-        self.rate = sum(began <= o.end < ended for o in operations) / ((ended - began) / 1e9)
+        self.rate = rate_of(operations, began, ended)
+        self.rate_during = rate_of(operations, times["command"], times["done"])
         self.before = latencies(operations, began, ended)
         self.alone = latencies(operations, times["alone"], times["command"])
         self.during = latencies(operations, times["command"], times["done"])
@@ -78,24 +86,27 @@ class Measured:
 
     @property
     def good(self):
-        return max(self.ratio.values()) <= RATIO_MAX
+        return max(self.ratio.values()) <= RATIO_MAX and self.rate >= LOAD_MIN * self.highest
 
     def row(self):
         p99 = "  ".join(f"{k} {self.before[k][1]:7.2f} -> {self.during[k][1]:7.2f} ms "
                         f"{self.ratio[k]:5.2f} x" for k in ("write", "read"))
+        word = "ok" if self.good else f"FAILED: p99 above {RATIO_MAX:g} x, or too little load"
         return (f"{self.engine:7}{self.name:34}{self.secs:7.1f} s  load {self.rate:6.0f}/s "
-                f"({self.rate / self.highest:4.0%} of {self.highest:.0f})  p99: {p99}  "
-                f"{'ok' if self.good else f'FAILED: p99 above {RATIO_MAX:g} x'}")
+                f"({self.rate / self.highest:4.0%} of {self.highest:.0f}), "
+                f"{self.rate_during:.0f}/s while it copies  p99: {p99}  {word}")
 
     def json(self):
         return json.dumps({"engine": self.engine, "name": self.name, "secs": round(self.secs, 1),
-                           "rate": round(self.rate), "highest": round(self.highest),
+                           "rate": round(self.rate), "rate_during": round(self.rate_during),
+                           "highest": round(self.highest),
                            "before": self.before, "alone": self.alone, "during": self.during,
                            "ratio": self.ratio})
 
 
 def one(rig, name, load, missed, command):
-    """Load, a node's death, so many writes without it, the command, and the judgement."""
+    """Load, a node's death, so many writes without it, the command, and the judgement. command
+    returns the node that has copied."""
     times = {}
     rig.marks.clear()
     rig.start_load(rate=load[1])
@@ -111,11 +122,13 @@ def one(rig, name, load, missed, command):
     times["alone"] = time.monotonic_ns()
     time.sleep(5)
     times["command"] = time.monotonic_ns()
-    command(victim)
+    node = command(victim)
     times["done"] = time.monotonic_ns()
     time.sleep(3)
     history = rig.parts[-1]
     figures = rig.finish()
+    for prefix in ["big"] + (["missed"] if missed else []):
+        rig.check_records(prefix, node)
     measured = Measured(rig, name, load[0], times, read_history(history))
     note(measured.row())
     note(f"  {figures['check']}; {figures['acked_writes']} acknowledged writes, none lost; "
@@ -130,6 +143,7 @@ def rejoin(rig, load, args):
                 timeout=args.bound + 20)
         until(lambda: rig.is_member(victim), args.bound, "a member again")
         rig.healthy(args.bound)
+        return victim
 
     return one(rig, f"rejoin, {args.missed} writes missed", load, args.missed, start)
 
@@ -141,6 +155,7 @@ def replace(rig, load, args):
                 timeout=args.bound + 20)
         rig.new_nodes.append(3)
         until(lambda: rig.is_member(3), args.bound, "the new node is a member")
+        return 3
 
     return one(rig, f"replacement, {args.gigabytes:g} GB", load, 0, add)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who polls a shared core offers it to others, also when there is no end of work. */
+/* Who works long at start offers a shared core to others, and keeps one of his own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,50 +9,50 @@
 
 #include "dataplane/idle.h"
 
-#define NOW_NS 1000000000u
-
 static struct idle idle;
 
-static void who_is_busy_offers_the_core(void **state)
+static void work(uint64_t ns)
+{
+	uint64_t end_ns = idle_clock_ns() + ns;
+
+	while (idle_clock_ns() < end_ns)
+		idle_busy(&idle);
+}
+
+static void long_work_offers_a_shared_core(void **state)
 {
 	(void)state;
 	idle_init(&idle, IDLE_ADAPTIVE);
-	idle_offer(&idle, NOW_NS);
-	for (uint64_t at_ns = NOW_NS; at_ns < NOW_NS + IDLE_BUSY_NS; at_ns += IDLE_BUSY_NS / 10)
-		idle_busy(&idle, at_ns);
-	assert_true(idle.given_ns == NOW_NS);
-	idle_busy(&idle, NOW_NS + IDLE_BUSY_NS);
-	assert_true(idle.given_ns == NOW_NS + IDLE_BUSY_NS);
+	idle_busy(&idle);
+	assert_int_equal(idle.sleeps, 1);
+	work(2 * IDLE_BUSY_NS);
+	assert_true(idle.sleeps >= 2);
 }
 
-static void waiting_is_an_offer(void **state)
+static void no_more_often_than_needed(void **state)
 {
+	uint64_t began_ns = idle_clock_ns();
+
 	(void)state;
 	idle_init(&idle, IDLE_ADAPTIVE);
-	idle_wait(&idle, NOW_NS, UINT64_MAX);
-	assert_true(idle.given_ns == NOW_NS);
-	assert_int_equal(idle.empty_rounds, 1);
-	idle_busy(&idle, NOW_NS + 1);
-	assert_true(idle.given_ns == NOW_NS);
-	assert_int_equal(idle.empty_rounds, 0);
+	work(20 * IDLE_BUSY_NS);
+	assert_true(idle.sleeps <= (idle_clock_ns() - began_ns) / IDLE_BUSY_NS + 1);
 }
 
-static void who_has_a_core_keeps_it(void **state)
+static void a_core_of_ones_own_is_kept(void **state)
 {
 	(void)state;
 	idle_init(&idle, IDLE_SPIN);
-	idle_busy(&idle, NOW_NS);
-	idle_wait(&idle, NOW_NS, UINT64_MAX);
-	idle_busy(&idle, 2 * NOW_NS);
-	assert_true(idle.given_ns == 0);
+	work(2 * IDLE_BUSY_NS);
+	assert_int_equal(idle.sleeps, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_is_busy_offers_the_core),
-		cmocka_unit_test(waiting_is_an_offer),
-		cmocka_unit_test(who_has_a_core_keeps_it),
+		cmocka_unit_test(long_work_offers_a_shared_core),
+		cmocka_unit_test(no_more_often_than_needed),
+		cmocka_unit_test(a_core_of_ones_own_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
