@@ -268,25 +268,33 @@ static uint64_t raft_append_copied(const struct raft *r, const uint64_t value[NO
 }
 
 /*
- * raft_append_everywhere: what every voter holds durably, of every conf that may be in force: no
- * other leader can lack it, whatever its term (5.4.2 names this case). It serves a leader that may
- * not begin for want of room (raft_append_begins): nothing else would ever make any.
+ * raft_append_everywhere: what every voter holds durably, of every conf that may be in force: the
+ * newest, each one before it that is not known to be committed, and one that is. No other leader
+ * can lack it, whatever its term (5.4.2 names this case). It serves a leader that may not begin for
+ * want of room (raft_append_begins): nothing else would ever make any.
  */
 static uint64_t raft_append_everywhere(const struct raft *r, const uint64_t value[NODES_MAX])
 {
-	uint64_t least = r->last;
-	struct raft_conf before;
-	uint8_t all;
+	uint64_t least = r->last, index = r->last + 1;
+	struct raft_conf conf;
+	uint8_t all = 0;
 
-	(void)raft_log_conf_at(r, r->commit, &before);
-	all = raft_voters(r) | before.voters | before.voters_old;
+	do {
+		bool skip = mutant(302) && index <= r->last;
+
+		index = raft_log_conf_at(r, skip ? r->commit : index - 1, &conf);
+		all |= conf.voters | conf.voters_old;
+	} while (index > r->commit);
 	for (uint8_t i = 0; i < NODES_MAX; i++)
 		if (all & raft_bit(i))
 			least = min_u64(least, value[i]);
 	return least;
 }
 
-/* raft_append_commit: what a quorum holds durably, and is of this term (5.4.2, R01). */
+/*
+ * raft_append_commit: what a quorum holds durably, and is of this term (5.4.2, R01), or what is
+ * everywhere, when there is no room for an entry of this term.
+ */
 static void raft_append_commit(struct raft *r)
 {
 	uint64_t value[NODES_MAX], quorum, commit;

@@ -447,6 +447,8 @@
 	       "a leader's log holds more new keys than the store has room for: all nodes stop") \
 	MUTANT(298, stuck_full, worker, "who has no room for new keys takes no deletes either") \
 	MUTANT(299, overrun_unseen, worker, \
-	       "a coordinator makes as many new keys as its store holds, whatever others begin")
+	       "a coordinator makes as many new keys as its store holds, whatever others begin") \
+	MUTANT(302, confs_skipped, raft, \
+	       "what all voters hold is asked of the newest conf and a committed one alone")
 
 #endif

@@ -893,6 +893,68 @@ static void full_log_is_settled(void **state)
 	assert_int_not_equal(rig_propose(rig_leader(), "room"), 0);
 }
 
+/* leads_unheard: this node is elected, and nothing that it sends as leader arrives. */
+static void leads_unheard(uint8_t node)
+{
+	for (uint32_t i = 0; i < 400 && raft_role(core(node)) != RAFT_LEADER; i++) {
+		rig.now_ns = max_u64(rig.now_ns, raft_deadline_ns(core(node)));
+		rig_tick(node);
+		while (raft_role(core(node)) != RAFT_LEADER && rig_deliver())
+			;
+	}
+	rig.packets_count = 0;
+}
+
+/*
+ * "Every voter" is of the confs in between, too: who voted in one of them may have a newer entry of
+ * its own behind that, and lead the others.
+ */
+static void confs_in_between_count(void **state)
+{
+	struct raft_conf learns = { .voters = 0x07, .learners = 0x08 }, four = { .voters = 0x0f };
+	uint64_t joint;
+
+	(void)state;
+	rig_start(4, &three);
+	rig_pass(4 * ELECTION);
+	rig_lead(0);
+	while (raft_last(core(0)) < 54)
+		rig_propose(0, "all"), rig_settle();
+	rig_configure(0, learns), rig_run(3 * ELECTION);
+	rig_configure(0, four), rig_run(3 * HEARTBEAT);
+	rig_transfer(0, 1); /* its log was cut for 3, that of 1 goes back to the beginning */
+	rig_run(2 * HEARTBEAT);
+	joint = rig_configure(1, three); /* everybody has that; what follows, 1 alone */
+	do
+		while (raft_last(core(1)) > joint && rig_drop(RAFT_NODE_ANY, RAFT_APPEND))
+			;
+	while (rig_deliver() || rig_propose(1, "alone") != 0);
+	assert_int_equal(raft_last(core(1)), 65); /* no room is left for a new leader's first */
+	rig_crash(1);
+	rig_cut(0, 2);
+	rig_pass(ELECTION);
+	leads_unheard(3);
+	rig_heal();
+	rig_isolate(3);
+	for (uint8_t i = 0; i < 3; i++) {
+		rig_crash(i);
+		rig_restart(i);
+	}
+	leads_unheard(1);
+	assert_true(raft_conf_index(core(1)) == joint + 1 && raft_commit(core(1)) < joint);
+	for (uint32_t k = 0; k < 4; k++, rig_pass(HEARTBEAT), rig_tick(1))
+		while (rig_deliver())
+			for (uint32_t i = 0; i < rig.packets_count; i++)
+				if (rig.packets[i].message.index == joint && rig.packets[i].to == 1)
+					rig.packets[i].to = 3; /* lost: nobody says "up to joint" */
+	assert_int_equal(raft_match(core(1), 0), 65);
+	assert_int_equal(raft_match(core(1), 2), 65);
+	assert_true(raft_commit(core(1)) <= joint); /* 3 leads them, if 1 dies now */
+	rig_heal();
+	rig_run(20 * ELECTION);
+	assert_int_equal(raft_commit(core(3)), 65);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -931,6 +993,7 @@ int main(void)
 		cmocka_unit_test_teardown(actions_are_bounded, done),
 		cmocka_unit_test_teardown(noops_leave_room, done),
 		cmocka_unit_test_teardown(full_log_is_settled, done),
+		cmocka_unit_test_teardown(confs_in_between_count, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
