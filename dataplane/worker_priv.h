@@ -81,6 +81,7 @@ struct worker {
 	uint64_t arp_ns;
 	uint64_t low_wal, low_blob, low_keys; /* less left than this: SPACE_LOW */
 	uint32_t makes; /* new keys that may be begun before the next look (count_room) */
+	uint32_t spare; /* engine raft: of those, what no shard has under way, shared among them */
 	uint64_t durable;		   /* the log is, up to */
 	uint64_t durable_told[SHARDS_MAX]; /* by index in shards[] */
 	uint32_t view_told[SHARDS_MAX];	   /* likewise: epoch */
@@ -132,6 +133,9 @@ bool worker_addressed(struct worker *w, const struct frame_info *info, const str
 
 /* worker_set_peers: where the nodes are now; 0: not known. */
 void worker_set_peers(struct worker *w, const uint32_t *ip);
+
+/* worker_look_after_space: once a round: says what room is left, and gives shares of it. */
+void worker_look_after_space(struct worker *w);
 
 /* worker_apply: engine raft: gives the entry asked for by STEP_APPLY. */
 void worker_apply(struct worker *w, uint16_t shard, struct event *ev);

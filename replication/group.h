@@ -49,6 +49,7 @@ void group_fill_hello(const struct replica *r, uint8_t *value);
 bool group_joined(const struct replica *r);
 
 /* group_set_room: the store has room for so many new keys. */
+uint64_t group_unapplied(const struct replica *r);
 void group_set_room(struct replica *r, uint32_t keys);
 /* group_nodes: replica_groups. All ones while this node cannot say what has been agreed on. */
 uint8_t group_nodes(const struct replica *r);

@@ -287,9 +287,27 @@ static struct recent *recent_of(struct group *g, struct origin origin)
 	return &g->recent[z >> 54];
 }
 
+/* room_from: up to here all data nodes that are heard hold this leader's log, and it is applied. */
+static uint64_t room_from(const struct replica *r)
+{
+	const struct group *g = r->group;
+	uint64_t from = min_u64(raft_last(g->raft), g->applied);
+
+	for (uint8_t n = 0; group_leads(g) && n < r->config.node_count; n++)
+		if (n != r->config.node && (raft_conf(g->raft)->voters >> n & 1) &&
+		    view_heard(r, &r->peers[n]))
+			from = min_u64(from, raft_match(g->raft, n));
+	return from;
+}
+
+uint64_t group_unapplied(const struct replica *r)
+{
+	return raft_last(r->group->raft) - room_from(r);
+}
+
 void group_set_room(struct replica *r, uint32_t keys)
 {
-	r->group->room_to = r->group->applied + keys;
+	r->group->room_to = room_from(r) + keys;
 }
 
 /*

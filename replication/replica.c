@@ -541,6 +541,11 @@ void replica_set_space(struct replica *r, enum space space, uint32_t keys)
 		group_set_room(r, keys);
 }
 
+uint64_t replica_unapplied(const struct replica *r)
+{
+	return r->group ? group_unapplied(r) : 0;
+}
+
 void replica_fail(struct replica *r)
 {
 	r->failed = true;

@@ -103,6 +103,12 @@ uint64_t replica_deadline_ns(const struct replica *r);
  */
 void replica_set_space(struct replica *r, enum space space, uint32_t keys);
 
+/*
+ * replica_unapplied: engine raft: entries of the log that are not applied, or, where
+ * it leads, not at all data nodes it hears; else 0.
+ */
+uint64_t replica_unapplied(const struct replica *r);
+
 /* replica_fail: the disk failed. No more promises: every request gets NOT_SERVING from here on. */
 void replica_fail(struct replica *r);
 
