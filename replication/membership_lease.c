@@ -18,6 +18,11 @@ uint64_t lease_promise_ns(const struct membership *m)
 	return lease_ns + lease_ns / 1000000u * 2u * m->config.drift_ppm + lease_ns / 1000u + 1000u;
 }
 
+static uint32_t lease_us(const struct membership *m)
+{
+	return (uint32_t)min_u64(m->config.lease_ns / 1000u, UINT32_MAX);
+}
+
 static bool is_member(const struct membership_state *s, uint8_t node, uint32_t incarnation)
 {
 	return membership_has(s->members, node) && s->node[node].incarnation == incarnation;
@@ -279,6 +284,7 @@ static void answer_report(struct membership *m, const struct membership_event *e
 		.conf_index = raft_conf_index(m->raft),
 		.floor = max_u32(node->floor, node->incarnation),
 		.conf = *raft_conf(m->raft),
+		.lease_us = lease_us(m),
 	};
 
 	if (m->agreed.revision == 0)
@@ -352,6 +358,17 @@ static void measure(struct membership *m, uint8_t node, uint64_t sent_ns)
 	p->rtt_ns = p->rtt_ns == 0 ? rtt_ns : (7u * p->rtt_ns + rtt_ns) / 8u;
 }
 
+/*
+ * granted_since: when the lease may be counted from. Timers may differ while they are being changed:
+ * a voter that promises less than this node would count has promised that much earlier.
+ */
+static uint64_t granted_since(const struct membership *m, const struct membership_grant *g)
+{
+	uint64_t less_ns = (lease_us(m) - min_u64(g->lease_us, lease_us(m))) * 1000ull;
+
+	return mutant(309) ? g->sent_ns : g->sent_ns - min_u64(less_ns, g->sent_ns);
+}
+
 void lease_on_grant(struct membership *m, const struct membership_event *ev,
 		    struct membership_actions *a)
 {
@@ -366,8 +383,8 @@ void lease_on_grant(struct membership *m, const struct membership_event *ev,
 	if ((g.flags & GRANT_STATE) && g.state.revision > m->agreed.revision)
 		membership_adopt(m, &g.state, a);
 	if ((g.flags & GRANT_GIVEN) && g.seq > m->gave_up_seq && !m->giving_up &&
-	    g.sent_ns > m->granted_ns[ev->from]) {
-		m->granted_ns[ev->from] = g.sent_ns;
+	    granted_since(m, &g) > m->granted_ns[ev->from]) {
+		m->granted_ns[ev->from] = granted_since(m, &g);
 		if (g.conf_index >= m->granted_conf_index[ev->from] || !mutant(161)) {
 			m->granted_conf[ev->from] = g.conf;
 			m->granted_conf_index[ev->from] = g.conf_index;

@@ -52,6 +52,7 @@ struct membership_grant {
 	uint64_t seq, sent_ns;	/* of the report answered */
 	uint64_t conf_index;	/* of conf: the newest in the voter's log */
 	uint32_t floor;
+	uint32_t lease_us; /* the voter promises for so long */
 	struct raft_conf conf;
 	uint8_t flags;
 	struct membership_state state; /* GRANT_STATE */

@@ -62,6 +62,7 @@ uint32_t membership_grant_encode(uint8_t *out, const struct membership_grant *g)
 	store_u32(out + 24, g->floor);
 	raft_conf_encode(out + 28, &g->conf);
 	out[32] = g->flags;
+	store_u32(out + 36, g->lease_us);
 	if (!(g->flags & GRANT_STATE))
 		return MEMBERSHIP_GRANT_BYTES;
 	membership_state_encode(out + MEMBERSHIP_GRANT_BYTES, &g->state);
@@ -77,6 +78,7 @@ bool membership_grant_decode(const uint8_t *in, uint32_t bytes, struct membershi
 	ret->conf_index = load_u64(in + 16);
 	ret->floor = load_u32(in + 24);
 	ret->flags = in[32];
+	ret->lease_us = load_u32(in + 36);
 	if (!raft_conf_decode(in + 28, &ret->conf))
 		return false;
 	if (!(ret->flags & GRANT_STATE))

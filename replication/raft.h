@@ -94,6 +94,7 @@ struct raft_message {
 	struct raft_entry entry; /* APPEND */
 	const uint8_t *payload;	 /* SNAPSHOT, user's: into the frame, or the sender's memory */
 	uint16_t payload_bytes;
+	uint32_t promise_us;	 /* HEARTBEAT_ACK: no vote for others for so long (9.6) */
 };
 
 struct raft_config {

@@ -562,6 +562,7 @@ static bool raft_append_acks(struct raft *r, uint8_t to, struct raft_actions *a)
 		m->log_term = r->is_void ? raft_log_term(r, r->commit) : 0;
 		m->flags = r->is_void ? RAFT_VOID : 0;
 		m->commit = r->matched;
+		m->promise_us = raft_promise_us(r);
 		r->beat_ack_due = false;
 	}
 	return false;

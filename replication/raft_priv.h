@@ -61,6 +61,7 @@ struct raft_peer {
 	enum raft_progress state;
 	enum raft_owed pre_vote, vote; /* answers it waits for */
 	uint32_t pre_vote_term;
+	uint32_t promise_us; /* what it said last; 0: nothing yet */
 };
 
 /* raft_read: a read that waits for its index; a ring of them, in order of arrival. */
@@ -192,6 +193,12 @@ static inline uint8_t raft_targets(const struct raft *r)
 }
 
 /* raft_hard_durable: term and vote may be spoken of. */
+/* raft_promise_us: a voter votes for nobody else for so long after it heard its leader (9.6). */
+static inline uint32_t raft_promise_us(const struct raft *r)
+{
+	return (uint32_t)min_u64(r->config.election_ns / 1000u, UINT32_MAX);
+}
+
 static inline bool raft_hard_durable(const struct raft *r)
 {
 	return !r->hard_dirty && r->hard_seq <= r->durable_seq;

@@ -77,6 +77,7 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 		return;
 	p->acked_ns = r->now_ns;
 	p->round = mutant(113) ? r->round : max_u64(p->round, m->id);
+	p->promise_us = m->promise_us;
 	raft_append_matched(r, from, m);
 	if (m->id != r->round || p->state != RAFT_REPLICATE || received + 1 >= sent || mutant(139))
 		return;
@@ -86,20 +87,35 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 		raft_append_ask(r, p);
 }
 
+/* raft_read_promised_ns: the shortest promise: timers may differ while they are being changed. */
+static uint64_t raft_read_promised_ns(const struct raft *r)
+{
+	uint32_t least_us = raft_promise_us(r);
+
+	for (uint32_t i = 0; i < NODES_MAX; i++) {
+		uint32_t promise_us = r->peers[i].promise_us;
+
+		if (promise_us != 0 && promise_us < least_us && !mutant(308))
+			least_us = promise_us;
+	}
+	return least_us == raft_promise_us(r) ? r->config.election_ns : least_us * 1000ull;
+}
+
 /* raft_read_lease: from the beginning of a round that a quorum answered (6.4.1). */
 static void raft_read_lease(struct raft *r)
 {
-	uint64_t drift_ns = r->config.election_ns / PPM * r->config.drift_ppm +
-			    r->config.election_ns % PPM * r->config.drift_ppm / PPM + 1;
+	uint64_t promised_ns = raft_read_promised_ns(r);
+	uint64_t drift_ns = promised_ns / PPM * r->config.drift_ppm +
+			    promised_ns % PPM * r->config.drift_ppm / PPM + 1;
 
 	if (mutant(130))
 		drift_ns = 0;
-	if (r->round - r->quorum_round >= RAFT_ROUNDS || r->config.election_ns <= drift_ns)
+	if (r->round - r->quorum_round >= RAFT_ROUNDS || promised_ns <= drift_ns)
 		return;
 	if (r->quorum_round <= r->transfer_round && !mutant(114))
 		return;
 	r->lease_ns =
-		r->round_ns[r->quorum_round & (RAFT_ROUNDS - 1)] + r->config.election_ns - drift_ns;
+		r->round_ns[r->quorum_round & (RAFT_ROUNDS - 1)] + promised_ns - drift_ns;
 }
 
 uint64_t raft_lease_ns(const struct raft *r)

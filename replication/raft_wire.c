@@ -30,6 +30,7 @@ void raft_message_encode(uint8_t *out, const struct raft_message *m)
 	store_u32(out + 16, m->log_term);
 	store_u64(out + 24, m->commit);
 	store_u64(out + 32, m->id);
+	store_u32(out + 44, m->promise_us);
 	if (entry) {
 		store_u32(out + 20, m->entry.term);
 		out[40] = m->entry.kind;
@@ -81,11 +82,10 @@ enum wire_verdict raft_message_decode(const uint8_t *payload, uint32_t bytes, ui
 		return WIRE_BAD_LENGTH;
 	if (left < RAFT_HEAD_BYTES + behind)
 		return WIRE_SHORT;
-	for (uint32_t i = 43; i < RAFT_HEAD_BYTES; i++) {
-		if (in[i] != 0)
-			return WIRE_BAD_FIELD;
-	}
 	m.type = in[0];
+	m.promise_us = load_u32(in + 44);
+	if (in[43] != 0 || (m.promise_us != 0 && m.type != RAFT_HEARTBEAT_ACK))
+		return WIRE_BAD_FIELD;
 	m.flags = in[1];
 	m.term = load_u32(in + 4);
 	m.index = load_u64(in + 8);

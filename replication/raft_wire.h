@@ -8,7 +8,8 @@
  *   0  u8 type (enum raft_type or the user's)   1  u8 flags   2  u16 bytes behind the head
  *   4  u32 term     8  u64 index   16  u32 log_term   20  u32 term of the entry
  *  24  u64 commit  32  u64 id      40  u8 entry kind  41  u8 entry flags
- *  42  u8 1: there is an entry     43  5 zero bytes
+ *  42  u8 1: there is an entry     43  zero
+ *  44  u32 promise_us of a HEARTBEAT_ACK, else 0
  *  then the entry's data, or the payload
  */
 #ifndef CAIRN_REPLICATION_RAFT_WIRE_H

@@ -449,6 +449,10 @@
 	MUTANT(299, overrun_unseen, worker, \
 	       "a coordinator makes as many new keys as its store holds, whatever others begin") \
 	MUTANT(302, confs_skipped, raft, \
-	       "what all voters hold is asked of the newest conf and a committed one alone")
+	       "what all voters hold is asked of the newest conf and a committed one alone") \
+	MUTANT(308, own_election, raft_lease, \
+	       "a leader counts its own timer, not what its voters promise (6.4.1)") \
+	MUTANT(309, own_lease, membership_odd, \
+	       "a member counts its own timer, not what the voters promise (M-LEASE-GAP)")
 
 #endif

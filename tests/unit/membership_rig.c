@@ -224,6 +224,9 @@ void rig_start(struct rig *r, uint8_t node)
 	c.ident = n->ident;
 	c.seed = r->config.seed + node * 77u + n->incarnation;
 	c.joining = n->joining;
+	c.engine = n->odd ? ENGINE_HERMES + ENGINE_RAFT - r->first.engine : r->first.engine;
+	if (n->own_lease_ns != 0)
+		c.lease_ns = n->own_lease_ns;
 	free(n->mem);
 	n->mem = calloc(1, membership_size(&c));
 	must(n->mem != NULL);

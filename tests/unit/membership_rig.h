@@ -35,12 +35,14 @@ struct rig_node {
 	struct membership *service;
 	void *mem;
 	bool up, exists, joining;
+	bool odd; /* formatted for the other engine */
 	uint32_t incarnation, ident;
 	uint64_t seq_next, durable, durable_due_ns;
 	uint64_t restart_ns; /* 0: does not */
 	uint64_t paused_ns;  /* stopped until then */
 	uint64_t disk_ns;    /* its latency */
 	uint64_t joined_ns;  /* when it will have copied everything */
+	uint64_t own_lease_ns; /* its timer; 0: as configured for all */
 	uint64_t health_ns;
 	struct view view;
 	uint64_t lease_ns;

@@ -26,6 +26,30 @@ static struct rig *founded(uint32_t data, uint32_t witnesses)
 	return r;
 }
 
+/*
+ * One node's timer is changed before the others': it counts no longer than they promise. The rig
+ * checks the leases (M-LEASE-GAP).
+ */
+static void timers_may_differ(void **state)
+{
+	(void)state;
+	for (uint8_t node = 0; node < 3; node++) {
+		struct rig *r = founded(3, 0);
+
+		r->node[node].own_lease_ns = 10 * r->config.lease_ns;
+		rig_kill(r, node);
+		assert_true(rig_until(r, rig_members, 7u & ~(1u << node), SECOND));
+		rig_start(r, node);
+		assert_true(rig_until(r, rig_members, 7, 8 * SECOND));
+		rig_run(r, SECOND);
+		assert_true(rig_leased(r, 7));
+		rig_isolate(r, node, true);
+		assert_true(rig_until(r, rig_members, 7u & ~(1u << node), 2 * SECOND));
+		assert_false(rig_leased(r, 1u << node));
+		rig_destroy(r);
+	}
+}
+
 /* One byte differs, and it is no state any more. */
 static void states_are_read_with_care(void **state)
 {
@@ -322,9 +346,66 @@ static void number_is_another_s(void **state)
 	rig_destroy(r);
 }
 
+/*
+ * A node formatted for the other engine is added: it is told, and stays silent for good, whatever
+ * it is to be. Nobody waits for it, and no view is made because of it (M-ENGINE). Formatted as the
+ * cluster is, it comes in.
+ */
+static void other_engine(enum membership_engine engine, enum membership_want want)
+{
+	struct membership_command add = { .verb = VERB_ADD, .node = 3, .want = (uint8_t)want,
+					  .ip = 0x0a4d0004, .name = "node3" };
+	struct membership_command remove = { .verb = VERB_REMOVE, .node = 3 };
+	struct rig *r = rig_create(3, 0, engine);
+	uint8_t leader;
+	uint32_t epoch;
+
+	assert_true(rig_until(r, rig_members, 7, 2 * SECOND));
+	rig_new_disk(r, 3);
+	r->node[3].odd = true;
+	rig_start(r, 3);
+	assert_int_equal(rig_command(r, 1, add), COMMAND_DONE);
+	rig_run(r, SECOND);
+	assert_true(membership_is_odd(r->node[3].service));
+	epoch = rig_newest(r)->epoch;
+	leader = rig_leader(r);
+	for (uint32_t life = 0; life < 3; life++) {
+		rig_run(r, 5 * SECOND);
+		rig_kill(r, 3);
+		rig_start(r, 3);
+	}
+	assert_int_equal(rig_newest(r)->epoch, epoch);
+	assert_int_equal(rig_newest(r)->members | rig_newest(r)->shadows, 7);
+	assert_int_equal(rig_newest(r)->node[3].ident, 0);
+	assert_int_equal(raft_conf(membership_raft(r->node[leader].service))->voters, 7);
+	assert_int_equal(rig_command(r, 1, remove), COMMAND_DONE);
+	rig_run(r, SECOND);
+	rig_kill(r, 3);
+	rig_new_disk(r, 3);
+	r->node[3].odd = false;
+	rig_start(r, 3);
+	assert_int_equal(rig_command(r, 1, add), COMMAND_DONE);
+	assert_true(rig_until(r, rig_members, want == WANT_DATA ? 15 : 7, 5 * SECOND));
+	rig_run(r, SECOND);
+	assert_false(membership_is_odd(r->node[3].service));
+	leader = rig_leader(r);
+	assert_int_equal(raft_conf(membership_raft(r->node[leader].service))->voters, 15);
+	rig_destroy(r);
+}
+
+static void of_another_engine_is_silent(void **state)
+{
+	(void)state;
+	other_engine(ENGINE_HERMES, WANT_DATA);
+	other_engine(ENGINE_HERMES, WANT_WITNESS);
+	other_engine(ENGINE_RAFT, WANT_DATA);
+	other_engine(ENGINE_RAFT, WANT_WITNESS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(timers_may_differ),
 		cmocka_unit_test(states_are_read_with_care),
 		cmocka_unit_test(messages_are_read_with_care),
 		cmocka_unit_test(odd_messages_change_nothing),
@@ -333,6 +414,7 @@ int main(void)
 		cmocka_unit_test(reads_more_than_fits),
 		cmocka_unit_test(old_views_are_no_news),
 		cmocka_unit_test(number_is_another_s),
+		cmocka_unit_test(of_another_engine_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
