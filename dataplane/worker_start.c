@@ -85,6 +85,7 @@ static void complete_membership(struct worker *w)
 
 	c->node = w->sb.node;
 	c->incarnation = w->sb.incarnation;
+	c->engine = w->sb.engine;
 	c->joining = (w->sb.flags & SUPERBLOCK_JOINING) != 0;
 	if (c->ident == 0 && w->sb.stream == 0)
 		c->ident = worker_ident(&w->sb);

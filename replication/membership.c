@@ -572,6 +572,20 @@ static void on_tick(struct membership *m, struct membership_actions *a)
 		look_around(m, a);
 }
 
+/*
+ * mute: a node of another engine could take part in nothing: as a member it would answer no update,
+ * as a voter it would count where no shard can. Silent, it is in nobody's way (M-ENGINE).
+ */
+static void mute(struct membership_actions *a)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->list[i].kind != MEMBERSHIP_ACTION_SEND)
+			a->list[kept++] = a->list[i];
+	a->count = kept;
+}
+
 bool membership_step(struct membership *m, const struct membership_event *event,
 		     struct membership_actions *actions)
 {
@@ -612,6 +626,8 @@ bool membership_step(struct membership *m, const struct membership_event *event,
 		membership_act(actions, MEMBERSHIP_ACTION_PEERS);
 	m->peers_changed = false;
 	tell_notes(m, actions);
+	if (membership_is_odd(m) && !mutant(305))
+		mute(actions);
 	return has_pending(m);
 }
 
@@ -736,6 +752,11 @@ const struct membership_state *membership_state(const struct membership *m)
 const struct view *membership_installed(const struct membership *m)
 {
 	return &m->view;
+}
+
+bool membership_is_odd(const struct membership *m)
+{
+	return m->agreed.revision != 0 && m->agreed.engine != m->config.engine;
 }
 
 bool membership_accepts(const struct membership *m, uint8_t from, uint32_t incarnation)

@@ -88,6 +88,7 @@ struct membership_config {
 	uint32_t ident;
 	uint16_t drift_ppm;
 	uint8_t node;
+	uint8_t engine;	       /* enum membership_engine: what its logs are formatted for */
 	bool joining;	       /* formatted to join: knows nobody, is told */
 };
 
@@ -248,6 +249,12 @@ uint64_t membership_deadline_ns(const struct membership *m);
 /* The newest agreed state; revision 0: none known yet. The view to install; epoch 0: none. */
 const struct membership_state *membership_state(const struct membership *m);
 const struct view *membership_installed(const struct membership *m);
+
+/*
+ * membership_is_odd: the engine agreed on is not what this node is formatted for: it listens and says
+ * nothing, so to the others it is a node that never came (M-ENGINE).
+ */
+bool membership_is_odd(const struct membership *m);
 
 /*
  * membership_accepts: the frame's head makes sense; whose it really is, the step itself decides, by

@@ -450,6 +450,8 @@
 	       "a coordinator makes as many new keys as its store holds, whatever others begin") \
 	MUTANT(302, confs_skipped, raft, \
 	       "what all voters hold is asked of the newest conf and a committed one alone") \
+	MUTANT(305, odd_engine_heard, membership_odd, \
+	       "a node formatted for another engine takes part all the same (M-ENGINE)") \
 	MUTANT(308, own_election, raft_lease, \
 	       "a leader counts its own timer, not what its voters promise (6.4.1)") \
 	MUTANT(309, own_lease, membership_odd, \
