@@ -199,10 +199,15 @@ static bool adopts(const struct event *ev)
 	       type == WIRE_COPIED;
 }
 
-/* has_room: the step can be made; what could not be acknowledged must not be adopted. */
+/*
+ * has_room: the step can be made; what could not be acknowledged must not be adopted. A walk in the
+ * midst of a step acknowledges nothing, and must not wait for what only another step makes room for.
+ */
 static bool has_room(const struct worker *w, uint16_t shard, const struct event *ev)
 {
-	if (ev->kind != EVENT_WALK && !adopts(ev))
+	if (ev->kind == EVENT_WALK)
+		return wal_can_append(w->wal, ACTIONS_MAX + w->reserve);
+	if (!adopts(ev))
 		return can_step(w);
 	return wal_can_append(w->wal, ACTIONS_MAX + w->reserve) &&
 	       replica_can_hold(w->replica[shard]);
