@@ -12,7 +12,7 @@
 #include "replication/membership.h"
 
 #define CONTROL_MAGIC  0x4c54434e52494143ull
-#define CONTROL_FORMAT 3u
+#define CONTROL_FORMAT 4u
 #define CONTROL_EVENTS 1024u /* the last so many are kept */
 #define CONTROL_NEVER  UINT64_MAX
 
@@ -45,6 +45,7 @@ struct control_status {
 	uint8_t node;
 	uint8_t role;	/* enum raft_role */
 	uint8_t leader; /* node, or RAFT_NODE_NONE */
+	uint8_t engine; /* enum membership_engine: what this node is formatted for */
 };
 
 struct control_event {

@@ -465,6 +465,7 @@ static void publish(struct worker *w)
 		.node = w->sb.node,
 		.role = (uint8_t)raft_role(raft),
 		.leader = raft_leader(raft),
+		.engine = w->sb.engine,
 	};
 
 	for (uint8_t n = 0; n < NODES_MAX; n++)

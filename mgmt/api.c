@@ -177,6 +177,18 @@ const char *api_state(const struct api_view *view)
 	return state_names[view->region->state];
 }
 
+bool api_other_engine(const struct api_view *view, struct problem *p)
+{
+	char text[PROBLEM_TEXT_BYTES];
+	struct cluster_look look = look_at(view);
+
+	if (strcmp(api_state(view), CTL_NODE_ENGINE) != 0)
+		return false;
+	cluster_odd_text(&look, text);
+	problem_set(p, PROBLEM_OTHER_ENGINE, "%s", text);
+	return true;
+}
+
 /* ---- warnings ---------------------------------------------------------------------------------
  */
 

@@ -36,6 +36,9 @@ const char *api_state(const struct api_view *view);
  */
 bool api_too_small(const struct api_view *view, struct problem *p);
 
+/* api_other_engine: true and *p: this node is formatted for another engine than the cluster's. */
+bool api_other_engine(const struct api_view *view, struct problem *p);
+
 /* Each returns a new object, never NULL (out of memory aborts). */
 json_t *api_status(const struct api_view *view);
 json_t *api_health(const struct api_view *view);

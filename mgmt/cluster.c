@@ -218,12 +218,34 @@ static bool is_new_disk(const struct cluster_look *look)
 	       agreed(look)->node[look->service->node].ip == look->config->net_address.ip;
 }
 
+static const char *engine_name(uint8_t engine)
+{
+	return engine == ENGINE_RAFT ? "raft" : "hermes";
+}
+
+bool cluster_is_odd(const struct cluster_look *look)
+{
+	return known(look) && agreed(look)->engine != look->service->engine;
+}
+
+void cluster_odd_text(const struct cluster_look *look, char out[PROBLEM_TEXT_BYTES])
+{
+	const char *cluster = engine_name(agreed(look)->engine);
+
+	snprintf(out, PROBLEM_TEXT_BYTES,
+		 "this node's data folder is formatted for engine %s, the cluster's is %s: it takes"
+		 " no part, and must be formatted with --engine %s",
+		 engine_name(look->service->engine), cluster, cluster);
+}
+
 const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 {
 	const struct membership_state *s = agreed(look);
 	const struct membership_node *n = &s->node[node];
 	bool heard = cluster_heard(look, node);
 
+	if (node == look->service->node && n->want != WANT_NONE && cluster_is_odd(look))
+		return CTL_NODE_ENGINE;
 	if (n->want == WANT_NONE || (node == look->service->node && is_of_another(look)))
 		return n->want != WANT_NONE && is_new_disk(look) ? CTL_NODE_OTHER
 								 : CTL_NODE_REMOVED;
@@ -343,7 +365,7 @@ json_t *cluster_json(const struct cluster_look *look)
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)look->config->cluster_id);
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b}", "id", id, "name",
 			      look->config->cluster_name, "state", cluster_state(look), "engine",
-			      m->engine == ENGINE_RAFT ? "raft" : "hermes", "durability",
+			      engine_name(m->engine), "durability",
 			      m->engine == ENGINE_RAFT ? "quorum" : "all", "nodes",
 			      (int)raft_bits(wanted(m, WANT_DATA) | wanted(m, WANT_WITNESS)),
 			      "quorum", quorum);
@@ -491,6 +513,13 @@ void cluster_reasons(const struct cluster_look *look, cluster_warn *warn, void *
 	}
 	if (!known(look))
 		return;
+	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_ENGINE) == 0) {
+		char text[PROBLEM_TEXT_BYTES];
+
+		cluster_odd_text(look, text);
+		tell(&r, PROBLEM_OTHER_ENGINE, "%s", text);
+		return;
+	}
 	if (strcmp(cluster_node_state(look, look->service->node), CTL_NODE_OTHER) == 0) {
 		tell(&r, PROBLEM_OTHER_DISK,
 		     "the cluster knows node %u with another disk: this one was formatted anew, or"

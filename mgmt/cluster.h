@@ -33,6 +33,10 @@ const char *cluster_node_state(const struct cluster_look *look, uint8_t node);
 /* cluster_heard: this node's service heard that one lately; itself: always. */
 bool cluster_heard(const struct cluster_look *look, uint8_t node);
 
+/* cluster_is_odd: this node is formatted for another engine than the cluster's (M-ENGINE). */
+bool cluster_is_odd(const struct cluster_look *look);
+void cluster_odd_text(const struct cluster_look *look, char out[PROBLEM_TEXT_BYTES]);
+
 /* cluster_quorum: a majority of the voters was heard, and leads or gives leases. */
 bool cluster_quorum(const struct cluster_look *look);
 

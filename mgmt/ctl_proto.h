@@ -77,6 +77,7 @@
 #define CTL_NODE_LEAVING "LEAVING" /* on its way out for good */
 #define CTL_NODE_REMOVED "REMOVED" /* none of the cluster's any more (the node itself says so) */
 #define CTL_NODE_OTHER	 "OTHER_DISK" /* the cluster knows this machine with another disk */
+#define CTL_NODE_ENGINE	 "OTHER_ENGINE" /* it is formatted for another engine than the cluster's */
 #define CTL_NODE_VOTING	 "VOTING"  /* a witness at work */
 #define CTL_NODE_SILENT	 "SILENT"  /* in the view, not heard */
 #define CTL_NODE_DEAD	 "DEAD"	   /* not in the view, not heard */

@@ -279,7 +279,8 @@ static const json_t *other_cluster(const json_t *answers)
 /* None of the cluster's: what it knows of the others counts for nothing. */
 static bool is_stranger(const char *state)
 {
-	return strcmp(state, CTL_NODE_REMOVED) == 0 || strcmp(state, CTL_NODE_OTHER) == 0;
+	return strcmp(state, CTL_NODE_REMOVED) == 0 || strcmp(state, CTL_NODE_OTHER) == 0 ||
+	       strcmp(state, CTL_NODE_ENGINE) == 0;
 }
 
 /*

@@ -39,6 +39,7 @@ struct daemon_state {
 	struct service service;
 	struct herald herald;
 	struct problem small; /* api_too_small, until it serves */
+	bool odd;	      /* of another engine: it was logged */
 	struct http *http;
 	int seen_pid; /* of the dataplane, for events */
 	uint64_t started_ns;
@@ -238,6 +239,17 @@ static void note_small(struct daemon_state *d, const struct api_view *view)
 	}
 }
 
+/* A node of another engine waits for an operator: said once. */
+static void note_odd(struct daemon_state *d, const struct api_view *view)
+{
+	struct problem p;
+
+	if (d->odd || !api_other_engine(view, &p))
+		return;
+	d->odd = true;
+	log_problem(LOG_LEVEL_ERROR, "other_engine", &p);
+}
+
 /* Once a round: what the service noted, and what became of the process. */
 static void watch(struct daemon_state *d)
 {
@@ -248,6 +260,7 @@ static void watch(struct daemon_state *d)
 
 	look(d, &view);
 	note_small(d, &view);
+	note_odd(d, &view);
 	if (s->pid == d->seen_pid)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);

@@ -292,6 +292,7 @@ static enum node_verdict ask_node(const struct lab *lab, uint32_t node, bool ser
 	if (json_is_true(json_object_get(answer, CTL_FIELD_HEALTHY)) ||
 	    strcmp(state, CTL_NODE_DRAINED) == 0 || strcmp(state, CTL_NODE_LEARNER) == 0 ||
 	    strcmp(state, CTL_NODE_REMOVED) == 0 || strcmp(state, CTL_NODE_OTHER) == 0 ||
+	    strcmp(state, CTL_NODE_ENGINE) == 0 ||
 	    waits_to_be_added(answer) ||
 	    (!serving &&
 	     (strcmp(state, CTL_STATE_WAITING) == 0 || strcmp(state, CTL_STATE_SERVING) == 0 ||

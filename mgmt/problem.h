@@ -66,6 +66,8 @@
 	X(OTHER_DISK, 122, "give it the disk it had; if that is lost: cairnctl member remove ID"   \
 			   " (this node's number), empty its data folder, cairnctl cluster init"   \
 			   " --join, cairnctl member add NAME --id ID --address ADDRESS")          \
+	X(OTHER_ENGINE, 123, "stop its cairnd, empty its data folder, cairnctl cluster init"       \
+			     " --join --engine E (the cluster's), and start it again")             \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
 	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \

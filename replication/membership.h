@@ -251,8 +251,8 @@ const struct membership_state *membership_state(const struct membership *m);
 const struct view *membership_installed(const struct membership *m);
 
 /*
- * membership_is_odd: the engine agreed on is not what this node is formatted for: it listens and says
- * nothing, so to the others it is a node that never came (M-ENGINE).
+ * membership_is_odd: the engine agreed on is not what this node is formatted for: it listens, and
+ * says nothing, so to the others it is a node that never came (M-ENGINE).
  */
 bool membership_is_odd(const struct membership *m);
 

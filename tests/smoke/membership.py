@@ -228,6 +228,31 @@ def lost_disk(lab):
     holds(lab, node, "d", "by the fourth")
 
 
+def wrong_engine(lab):
+    """Formatted for the other engine a node stops nobody, and says what is wrong, and the cure."""
+    node = sorted(lab.members())[-1]
+    engine = lab.description()["engine"]
+    lab.ctl("lab", "kill", node, code=0)
+    lab.await_state(node, *GONE)
+    with Load(lab):
+        lab.ctl("member", "remove", node, "--yes", code=0)
+        format_anew(lab, node, "hermes" if RAFT else "raft")
+        lab.ctl("member", "add", f"node{node}", "--address", f"10.77.0.{node + 1}", "--id", node,
+                "--no-wait", code=0)
+        said = until(lambda: (r := lab.ctl("health", *lab.socket(node))) and
+                     "CAIRN-0123" in r.err and r, 20, "it says that it is of another engine")
+        expect("OTHER_ENGINE" in said.out + said.err, said)
+        expect(f"formatted with --engine {engine}" in said.err, said)
+        with open(os.path.join(lab.dir, f"node{node}", "cairnd.log")) as f:
+            expect("CAIRN-0123" in f.read(), "its log says so, too")
+        for i in range(20):
+            lab.ctl("kv", "put", f"odd{i}", "nobody waits for it", "--timeout", "1s", code=0)
+        lab.ctl("lab", "kill", node, code=0)
+        format_anew(lab, node, engine)
+        lab.serving()
+    holds(lab, node, "odd19", "nobody waits for it")
+
+
 def words(lab):
     """One node dead, two dead, a stopped one, none: the right word each time."""
     first, second, third = sorted(lab.members())
@@ -344,15 +369,19 @@ def rename(lab, cluster):
             f.write(text.replace(old, cluster))
 
 
-def rejoin(lab, node):
-    """A node whose disk is lost comes back under its old number, formatted to join."""
+def format_anew(lab, node, engine):
+    """An empty disk, formatted to join; its node is started."""
     data = os.path.join(lab.dir, f"node{node}", "data")
     shutil.rmtree(data)
     os.mkdir(data)
-    engine = lab.description()["engine"]
     config = os.path.join(lab.dir, f"node{node}", "node.toml")
     lab.ctl("cluster", "init", "--config", config, "--engine", engine, "--join", code=0)
-    lab.ctl("lab", "start", node, code=0)  # it waits to be told who its cluster is
+    lab.ctl("lab", "start", node, code=0)
+
+
+def rejoin(lab, node):
+    """A node whose disk is lost comes back under its old number, formatted to join."""
+    format_anew(lab, node, lab.description()["engine"])  # it waits to be told who its cluster is
     lab.ctl("member", "add", f"node{node}", "--address", f"10.77.0.{node + 1}", "--id", node,
             code=0)
 
@@ -400,7 +429,8 @@ def test(build, args):
             run(lab, globals()[options.only])
             return
         lab.up(*up)
-        run(lab, shapes, transfer, obituary, drain, read_only, grow, replace, lost_disk, words)
+        run(lab, shapes, transfer, obituary, drain, read_only, grow, replace, lost_disk,
+            wrong_engine, words)
         lab.ctl("lab", "down", code=0)
         lab.up(*up)
         run(lab, cold_start, cold_start_shrunk, unsafe_recovery)

@@ -261,7 +261,7 @@ static void make_more(size_t i)
 	/* Cut off from 2; 0 hears it, or does not, either. */
 	service.peer[2].age_ns = 3000000000;
 	deaf[0] = i == 19 ? 0 : 4;
-	s->engine = ENGINE_RAFT;
+	s->engine = service.engine = ENGINE_RAFT;
 }
 
 /* The situations of words_of_the_cluster, made of a healthy one. */
@@ -326,7 +326,7 @@ static void make_situation(size_t i)
 	}
 	view.leaderless = i == 18;
 	if (i == 18) {
-		s->engine = ENGINE_RAFT;
+		s->engine = service.engine = ENGINE_RAFT;
 		region.worker[0].leader[0] = RAFT_NODE_NONE;
 	}
 	if (i >= 19)
@@ -411,6 +411,35 @@ static void words_of_the_cluster(void **state)
 			expect_last(at(status, "warnings"), said[i]);
 		assert_int_equal(json_is_true(at(status, "healthy")), cases[i].healthy);
 		json_decref(status);
+	}
+}
+
+/* Formatted for another engine it takes no part, and says so, until it is removed. */
+static void another_engine_is_named(void **state)
+{
+	static const char *const words[] = { "OTHER_ENGINE", "OTHER_ENGINE", "REMOVED" };
+	static const char *const reasons[] = { "CAIRN-0123", "CAIRN-0123", "CAIRN-0120" };
+	static const uint8_t wants[] = { WANT_DATA, WANT_WITNESS, WANT_NONE };
+
+	for (size_t i = 0; i < ARRAY_LEN(wants); i++) {
+		json_t *status;
+		struct problem p;
+
+		make_node(state);
+		service.engine = ENGINE_RAFT;
+		service.state.members = 5;
+		service.state.node[1].want = wants[i];
+		service.state.node[1].ident = i == 0 ? 0 : service.ident;
+		status = api_status(&view);
+		expect_text(status, "state", words[i]);
+		expect_warnings(at(status, "warnings"), reasons[i]);
+		assert_true(json_is_false(at(status, "healthy")));
+		json_decref(status);
+		assert_int_equal(api_other_engine(&view, &p), wants[i] != WANT_NONE);
+		if (wants[i] == WANT_NONE)
+			continue;
+		assert_int_equal(p.id, PROBLEM_OTHER_ENGINE);
+		assert_non_null(strstr(p.text, "formatted with --engine hermes"));
 	}
 }
 
@@ -627,6 +656,7 @@ int main(void)
 		cmocka_unit_test_setup(large_numbers_are_strings, make_node),
 		cmocka_unit_test_setup(warnings_have_their_reasons, make_node),
 		cmocka_unit_test_setup(words_of_the_cluster, make_node),
+		cmocka_unit_test_setup(another_engine_is_named, make_node),
 		cmocka_unit_test_setup(events_are_sentences, make_node),
 		cmocka_unit_test_setup(the_disk_backend_is_told, make_node),
 		cmocka_unit_test_setup(a_failed_disk_is_named, make_node),
