@@ -64,6 +64,7 @@ struct fuzz_plan {
 	uint32_t fault[FAULT_COUNT], fault_sum;
 	uint32_t conf_weight, transfer_weight, hold_weight, read_weight, compact_weight;
 	bool fifo, gaps;
+	bool keep_disks;   /* no disk is wiped */
 	uint8_t witnesses; /* these numbers are witnesses whenever they vote */
 };
 

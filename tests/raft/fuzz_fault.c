@@ -57,7 +57,8 @@ void fuzz_fault_restart(struct fuzz *f, uint8_t node)
 	if (rng_below(&f->fault_rng, 4) == 0)
 		n->clock_local = rng_range(&f->fault_rng, 1, 1000000 * FUZZ_MS);
 	n->clock_real = rig->now_ns;
-	if (rng_below(&f->fault_rng, 2) == 0 && rig_may_wipe(rig, node) && n->life > 0) {
+	if (rng_below(&f->fault_rng, 2) == 0 && !f->plan.keep_disks && rig_may_wipe(rig, node) &&
+	    n->life > 0) {
 		fuzz_note(f, "%c is wiped", 'a' + node);
 		rig_wipe(rig, node);
 	}

@@ -86,6 +86,32 @@ static void draw_weather(struct fuzz_plan *p, struct rng *r)
 	p->compact_weight = some(r, 2, 20);
 }
 
+/*
+ * crowd: a small memory that is full of what leaders began, few updates among it, nothing dropped
+ * in time: after a power failure nobody knows of most of it whether it was committed. Who has left
+ * keeps its disk: it may have to say so (docs/raft.md, Known holes).
+ */
+static void crowd(struct fuzz_plan *p, struct raft_config *c, struct rng *r)
+{
+	c->entries_max = (uint32_t)power(r, 4, 5);
+	c->open_max = (uint32_t)rng_range(r, 1, c->entries_max / 4);
+	c->bytes_max = c->entries_max * RAFT_ENTRY_BYTES_MAX;
+	p->keep_entries = c->entries_max - 1;
+	p->keep_disks = true;
+	p->load_ns = rng_range(r, 1, 8) * FUZZ_MS;
+	p->read_weight = (uint32_t)rng_range(r, 90, 100);
+	p->compact_weight = 0;
+	p->conf_weight = (uint32_t)rng_range(r, 5, 200);
+	p->transfer_weight = (uint32_t)rng_range(r, 20, 200);
+	p->chaos_ns = rng_range(r, 2000, 8000) * FUZZ_MS;
+	p->fault_ns = rng_range(r, 100, 400) * FUZZ_MS;
+	p->fault[FAULT_crash_many] += 20;
+	p->fault[FAULT_isolate] += (uint32_t)rng_range(r, 0, 5);
+	p->fault_sum = 0;
+	for (uint32_t i = 0; i < FAULT_COUNT; i++)
+		p->fault_sum += p->fault[i];
+}
+
 /* draw_clocks: rates within drift_ppm of one another, origins anywhere. */
 static void draw_clocks(struct fuzz *f, uint16_t drift_ppm)
 {
@@ -100,7 +126,7 @@ static void draw_clocks(struct fuzz *f, uint16_t drift_ppm)
 
 void fuzz_plan_draw(struct fuzz *f, uint32_t nodes)
 {
-	struct rng r = rng_make(f->seed, 1);
+	struct rng r = rng_make(f->seed, 1), crowd_rng = rng_make(f->seed, 7);
 	struct raft_config config;
 	struct raft_conf conf;
 
@@ -126,6 +152,9 @@ void fuzz_plan_draw(struct fuzz *f, uint32_t nodes)
 	if (f->plan.entry_bytes > config.bytes_max / config.entries_max)
 		f->plan.keep_entries = config.bytes_max / f->plan.entry_bytes / 2;
 	draw_faults(&f->plan, &r);
+	f->plan.keep_disks = false;
+	if (rng_below(&crowd_rng, 8) == 0)
+		crowd(&f->plan, &config, &crowd_rng);
 	f->rig->state_bytes = rng_below(&r, 8) == 0 ? RAFT_PAYLOAD_MAX - RAFT_CONF_BYTES
 						    : (uint32_t)rng_range(&r, 16, 200);
 	rig_begin(f->rig, nodes, &conf, &config);

@@ -98,7 +98,7 @@ struct rig_node {
 	uint64_t commit;
 	uint32_t promised_term;
 	/* Who it last heard as leader, by a new round, and when (its clock); votes a leader asked
-	 * for. */
+	 * for: transfer_from is a bitmap. */
 	uint64_t heard_ns, heard_round;
 	uint32_t heard_term, transfer_term;
 	uint8_t heard_from, transfer_from;
@@ -133,6 +133,7 @@ struct rig_driver {
 #define RIG_COUNTS(X)      \
 	X(steps)           \
 	X(committed_count) \
+	X(older_commits)   \
 	X(proposed)        \
 	X(leader_count)    \
 	X(confs) X(snapshots) X(reads) X(lease_reads) X(reads_refused) X(crashes) X(wipes)

@@ -152,15 +152,20 @@ static void advertise(struct rig *rig, struct rig_node *n, const struct raft_mes
 			 rig_letter(n->node));
 }
 
+/* rig_watch_arrival: whom its leader wants to be elected; it may have asked several in turn. */
 void rig_watch_arrival(struct rig *rig, struct rig_node *n, uint8_t from,
 		       const struct raft_message *m)
 {
+	bool late = m->term == n->heard_term + 1 && m->id < n->heard_round;
+
 	(void)rig;
-	if (m->type == RAFT_VOTE && (m->flags & RAFT_TRANSFER) != 0 &&
-	    m->term > n->transfer_term) {
-		n->transfer_term = m->term;
-		n->transfer_from = from;
-	}
+	if (m->type != RAFT_VOTE || (m->flags & RAFT_TRANSFER) == 0 || late ||
+	    m->term < n->transfer_term)
+		return;
+	if (m->term > n->transfer_term)
+		n->transfer_from = 0;
+	n->transfer_term = m->term;
+	n->transfer_from |= (uint8_t)(1u << from);
 }
 
 /* rig_watch_heard: a new round of the leader that the node follows: a promise begins anew (9.6). */
@@ -181,7 +186,7 @@ void rig_watch_heard(struct rig *rig, struct rig_node *n, uint8_t from,
 /* watch_promise: whoever heard a leader just now votes for nobody else, but at its wish. */
 static void watch_promise(struct rig *rig, struct rig_node *n, uint8_t to, uint32_t term)
 {
-	bool wished = n->transfer_term == term && n->transfer_from == to;
+	bool wished = n->transfer_term == term && (n->transfer_from >> to & 1) != 0;
 
 	if (n->heard_ns == 0 || n->heard_from == to || wished || n->heard_term >= term)
 		return;
@@ -439,23 +444,64 @@ static void watch_leader(struct rig *rig, struct rig_node *n)
 		rig_fail(rig, "R-ONE-LEADER: %c leads, and must not", rig_letter(n->node));
 }
 
-/* watch_quorum: what a leader counts as committed is on the disks of a majority. */
-static void watch_quorum(struct rig *rig, struct rig_node *n, uint64_t index)
+/* begun: the leader's log has its own first entry. */
+static bool begun(const struct rig_node *n)
 {
-	const struct rig_entry *e = &n->mirror.log[index];
+	const struct rig_mirror *m = &n->mirror;
+	bool ret = false;
+
+	for (uint64_t i = m->last; i > m->base && m->log[i].term == raft_term(n->raft); i--)
+		ret = ret || m->log[i].kind == RAFT_ENTRY_NOOP;
+	return ret;
+}
+
+/* holders: on whose disks entry `index` of n's log is. */
+static uint8_t holders(const struct rig *rig, const struct rig_node *n, uint64_t index)
+{
+	uint64_t chain = n->mirror.log[index].chain;
 	uint8_t have = 0;
 
-	if (e->term != raft_term(n->raft))
-		rig_fail(rig, "R-COMMIT-TERM: %c commits %llu of term %u in term %u",
-			 rig_letter(n->node), LL(index), e->term, raft_term(n->raft));
 	for (uint8_t i = 0; i < rig->nodes; i++) {
 		const struct rig_node *other = &rig->node[i];
 		const struct rig_mirror *m = &other->mirror;
 
-		if (m->base >= index || (m->last >= index && m->log[index].chain == e->chain &&
+		if (m->base >= index || (m->last >= index && m->log[index].chain == chain &&
 					 (!other->up || m->log[index].seq <= other->told_seq)))
 			have |= (uint8_t)(1u << i);
 	}
+	return have;
+}
+
+/*
+ * watch_older: the last entry that a leader commits is of its own term; or, before it could begin,
+ * on the disks of every voter: of the conf at what it knew to be committed, and of each one behind
+ * that in its log. A disk that is new since may be missing, where nobody counts it any more.
+ */
+static void watch_older(struct rig *rig, const struct rig_node *n, uint64_t index)
+{
+	const struct rig_mirror *m = &n->mirror;
+	uint8_t have = holders(rig, n, index), lack = 0, wiped = 0;
+
+	for (uint8_t i = 0; i < rig->nodes; i++)
+		wiped |= (uint8_t)((rig->node[i].wipes != 0) << i);
+	for (uint64_t i = max_u64(n->commit, m->base); i <= m->last; i++) {
+		uint8_t voters = m->log[i].conf.voters | m->log[i].conf.voters_old;
+
+		lack |= voters & (uint8_t)~have & (i < rig->commit_max ? (uint8_t)~wiped : 0xff);
+	}
+	if (lack != 0 || begun(n))
+		rig_fail(rig, "R-COMMIT-TERM: %c commits %llu of term %u in term %u; lacked by %x",
+			 rig_letter(n->node), LL(index), m->log[index].term, raft_term(n->raft),
+			 lack);
+	rig->older_commits++;
+}
+
+/* watch_quorum: what a leader counts as committed is on the disks of a majority. */
+static void watch_quorum(struct rig *rig, struct rig_node *n, uint64_t index)
+{
+	const struct rig_entry *e = &n->mirror.log[index];
+	uint8_t have = holders(rig, n, index);
+
 	if (!raft_conf_quorum(raft_conf(n->raft), have))
 		rig_fail(rig, "R-DURABLE-ACK: %c commits %llu, which is on no majority of disks",
 			 rig_letter(n->node), LL(index));
@@ -491,6 +537,8 @@ static void watch_commit(struct rig *rig, struct rig_node *n, uint64_t commit)
 			 rig_letter(n->node), LL(commit));
 	if (leads && commit > rig->commit_max)
 		watch_quorum(rig, n, commit);
+	if (leads && raft_leader(n->raft) == n->node && m->log[commit].term != raft_term(n->raft))
+		watch_older(rig, n, commit);
 	for (uint64_t i = max_u64(n->commit, m->base) + 1; i <= commit && !rig->failed; i++) {
 		struct rig_committed *c = &rig->committed[i];
 		const struct rig_entry *e = &m->log[i];
