@@ -160,6 +160,14 @@ uint32_t cluster_peers(const struct cluster_look *look, uint32_t *ret_heard)
 	return raft_bits(all);
 }
 
+/* copies: members that hold what is acknowledged; engine raft: dead members do not. */
+static uint32_t copies(const struct cluster_look *look)
+{
+	const struct membership_state *s = agreed(look);
+
+	return raft_bits(s->engine == ENGINE_RAFT ? living(look) : s->members);
+}
+
 const char *cluster_state(const struct cluster_look *look)
 {
 	if (!known(look))
@@ -170,7 +178,7 @@ const char *cluster_state(const struct cluster_look *look)
 		return CTL_CLUSTER_NO_QUORUM;
 	if (alive == 0)
 		return CTL_CLUSTER_RECOVERING;
-	if (raft_bits(s->members) < s->copies_min)
+	if (copies(look) < s->copies_min)
 		return CTL_CLUSTER_READ_ONLY;
 	if ((expected(s) & ~alive) != 0 || (wanted(s, WANT_WITNESS) & ~heard_set(look)) != 0 ||
 	    any_deaf(look) || look->leaderless)
@@ -492,8 +500,8 @@ static void tell_whole(const struct cluster_look *look, const struct reasons *r)
 			     : ": they elect one, or do not hear each other, or do not count this"
 			       " node: was its disk formatted anew?");
 	else if (strcmp(state, CTL_CLUSTER_READ_ONLY) == 0)
-		tell(r, PROBLEM_READ_ONLY, "%u members, copies_min is %u: updates are refused",
-		     raft_bits(s->members), s->copies_min);
+		tell(r, PROBLEM_READ_ONLY, "%u members%s, copies_min is %u: updates are refused",
+		     copies(look), s->engine == ENGINE_RAFT ? " live" : "", s->copies_min);
 	else if (strcmp(state, CTL_CLUSTER_RECOVERING) == 0)
 		tell(r, PROBLEM_RECOVERING,
 		     "the cluster starts from its disks: %u of %u voters heard",

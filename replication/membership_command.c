@@ -196,8 +196,10 @@ static uint8_t do_remove(const struct membership *m, struct membership_state *s,
 	return COMMAND_DONE;
 }
 
-static uint8_t do_copies(struct membership_state *s, const struct membership_command *c)
+static uint8_t do_copies(const struct membership *m, struct membership_state *s,
+			 const struct membership_command *c)
 {
+	uint8_t there = mutant(310) ? s->members : s->members & living(m);
 	uint32_t data = 0;
 
 	for (uint8_t n = 0; n < NODES_MAX; n++)
@@ -205,7 +207,7 @@ static uint8_t do_copies(struct membership_state *s, const struct membership_com
 	if (c->value == 0 || c->value > data)
 		return COMMAND_BAD;
 	/* Fewer than before is what helps when there are too few: that is never refused. */
-	if (c->value > raft_bits(s->members) && c->value > s->copies_min &&
+	if (c->value > raft_bits(there) && c->value > s->copies_min &&
 	    !(c->flags & COMMAND_FORCE))
 		return COMMAND_TOO_FEW;
 	s->copies_min = c->value;
@@ -234,7 +236,7 @@ static uint8_t carry_out(struct membership *m, struct membership_state *s,
 			 const struct membership_command *c)
 {
 	if (c->verb == VERB_COPIES)
-		return do_copies(s, c);
+		return do_copies(m, s, c);
 	if (c->verb == VERB_ADD)
 		return c->node < NODES_MAX ? do_add(s, c) : COMMAND_BAD;
 	if (!known(s, c))

@@ -455,6 +455,8 @@
 	MUTANT(308, own_election, raft_lease, \
 	       "a leader counts its own timer, not what its voters promise (6.4.1)") \
 	MUTANT(309, own_lease, membership_odd, \
-	       "a member counts its own timer, not what the voters promise (M-LEASE-GAP)")
+	       "a member counts its own timer, not what the voters promise (M-LEASE-GAP)") \
+	MUTANT(310, dead_copies, membership_odd, \
+	       "so many copies are asked for that members who are dead would have to hold some")
 
 #endif

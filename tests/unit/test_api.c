@@ -262,6 +262,8 @@ static void make_more(size_t i)
 	service.peer[2].age_ns = 3000000000;
 	deaf[0] = i == 19 ? 0 : 4;
 	s->engine = service.engine = ENGINE_RAFT;
+	if (i == 25)
+		s->copies_min = 3;
 }
 
 /* The situations of words_of_the_cluster, made of a healthy one. */
@@ -385,6 +387,7 @@ static void words_of_the_cluster(void **state)
 		  "CAIRN-0114", false },
 		{ "2 leaving, 0 silent", "DEGRADED", "SERVING", "LEAVING", "CAIRN-0102 CAIRN-0112",
 		  true },
+		{ "2 no copy", "READ_ONLY", "SERVING", "SILENT", "CAIRN-0115 CAIRN-0102", false },
 	};
 	static const char *const said[ARRAY_LEN(cases)] = {
 		[22] = "formatted anew",

@@ -402,6 +402,25 @@ static void of_another_engine_is_silent(void **state)
 	other_engine(ENGINE_RAFT, WANT_WITNESS);
 }
 
+/* Engine raft: the dead stay members, and hold no copies for as long as they are dead. */
+static void copies_are_counted_alive(void **state)
+{
+	struct membership_command c = { .verb = VERB_COPIES, .value = 3 };
+	struct rig *r = rig_create(3, 0, ENGINE_RAFT);
+
+	(void)state;
+	assert_true(rig_until(r, rig_members, 7, 2 * SECOND));
+	rig_kill(r, 2);
+	rig_run(r, SECOND);
+	assert_int_equal(rig_newest(r)->members, 7);
+	assert_int_equal(rig_command(r, 0, c), COMMAND_TOO_FEW);
+	assert_int_equal(rig_newest(r)->copies_min, 2);
+	c.flags = COMMAND_FORCE;
+	assert_int_equal(rig_command(r, 0, c), COMMAND_DONE);
+	assert_int_equal(rig_newest(r)->copies_min, 3);
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +434,7 @@ int main(void)
 		cmocka_unit_test(old_views_are_no_news),
 		cmocka_unit_test(number_is_another_s),
 		cmocka_unit_test(of_another_engine_is_silent),
+		cmocka_unit_test(copies_are_counted_alive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
