@@ -203,7 +203,10 @@ static const char *word_of_strangers(const json_t *answers)
 	return CTL_ASK_UNREACHABLE;
 }
 
-/* unserved: engine raft: some shard has no leader that any of the nodes asked can reach. */
+/*
+ * unserved: engine raft: some shard has no leader that any of the nodes asked can reach. Data nodes
+ * go on SERVING during an election; a witness at work says nothing of shards but whom it follows.
+ */
 static bool unserved(const json_t *answers)
 {
 	size_t shards = json_array_size(json_object_get(ctl_ask_best(answers), "leaders")), i;
@@ -214,7 +217,9 @@ static bool unserved(const json_t *answers)
 
 		json_array_foreach((json_t *)answers, i, answer)
 		{
-			served |= works(ctl_ask_text(answer, CTL_FIELD_STATE, "")) ||
+			const char *state = ctl_ask_text(answer, CTL_FIELD_STATE, "");
+
+			served |= strcmp(state, CTL_STATE_SERVING) == 0 ||
 				  json_is_integer(json_array_get(
 					  json_object_get(answer, "leaders"), s));
 		}

@@ -197,6 +197,17 @@ def no_room(lab):
     played.close()
 
 
+def no_leader(lab):
+    """Engine raft: that a witness votes in the view service does not serve any shard."""
+    played = play(lab)
+    for state, leader, word, code in (("SERVING", None, "HEALTHY", 0), ("VOTING", 1, "HEALTHY", 0),
+                                      ("VOTING", None, "NO_QUORUM", 1)):
+        played.more = {"state": state, "leaders": [0, leader]}
+        result = lab.ctl("health", code=code)
+        expect(result.out == word + "\n", f"{state}, {leader}: {result}")
+    played.close()
+
+
 def two_clusters(lab):
     """Nodes of two clusters answer, as after an unsafe recovery while old nodes run: it is said."""
     lab.env.pop("CAIRN_SOCKET")
@@ -287,7 +298,7 @@ def not_its_own(lab):
 def test(build, _args):
     with Lab(build) as lab:
         for case in (options_first, only_agreed_on, countermanded, no_host, taken_number,
-                     no_room, two_clusters, not_its_own):
+                     no_room, no_leader, two_clusters, not_its_own):
             note(case.__name__)
             case(lab)
 
