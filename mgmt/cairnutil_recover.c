@@ -430,9 +430,10 @@ static void report(const struct recovery *r)
 	       "all other nodes must be off: a majority of them would serve as the old cluster\n"
 	       "new cluster id: %016" PRIx64 "\n"
 	       "next: set it as [cluster] id in %s, start the node; format every other node anew,"
-	       " with\n  --join and that id, before it starts; then cairnctl member add\n",
+	       " with\n  --join --engine %s and that id, before it starts; then cairnctl member"
+	       " add\n",
 	       (unsigned)r->config.node_id, r->config.cluster_name, r->index, r->state.unsafe,
-	       r->cluster, r->config.file);
+	       r->cluster, r->config.file, r->state.engine == ENGINE_RAFT ? "raft" : "hermes");
 }
 
 int cairnutil_recover(const struct cairnutil_options *o)

@@ -184,7 +184,8 @@ static const struct ctl_command commands[] = {
 	 options_lab, lab_partition, 1, 1},
 	{"cluster init", "", "Format this node's data folder for a new cluster",
 	 "Once per founding node, with the same [[peer]] blocks everywhere. --join: for a node\n"
-	 "that is added to a cluster that runs. Existing data are never touched.",
+	 "that is added to a cluster that runs; --engine must be that cluster's then, too.\n"
+	 "Existing data are never touched.",
 	 options_init, ctl_cluster_init, 0, 0},
 	{"cluster info", "", "Show what the nodes agree on", NULL, options_status,
 	 ctl_cluster_info, 0, 0},

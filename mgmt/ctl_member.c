@@ -424,7 +424,7 @@ static int check_free(const json_t *answer, uint64_t node, const char *address)
 
 int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add *add)
 {
-	char arguments[CTL_ASK_PATH_BYTES], hint[400], replaces[24] = "";
+	char arguments[CTL_ASK_PATH_BYTES], hint[480], replaces[24] = "";
 	json_t *answer;
 	int rc = ctl_ask_cluster(call, &answer);
 
@@ -450,9 +450,11 @@ int ctl_member_add_node(const struct ctl_call *call, const struct ctl_member_add
 		 " [timers]:\n"
 		 "  [node] id = %u, name = \"%s\"%s; [net] address = \"%s/..\"; [[peer]]"
 		 " for obituaries only\n"
-		 "  cairnutil format --config node.toml --join; cairnd --config node.toml",
+		 "  cairnutil format --config node.toml --join --engine %s; cairnd --config"
+		 " node.toml",
 		 (unsigned)node, (unsigned)node, add->name, add->witness ? ", witness = true" : "",
-		 add->address);
+		 add->address,
+		 ctl_ask_text(json_object_get(answer, CTL_FIELD_CLUSTER), "engine", "E"));
 	if (!rc)
 		rc = ctl_ask_command(call, answer, arguments);
 	json_decref(answer);

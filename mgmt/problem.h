@@ -60,16 +60,19 @@
 			       " until then a crash of the dataplane costs a lease")               \
 	X(LINK_CUT, 119, "mend the network between the two; clients reach the others meanwhile")   \
 	X(REMOVED, 120, "stop its cairnd; to bring the machine back, as a new node: empty its"     \
-			" data folder, cairnctl cluster init --join, cairnctl member add")         \
+			" data folder, cairnctl cluster init --join --engine E (the cluster's),"   \
+			" cairnctl member add")                                                    \
 	X(LEADERLESS, 121, "its leader, or a majority of the members, does not reach this node:"   \
 			   " mend the links, start what is silent; others may serve")              \
 	X(OTHER_DISK, 122, "give it the disk it had; if that is lost: cairnctl member remove ID"   \
 			   " (this node's number), empty its data folder, cairnctl cluster init"   \
-			   " --join, cairnctl member add NAME --id ID --address ADDRESS")          \
+			   " --join --engine E (the cluster's), cairnctl member add NAME --id ID"  \
+			   " --address ADDRESS")                                                   \
 	X(OTHER_ENGINE, 123, "stop its cairnd, empty its data folder, cairnctl cluster init"       \
 			     " --join --engine E (the cluster's), and start it again")             \
 	X(DATA_UNUSABLE, 201, "create the folder and give this user read and write permission")    \
-	X(NOT_FORMATTED, 202, "run: cairnutil format")                                             \
+	X(NOT_FORMATTED, 202, "run: cairnutil format --engine E; for a node that comes into a"     \
+			      " cluster: the cluster's engine, and --join")                        \
 	X(WRONG_DATA, 203, "point [node] data at this node's own folder")                          \
 	X(LOG_ROT, 204, "keep it: cairnutil verify shows the damage. While the cluster lives:"     \
 			" cairnctl member replace; never put an older copy of the folder back")    \

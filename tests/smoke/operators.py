@@ -71,7 +71,8 @@ class Played:
     def status(self):
         return {"schema": "cairn.status/1", "state": "SERVING", "node": {"id": 0, "name": "node0"},
                 "cluster": {"id": self.cluster, "name": "played", "state": "HEALTHY",
-                            "quorum": True, "changing": False, "leader": 0, "epoch": 3,
+                            "engine": "raft", "quorum": True, "changing": False, "leader": 0,
+                            "epoch": 3,
                             "revision": str(self.revision)},
                 "members": self.members, "warnings": [], **self.more}
 
@@ -160,6 +161,19 @@ def countermanded(lab):
         lab.error("CAIRN-0610", 5, "member", "add", "node3", "--address", "10.77.0.4", "--wait",
                   "100s")
         played.close()
+
+
+def add_names_the_engine(lab):
+    """Who adds a node that is not there yet is told how to format it: for the cluster's engine."""
+    played = play(lab)
+
+    def silent(p):
+        p.members = [member(n) for n in range(3)] + [member(3, "DEAD", "out")]
+
+    played.story = silent
+    result = lab.ctl("member", "add", "node3", "--address", "10.77.0.4", "--wait", "5s", code=1)
+    expect("--join --engine raft" in result.err, f"the hint: {result}")
+    played.close()
 
 
 def no_host(lab):
@@ -297,8 +311,8 @@ def not_its_own(lab):
 
 def test(build, _args):
     with Lab(build) as lab:
-        for case in (options_first, only_agreed_on, countermanded, no_host, taken_number,
-                     no_room, no_leader, two_clusters, not_its_own):
+        for case in (options_first, only_agreed_on, countermanded, add_names_the_engine, no_host,
+                     taken_number, no_room, no_leader, two_clusters, not_its_own):
             note(case.__name__)
             case(lab)
 
