@@ -326,6 +326,19 @@ struct change {
 	const char *done;
 };
 
+/* refuse_change: what cannot be, said more clearly than the cluster's answer would. */
+static int refuse_change(const struct change *change, const json_t *member)
+{
+	if (strcmp(change->verb, "drain") != 0 ||
+	    strcmp(ctl_ask_text(member, "role", ""), "witness") != 0)
+		return CTL_EXIT_OK;
+	return ctl_output_fail(CTL_EXIT_USAGE, "CAIRN-0320",
+			       "for maintenance just stop it, if all data nodes are well; for good:"
+			       " cairnctl member remove NODE",
+			       "'%s' is a witness: it holds no data and cannot be drained",
+			       ctl_ask_text(member, "name", "?"));
+}
+
 /* A command about one node that exists. */
 static int change_node(const struct ctl_call *call, const struct change *change)
 {
@@ -343,6 +356,8 @@ static int change_node(const struct ctl_call *call, const struct change *change)
 	member = find(answer, call->argument[0]);
 	if (!member)
 		rc = fail_node(answer, call->argument[0]);
+	else
+		rc = refuse_change(change, member);
 	snprintf(what, sizeof(what), change->danger ? change->danger : "--force: %s",
 		 call->argument[0]);
 	if (!rc && (change->danger || force))

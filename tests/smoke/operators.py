@@ -176,6 +176,16 @@ def add_names_the_engine(lab):
     played.close()
 
 
+def witness_stays(lab):
+    """A witness has nothing to drain: that is said, and nothing is asked."""
+    played = play(lab)
+    played.members[2] = member(2, "VOTING", "witness")
+    result = lab.error("CAIRN-0320", 2, "member", "drain", 2)
+    expect("is a witness" in result.err and "member remove" in result.err, f"{result}")
+    expect(played.posts == [], f"nothing was asked: {played.posts}")
+    played.close()
+
+
 def no_host(lab):
     """Addresses that no node can have."""
     played = play(lab)
@@ -311,8 +321,9 @@ def not_its_own(lab):
 
 def test(build, _args):
     with Lab(build) as lab:
-        for case in (options_first, only_agreed_on, countermanded, add_names_the_engine, no_host,
-                     taken_number, no_room, no_leader, two_clusters, not_its_own):
+        for case in (options_first, only_agreed_on, countermanded, add_names_the_engine,
+                     witness_stays, no_host, taken_number, no_room, no_leader, two_clusters,
+                     not_its_own):
             note(case.__name__)
             case(lab)
 
