@@ -201,7 +201,7 @@ static bool adopts(const struct event *ev)
 
 /*
  * has_room: the step can be made; what could not be acknowledged must not be adopted. A walk in the
- * midst of a step acknowledges nothing, and must not wait for what only another step makes room for.
+ * midst of a step acknowledges nothing, and must not wait for what another step makes room for.
  */
 static bool has_room(const struct worker *w, uint16_t shard, const struct event *ev)
 {

@@ -129,8 +129,8 @@ const struct config_key config_keys[] = {
 	  .value = "40000",
 	  .help = "A member serves for so long after a majority last heard it, and is not replaced "
 		  "before.\n"
-		  "At least 8 heartbeats. No leader is needed for it. To change it while the cluster "
-		  "serves,\n"
+		  "At least 8 heartbeats. No leader is needed for it. To change it while the "
+		  "cluster serves,\n"
 		  "restart one node after the other; see operating.md, Changing timers." },
 	{ "timers", "detect_us", CONFIG_NUMBER, AT(timers_detect_us), .min = 1000, .max = 60000000,
 	  .value = "30000",

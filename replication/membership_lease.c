@@ -359,8 +359,8 @@ static void measure(struct membership *m, uint8_t node, uint64_t sent_ns)
 }
 
 /*
- * granted_since: when the lease may be counted from. Timers may differ while they are being changed:
- * a voter that promises less than this node would count has promised that much earlier.
+ * granted_since: when the lease may be counted from. Timers may differ while they are changed: a
+ * voter that promises less than this node would count has promised that much earlier.
  */
 static uint64_t granted_since(const struct membership *m, const struct membership_grant *g)
 {
