@@ -10,6 +10,7 @@
 #include "mgmt/ctl_http.h"
 #include "mgmt/lab_process.h"
 #include "mgmt/lab_state.h"
+#include "replication/base.h"
 
 #define ANSWER_MS  3000u
 #define POLL_MS	   5u
@@ -75,24 +76,29 @@ int ctl_ask_sockets(const struct ctl_call *call, json_t **ret_sockets)
 
 json_t *ctl_ask_all(const json_t *sockets, const char *path, uint32_t *ret_answered)
 {
-	char error[CTL_HTTP_ERROR_BYTES];
-	json_t *answers = json_array(), *answer;
-	const json_t *name;
-	long status;
-	size_t i;
+	size_t count = json_array_size(sockets);
+	struct ctl_http_question *q = calloc(count + 1, sizeof(*q));
+	json_t *answers = json_array();
 
+	must(q != NULL && answers != NULL);
+	for (size_t i = 0; i < count; i++) {
+		q[i].socket_path = json_string_value(json_array_get(sockets, i));
+		q[i].path = path;
+		q[i].timeout_ms = ANSWER_MS;
+	}
+	ctl_http_at_once(q, count);
 	*ret_answered = 0;
-	json_array_foreach((json_t *)sockets, i, name)
-	{
-		if (ctl_http_request(json_string_value(name), path, false, ANSWER_MS, &status,
-				     &answer, error) == 0)
-			++*ret_answered;
-		else
+	for (size_t i = 0; i < count; i++) {
+		json_t *answer = q[i].body;
+
+		*ret_answered += answer != NULL;
+		if (!answer)
 			answer = json_pack("{s:s, s:s}", CTL_FIELD_STATE, CTL_ASK_UNREACHABLE,
-					   "reason", error);
-		json_object_set(answer, "socket", (json_t *)name);
+					   "reason", q[i].error);
+		json_object_set(answer, "socket", json_array_get(sockets, i));
 		json_array_append_new(answers, answer);
 	}
+	free(q);
 	return answers;
 }
 

@@ -31,23 +31,8 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The name of the node behind a socket, by which its events are marked. */
-static json_t *name_of(const char *socket)
-{
-	char error[CTL_HTTP_ERROR_BYTES];
-	json_t *answer, *name;
-	long status;
-
-	if (ctl_http_request(socket, CTL_PATH_STATUS, false, ANSWER_MS, &status, &answer, error) <
-	    0)
-		return json_string(socket);
-	name = json_incref(json_object_get(json_object_get(answer, CTL_FIELD_NODE), "name"));
-	json_decref(answer);
-	return name ? name : json_string(socket);
-}
-
-/* All events of one node after *after, which moves on. false: it does not answer. */
-static bool collect(const char *socket, const json_t *name, uint64_t *after, json_t *events)
+/* All events of one node after *after, which moves on; as many as it tells. */
+static void collect(const char *socket, const json_t *name, uint64_t *after, json_t *events)
 {
 	char error[CTL_HTTP_ERROR_BYTES], path[64];
 	json_t *answer, *event;
@@ -58,7 +43,7 @@ static bool collect(const char *socket, const json_t *name, uint64_t *after, jso
 	while (more) {
 		snprintf(path, sizeof(path), CTL_PATH_EVENTS "?after=%" PRIu64, *after);
 		if (ctl_http_request(socket, path, false, ANSWER_MS, &status, &answer, error) < 0)
-			return false;
+			return;
 		json_array_foreach(json_object_get(answer, "events"), i, event)
 		{
 			json_object_set(event, "at", (json_t *)name);
@@ -68,7 +53,6 @@ static bool collect(const char *socket, const json_t *name, uint64_t *after, jso
 		more = json_is_true(json_object_get(answer, "more"));
 		json_decref(answer);
 	}
-	return true;
 }
 
 static json_t *sorted(json_t *events, uint64_t since_ns)
@@ -128,20 +112,26 @@ static int print_events(const struct ctl_call *call, const json_t *events, bool 
 }
 
 struct sources {
-	json_t *sockets, *names;
+	json_t *sockets;
 	uint64_t after[16];
 	size_t count;
-	unsigned answered;
+	uint32_t answered;
 };
 
 static json_t *gather(struct sources *s, uint64_t since_ns)
 {
-	json_t *events = json_array();
+	json_t *events = json_array(), *answer, *name;
+	json_t *answers = ctl_ask_all(s->sockets, CTL_PATH_STATUS, &s->answered);
 
-	s->answered = 0;
-	for (size_t i = 0; i < s->count; i++)
-		s->answered += collect(json_string_value(json_array_get(s->sockets, i)),
-				       json_array_get(s->names, i), &s->after[i], events);
+	/* Who does not even say its name is not waited for again. */
+	for (size_t i = 0; i < s->count; i++) {
+		answer = json_array_get(answers, i);
+		name = json_object_get(json_object_get(answer, CTL_FIELD_NODE), "name");
+		if (name)
+			collect(json_string_value(json_array_get(s->sockets, i)), name,
+				&s->after[i], events);
+	}
+	json_decref(answers);
 	return sorted(events, since_ns);
 }
 
@@ -156,7 +146,7 @@ static uint64_t unix_ns(void)
 int ctl_events_show(const struct ctl_call *call)
 {
 	bool follow = ctl_args_option(call, "follow") != NULL;
-	struct sources s = { .names = json_array() };
+	struct sources s = { 0 };
 	uint64_t since_ns = 0;
 	json_t *events;
 	bool first = true;
@@ -164,17 +154,12 @@ int ctl_events_show(const struct ctl_call *call)
 
 	if (!rc)
 		rc = ctl_ask_sockets(call, &s.sockets);
-	if (rc) {
-		json_decref(s.names);
+	if (rc)
 		return rc;
-	}
 	if (since_ns)
 		since_ns = unix_ns() - since_ns;
 	s.count = json_array_size(s.sockets);
 	s.count = s.count < ARRAY_LEN(s.after) ? s.count : ARRAY_LEN(s.after);
-	for (size_t i = 0; i < s.count; i++)
-		json_array_append_new(s.names,
-				      name_of(json_string_value(json_array_get(s.sockets, i))));
 	do {
 		if (!first)
 			lab_process_sleep_ms(FOLLOW_MS);
@@ -188,7 +173,6 @@ int ctl_events_show(const struct ctl_call *call)
 		json_decref(events);
 		first = false;
 	} while (follow && !rc);
-	json_decref(s.names);
 	json_decref(s.sockets);
 	return rc;
 }

@@ -3,7 +3,9 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -79,7 +81,7 @@ static int perform(CURL *curl, struct answer *a, long *ret_status, json_t **ret_
 int ctl_http_request(const char *socket_path, const char *path, bool post, uint64_t timeout_ms,
 		     long *ret_status, json_t **ret_body, char error[CTL_HTTP_ERROR_BYTES])
 {
-	static struct answer answer;
+	struct answer *answer;
 	char url[128];
 	CURL *curl;
 	int rc = probe(socket_path, timeout_ms);
@@ -89,11 +91,14 @@ int ctl_http_request(const char *socket_path, const char *path, bool post, uint6
 		return rc;
 	}
 	curl = curl_easy_init();
-	if (!curl) {
+	answer = malloc(sizeof(*answer));
+	if (!curl || !answer) {
 		snprintf(error, CTL_HTTP_ERROR_BYTES, "out of memory");
+		curl_easy_cleanup(curl);
+		free(answer);
 		return -ENOMEM;
 	}
-	answer.bytes = 0;
+	answer->bytes = 0;
 	snprintf(url, sizeof(url), "http://localhost%s", path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
@@ -102,12 +107,40 @@ int ctl_http_request(const char *socket_path, const char *path, bool post, uint6
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, answer_append);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
 	if (post) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, 0L);
 	}
-	rc = perform(curl, &answer, ret_status, ret_body, error);
+	rc = perform(curl, answer, ret_status, ret_body, error);
 	curl_easy_cleanup(curl);
+	free(answer);
 	return rc;
+}
+
+static void *ask(void *user)
+{
+	struct ctl_http_question *q = user;
+	long status;
+
+	if (ctl_http_request(q->socket_path, q->path, false, q->timeout_ms, &status, &q->body,
+			     q->error) < 0)
+		q->body = NULL;
+	return NULL;
+}
+
+void ctl_http_at_once(struct ctl_http_question *questions, size_t count)
+{
+	pthread_t thread[CTL_HTTP_AT_ONCE];
+	size_t n = 0;
+
+	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
+	while (n < count && n < CTL_HTTP_AT_ONCE &&
+	       pthread_create(&thread[n], NULL, ask, &questions[n]) == 0)
+		n++;
+	for (size_t i = n; i < count; i++)
+		ask(&questions[i]);
+	while (n-- > 0)
+		pthread_join(thread[n], NULL);
+	curl_global_cleanup();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl_http.h: one request to a cairnd over its UNIX socket. Prints nothing.
+ * ctl_http.h: requests to cairnds over their UNIX sockets. Prints nothing.
  */
 #ifndef CAIRN_MGMT_CTL_HTTP_H
 #define CAIRN_MGMT_CTL_HTTP_H
@@ -20,5 +20,17 @@
  */
 int ctl_http_request(const char *socket_path, const char *path, bool post, uint64_t timeout_ms,
 		     long *ret_status, json_t **ret_body, char error[CTL_HTTP_ERROR_BYTES]);
+
+#define CTL_HTTP_AT_ONCE 32 /* more are asked one after the other */
+
+struct ctl_http_question {
+	const char *socket_path, *path;
+	uint64_t timeout_ms;
+	json_t *body; /* the answer, the caller's reference; NULL: none, and error says why */
+	char error[CTL_HTTP_ERROR_BYTES];
+};
+
+/* ctl_http_at_once: GETs all, at once: those that hang cost no more than one of them. */
+void ctl_http_at_once(struct ctl_http_question *questions, size_t count);
 
 #endif

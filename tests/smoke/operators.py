@@ -13,6 +13,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from urllib.parse import parse_qs, urlparse
 
 from lab import Lab, expect, main, note, until
@@ -232,21 +233,48 @@ def no_leader(lab):
     played.close()
 
 
-def two_clusters(lab):
-    """Nodes of two clusters answer, as after an unsafe recovery while old nodes run: it is said."""
-    lab.env.pop("CAIRN_SOCKET")
+def sockets_of(lab, nodes):
+    """The sockets of a lab that is played: its description, and where that is."""
+    lab.env.pop("CAIRN_SOCKET", None)
     run = lab.path("r")
-    os.makedirs(lab.dir)
-    for node in range(2):
-        os.makedirs(os.path.join(run, f"node{node}"))
-    played = [Played(os.path.join(run, f"node{node}", "cairnd.sock")) for node in range(2)]
+    os.makedirs(lab.dir, exist_ok=True)
+    for node in range(nodes):
+        os.makedirs(os.path.join(run, f"node{node}"), exist_ok=True)
     text = os.path.join(lab.dir, "lab.json")
     with open(text, "w") as f:
         json.dump({"schema": "cairn.lab/1", "state": "up", "links": "memif", "run": run,
                    "tag": "t", "memif_socket": "m", "idle": "adaptive", "fault": "",
-                   "cluster": "c0ffee", "nodes": 2, "shards": 1, "workers": 1, "founders": 2,
-                   "port_base": 7400, "keys": 1000, "wal_bytes": 8 << 20, "ports": 3,
-                   "engine": "hermes", "gateway_ports": [1, 2, 3]}, f)
+                   "cluster": "c0ffee", "nodes": nodes, "shards": 1, "workers": 1,
+                   "founders": nodes, "port_base": 7400, "keys": 1000, "wal_bytes": 8 << 20,
+                   "ports": nodes + 1, "engine": "hermes",
+                   "gateway_ports": list(range(1, nodes + 2))}, f)
+    return text, [os.path.join(run, f"node{node}", "cairnd.sock") for node in range(nodes)]
+
+
+def deaf_daemons(lab):
+    """Daemons that hang are asked all at once: they cost one patience of 3 s, not one each."""
+    text, paths = sockets_of(lab, 4)
+    played = Played(paths[0])
+    deaf = []
+    for path in paths[1:]:
+        deaf.append(socket.socket(socket.AF_UNIX))
+        deaf[-1].bind(path)
+        deaf[-1].listen(16)
+    for words, code in ((("health",), 8), (("member", "list"), 0), (("events",), 0)):
+        began = time.monotonic()
+        lab.ctl(*words, code=code)
+        took = time.monotonic() - began
+        expect(2.5 < took < 5.5, f"{words}: {took:.1f} s")
+    for one in deaf + [played]:
+        one.close()
+    for path in paths + [text]:
+        os.unlink(path)
+
+
+def two_clusters(lab):
+    """Nodes of two clusters answer, as after an unsafe recovery while old nodes run: it is said."""
+    text, paths = sockets_of(lab, 2)
+    played = [Played(path) for path in paths]
     result = lab.ctl("health", code=0)
     expect("CAIRN-0611" not in result.err, f"one cluster: {result}")
     played[1].cluster = "00000000000decaf"
@@ -322,8 +350,8 @@ def not_its_own(lab):
 def test(build, _args):
     with Lab(build) as lab:
         for case in (options_first, only_agreed_on, countermanded, add_names_the_engine,
-                     witness_stays, no_host, taken_number, no_room, no_leader, two_clusters,
-                     not_its_own):
+                     witness_stays, no_host, taken_number, no_room, no_leader, deaf_daemons,
+                     two_clusters, not_its_own):
             note(case.__name__)
             case(lab)
 
