@@ -246,6 +246,15 @@ void cluster_odd_text(const struct cluster_look *look, char out[PROBLEM_TEXT_BYT
 		 engine_name(look->service->engine), cluster, cluster);
 }
 
+/* witness_state: of one that is heard; who was just added is that before its vote counts. */
+static const char *witness_state(const struct cluster_look *look, uint8_t node)
+{
+	if (in(look->service->conf.voters, node))
+		return CTL_NODE_VOTING;
+	return agreed(look)->node[node].flags & MEMBER_LEAVING ? CTL_NODE_LEAVING
+							       : CTL_NODE_JOINING;
+}
+
 const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 {
 	const struct membership_state *s = agreed(look);
@@ -265,7 +274,7 @@ const char *cluster_node_state(const struct cluster_look *look, uint8_t node)
 	if (!cluster_quorum(look) && (n->flags & MEMBER_LEAVING))
 		return CTL_NODE_REMOVED;
 	if (n->want == WANT_WITNESS && cluster_quorum(look))
-		return CTL_NODE_VOTING;
+		return witness_state(look, node);
 	if (in(s->members, node))
 		return member_state(look, node);
 	if (!cluster_quorum(look))
@@ -461,7 +470,10 @@ static void tell_node(const struct cluster_look *look, const struct reasons *r, 
 	else if (strcmp(state, CTL_NODE_DRAINED) == 0)
 		tell(r, PROBLEM_NODE_DRAINED, "%s is drained", name);
 	else if (strcmp(state, CTL_NODE_JOINING) == 0 || strcmp(state, CTL_NODE_LEARNER) == 0)
-		tell(r, PROBLEM_NODE_JOINING, "%s copies data and is no member yet", name);
+		tell(r, PROBLEM_NODE_JOINING,
+		     s->node[node].want == WANT_WITNESS ? "%s does not vote yet"
+							: "%s copies data and is no member yet",
+		     name);
 	else if (strcmp(state, CTL_NODE_LEAVING) == 0)
 		tell(r, PROBLEM_NODE_JOINING, "%s is on its way out for good%s", name,
 		     silent_voters(look) ? ": voters are silent, which may be what it waits for:"

@@ -446,6 +446,23 @@ static void another_engine_is_named(void **state)
 	}
 }
 
+/* A witness that was just added is heard before its vote counts: it is not said to vote. */
+static void a_learner_does_not_vote(void **state)
+{
+	json_t *status;
+
+	(void)state;
+	service.state.members = 3;
+	service.state.node[2].want = WANT_WITNESS;
+	service.conf.voters = 3;
+	service.conf.learners = 4;
+	status = api_status(&view);
+	expect_text(json_array_get(at(status, "members"), 2), "state", "JOINING");
+	expect_warnings(at(status, "warnings"), "CAIRN-0112");
+	expect_last(at(status, "warnings"), "does not vote yet");
+	json_decref(status);
+}
+
 static void events_are_sentences(void **state)
 {
 	static struct events events;
@@ -660,6 +677,7 @@ int main(void)
 		cmocka_unit_test_setup(warnings_have_their_reasons, make_node),
 		cmocka_unit_test_setup(words_of_the_cluster, make_node),
 		cmocka_unit_test_setup(another_engine_is_named, make_node),
+		cmocka_unit_test_setup(a_learner_does_not_vote, make_node),
 		cmocka_unit_test_setup(events_are_sentences, make_node),
 		cmocka_unit_test_setup(the_disk_backend_is_told, make_node),
 		cmocka_unit_test_setup(a_failed_disk_is_named, make_node),
