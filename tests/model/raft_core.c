@@ -37,9 +37,9 @@ static struct raft_config config_of(const struct raft_model_config *c, const str
 		.election_ns = RAFT_MODEL_ELECTION * RAFT_MODEL_TICK,
 		.disk_ns = 1u << 30,
 		.incarnation = w->life,
-		.entries_max = 16,
+		.entries_max = c->entries ? c->entries : 16,
 		.bytes_max = 7u * RAFT_ENTRY_BYTES_MAX,
-		.open_max = 2,
+		.open_max = c->entries ? c->entries / 4 : 2,
 		.inflight_max = 2,
 		.reads_max = 2,
 		.drift_ppm = c->slow_clock ? 60000 : 0,
@@ -275,6 +275,7 @@ static void fill_core_facts(const struct raft *r, struct raft_facts *f)
 	f->last = (uint8_t)r->last;
 	f->terms[r->base] = (uint8_t)r->base_term;
 	f->chain[r->base] = chain;
+	f->voters[r->base] = r->base_conf.voters | r->base_conf.voters_old;
 	for (uint64_t i = r->base + 1; i <= r->last; i++) {
 		struct raft_entry e;
 
@@ -282,6 +283,8 @@ static void fill_core_facts(const struct raft *r, struct raft_facts *f)
 		chain = chain_next(chain, e.term, e.kind, data_of(e.data, e.bytes));
 		f->terms[i] = (uint8_t)e.term;
 		f->chain[i] = chain;
+		raft_log_conf_at(r, i, &conf);
+		f->voters[i] = conf.voters | conf.voters_old;
 	}
 	raft_log_conf_at(r, r->last, &conf);
 	f->conf_astray = memcmp(&conf, &r->conf, sizeof(conf)) != 0;

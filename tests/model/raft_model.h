@@ -47,6 +47,7 @@ struct raft_model_config {
 	uint16_t next[2]; /* confs to go to, voters and learners << 8; 0: none */
 	uint8_t term_max;
 	uint8_t inbox_max;	 /* 0: all there is room for */
+	uint8_t entries;	 /* its memory holds so many; 0: more than there ever are */
 	bool no_crash_of_others; /* only a crashes */
 	bool slow_clock;	 /* a's clock is slow, by the drift that is allowed for */
 	uint32_t states_max;	 /* 0: to its end; else it is searched so far */
@@ -60,6 +61,7 @@ struct raft_facts {
 	struct raft_conf conf;
 	uint32_t term, dterm;
 	uint8_t terms[RAFT_MODEL_LOG];
+	uint8_t voters[RAFT_MODEL_LOG]; /* of the conf in force there, old and new */
 	uint8_t commit, base, last, dbase, dlast, conf_index;
 	uint8_t role, leader, vote, dvote, life;
 	uint8_t pending; /* records not durable yet */

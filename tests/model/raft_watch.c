@@ -144,23 +144,38 @@ static const char *new_leader(struct raft_ghost *g, uint8_t n, const struct raft
 	return NULL;
 }
 
-/* on_quorum: who commits first leads, in the entry's term, and it is on a majority of disks. */
-static const char *on_quorum(const struct raft_facts *was, const struct raft_facts *f,
-			     uint32_t index, const uint8_t *const after[EXPLORE_NODES])
+/* on_disks: who holds this entry of f's log on its disk. */
+static uint8_t on_disks(const struct raft_facts *f, uint32_t index,
+			const uint8_t *const after[EXPLORE_NODES])
 {
 	uint8_t have = 0;
 
-	if (f->role != RAFT_LEADER && was->role != RAFT_LEADER)
-		return "R-COMMIT-TERM: a node that does not lead commits first";
-	if (f->terms[f->commit] != f->term)
-		return "R-COMMIT-TERM: an entry of an older term is committed by counting";
 	for (uint8_t i = 0; i < EXPLORE_NODES; i++) {
 		const struct raft_facts *other = facts(after, i);
 
 		if (other->dchain[index] == f->chain[index] || other->dbase > index)
 			have |= raft_bit(i);
 	}
-	if (!raft_conf_quorum(&f->conf, have))
+	return have;
+}
+
+/*
+ * on_quorum: who commits first leads, and it is on a majority of disks; the last of it is of the
+ * leader's term, or on the disks of every voter: of the conf at what it knew to be committed, and
+ * of each one behind that in its log.
+ */
+static const char *on_quorum(const struct raft_facts *was, const struct raft_facts *f,
+			     uint32_t index, const uint8_t *const after[EXPLORE_NODES])
+{
+	uint32_t known = was->commit > f->base ? was->commit : f->base;
+	uint8_t all = on_disks(f, f->commit, after);
+
+	if (f->role != RAFT_LEADER && was->role != RAFT_LEADER)
+		return "R-COMMIT-TERM: a node that does not lead commits first";
+	for (uint32_t i = known; i <= f->last && f->terms[f->commit] != f->term; i++)
+		if (f->voters[i] & (uint8_t)~all)
+			return "R-COMMIT-TERM: an older term's entry is committed by counting";
+	if (!raft_conf_quorum(&f->conf, on_disks(f, index, after)))
 		return "R-DURABLE-ACK: committed, and not on the disks of a majority";
 	return NULL;
 }
