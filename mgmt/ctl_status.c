@@ -205,7 +205,8 @@ static const char *word_of_strangers(const json_t *answers)
 
 /*
  * unserved: engine raft: some shard has no leader that any of the nodes asked can reach. Data nodes
- * go on SERVING during an election; a witness at work says nothing of shards but whom it follows.
+ * go on SERVING during an election; a witness at work says nothing of shards but whom it follows,
+ * and that may be nobody for a moment: asked alone it does not know.
  */
 static bool unserved(const json_t *answers)
 {
@@ -213,17 +214,18 @@ static bool unserved(const json_t *answers)
 	const json_t *answer;
 
 	for (size_t s = 0; s < shards; s++) {
-		bool served = false;
+		bool served = false, asked = false;
 
 		json_array_foreach((json_t *)answers, i, answer)
 		{
 			const char *state = ctl_ask_text(answer, CTL_FIELD_STATE, "");
 
+			asked |= strcmp(state, CTL_NODE_VOTING) != 0;
 			served |= strcmp(state, CTL_STATE_SERVING) == 0 ||
 				  json_is_integer(json_array_get(
 					  json_object_get(answer, "leaders"), s));
 		}
-		if (!served)
+		if (asked && !served)
 			return true;
 	}
 	return false;

@@ -224,13 +224,21 @@ def no_room(lab):
 
 def no_leader(lab):
     """Engine raft: that a witness votes in the view service does not serve any shard."""
-    played = play(lab)
-    for state, leader, word, code in (("SERVING", None, "HEALTHY", 0), ("VOTING", 1, "HEALTHY", 0),
-                                      ("VOTING", None, "NO_QUORUM", 1)):
-        played.more = {"state": state, "leaders": [0, leader]}
+    text, paths = sockets_of(lab, 2)
+    data, witness = (Played(path) for path in paths)
+    for state, leader, word, code in (("SERVING", None, "HEALTHY", 0),
+                                      ("WAITING", None, "NO_QUORUM", 1),
+                                      ("WAITING", 1, "DEGRADED", 8)):
+        data.more = {"state": state, "leaders": [0, None]}
+        witness.more = {"state": "VOTING", "leaders": [0, leader]}
         result = lab.ctl("health", code=code)
         expect(result.out == word + "\n", f"{state}, {leader}: {result}")
-    played.close()
+        result = lab.ctl("health", "--socket", paths[1], code=0)
+        expect(result.out == "HEALTHY\n", f"a witness alone does not know: {result}")
+    for one in (data, witness):
+        one.close()
+    for path in paths + [text]:
+        os.unlink(path)
 
 
 def sockets_of(lab, nodes):
