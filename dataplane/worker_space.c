@@ -55,6 +55,10 @@ static void count_room(struct worker *w, const struct store_usage *u)
 		keys = min_u64(keys, blobs);
 		if (w->shard_count > 1) /* others may lead some: seen late, so count twice */
 			keys /= 2;
+		if (keys / w->shard_count >= w->config.raft.entries_max) {
+			w->makes = UINT32_MAX; /* no log holds so many */
+			return;
+		}
 		for (uint16_t i = 0; i < w->shard_count; i++)
 			open += replica_unapplied(w->replica[w->shards[i]]);
 		w->makes = (uint32_t)(keys / w->shard_count);
@@ -76,9 +80,9 @@ static void count_room(struct worker *w, const struct store_usage *u)
  */
 static uint32_t shard_room(const struct worker *w, const struct replica *r)
 {
-	uint64_t room = min_u64(w->makes, replica_unapplied(r) + w->spare);
-
-	return w->count.space == SPACE_OK ? (uint32_t)max_u64(room, 1) : 0;
+	if (w->count.space != SPACE_OK || w->makes == UINT32_MAX || w->sb.engine != ENGINE_RAFT)
+		return w->makes;
+	return (uint32_t)max_u64(min_u64(w->makes, replica_unapplied(r) + w->spare), 1);
 }
 
 void worker_look_after_space(struct worker *w)

@@ -287,7 +287,10 @@ static struct recent *recent_of(struct group *g, struct origin origin)
 	return &g->recent[z >> 54];
 }
 
-/* room_from: up to here all data nodes that are heard hold this leader's log, and it is applied. */
+/*
+ * room_from: up to here all data nodes that are heard hold this leader's log, and it is applied.
+ * Those that are slow, or copy what the log no longer has, are not waited for: that would stop all.
+ */
 static uint64_t room_from(const struct replica *r)
 {
 	const struct group *g = r->group;
@@ -295,7 +298,8 @@ static uint64_t room_from(const struct replica *r)
 
 	for (uint8_t n = 0; group_leads(g) && n < r->config.node_count; n++)
 		if (n != r->config.node && (raft_conf(g->raft)->voters >> n & 1) &&
-		    view_heard(r, &r->peers[n]))
+		    !(r->view.slow >> n & 1) && view_heard(r, &r->peers[n]) &&
+		    (raft_match(g->raft, n) >= raft_base(g->raft) || mutant(300)))
 			from = min_u64(from, raft_match(g->raft, n));
 	return from;
 }
@@ -307,7 +311,7 @@ uint64_t group_unapplied(const struct replica *r)
 
 void group_set_room(struct replica *r, uint32_t keys)
 {
-	r->group->room_to = room_from(r) + keys;
+	r->group->room_to = keys == UINT32_MAX ? UINT64_MAX : room_from(r) + keys;
 }
 
 /*

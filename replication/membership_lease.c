@@ -434,7 +434,7 @@ static uint64_t granted(const struct membership *m)
 void lease_update(struct membership *m, struct membership_actions *a)
 {
 	uint64_t since_ns = m->giving_up ? 0 : granted(m);
-	uint64_t until_ns = since_ns + m->config.lease_ns;
+	uint64_t until_ns = since_ns + m->config.lease_ns, little_ns;
 	struct membership_action *lease;
 
 	if (since_ns == 0 || until_ns <= m->now_ns ||
@@ -442,7 +442,8 @@ void lease_update(struct membership *m, struct membership_actions *a)
 	    m->view.incarnation[m->config.node] != m->config.incarnation)
 		return;
 	/* A little longer is not worth a message to every worker. */
-	if (m->lease_epoch == m->view.epoch && until_ns < m->lease_ns + m->config.lease_ns / 16u)
+	little_ns = min_u64(m->config.lease_ns / 16u, (until_ns - m->now_ns) / 2u);
+	if (m->lease_epoch == m->view.epoch && until_ns < m->lease_ns + little_ns)
 		return;
 	m->lease_ns = until_ns;
 	m->lease_epoch = m->view.epoch;

@@ -76,8 +76,9 @@ void raft_read_on_heartbeat_ack(struct raft *r, uint8_t from, const struct raft_
 	    !(raft_targets(r) & raft_bit(from)))
 		return;
 	p->acked_ns = r->now_ns;
+	if (m->id >= p->round)
+		p->promise_us = m->promise_us;
 	p->round = mutant(113) ? r->round : max_u64(p->round, m->id);
-	p->promise_us = m->promise_us;
 	raft_append_matched(r, from, m);
 	if (m->id != r->round || p->state != RAFT_REPLICATE || received + 1 >= sent || mutant(139))
 		return;

@@ -99,7 +99,7 @@ uint64_t replica_deadline_ns(const struct replica *r);
 
 /*
  * replica_set_space: room of this node, as the worker sees it. keys: engine raft: how many updates
- * may be applied until it is called again, each of which may need a new entry.
+ * may be applied until it is called again, each of which may need a new entry; UINT32_MAX: any.
  */
 void replica_set_space(struct replica *r, enum space space, uint32_t keys);
 

@@ -673,6 +673,12 @@ static void disk(uint8_t n)
 	}
 }
 
+/* space: what a worker with one shard would say of it. */
+static void space(struct replica *r, enum space space)
+{
+	replica_set_space(r, space, gr.room ? gr.room : UINT32_MAX);
+}
+
 static void sweep(uint8_t n)
 {
 	uint8_t key = (uint8_t)gr_rand(GR_KEYS);
@@ -684,13 +690,13 @@ static void sweep(uint8_t n)
 		node->present[key] = false;
 		return;
 	}
-	replica_set_space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK, UINT32_MAX);
+	space(node->r, gr.greedy ? SPACE_LOW : SPACE_OK);
 	if (replica_can_collect(node->r, &node->e[key])) {
 		log_forget(n, key);
 		replica_collect(node->r, &node->e[key]);
 		node->present[key] = false;
 	}
-	replica_set_space(node->r, SPACE_OK, UINT32_MAX);
+	space(node->r, SPACE_OK);
 }
 
 static void turn(void)
@@ -716,6 +722,8 @@ static void turn(void)
 		if (!gr.node[n].r || gr.now < gr.node[n].paused_ns)
 			continue;
 		disk(n);
+		if (gr.room)
+			space(gr.node[n].r, SPACE_OK);
 		if (replica_deadline_ns(gr.node[n].r) <= gr.now)
 			step(n, &ev);
 		sweep(n);

@@ -79,6 +79,7 @@ struct gr_world {
 	uint32_t prior; /* of requests made by hand */
 	bool by_hand; /* no client does anything by itself */
 	bool greedy;   /* tombstones are collected as soon as can be */
+	uint32_t room; /* for new keys in each store; 0: it never runs out */
 	bool quiet;    /* clients begin nothing new */
 	uint8_t asked; /* bitmap: nodes that clients use */
 };
