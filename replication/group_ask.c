@@ -288,30 +288,19 @@ static struct recent *recent_of(struct group *g, struct origin origin)
 }
 
 /*
- * room_from: up to here all data nodes that are heard hold this leader's log, and it is applied.
- * Those that are slow, or copy what the log no longer has, are not waited for: that would stop all.
+ * Of this node alone: who lags applies the same log later, to a store of the same size. To wait for
+ * the others would stop all updates with one that is slow, copies, or has just died.
  */
-static uint64_t room_from(const struct replica *r)
-{
-	const struct group *g = r->group;
-	uint64_t from = min_u64(raft_last(g->raft), g->applied);
-
-	for (uint8_t n = 0; group_leads(g) && n < r->config.node_count; n++)
-		if (n != r->config.node && (raft_conf(g->raft)->voters >> n & 1) &&
-		    !(r->view.slow >> n & 1) && view_heard(r, &r->peers[n]) &&
-		    (raft_match(g->raft, n) >= raft_base(g->raft) || mutant(300)))
-			from = min_u64(from, raft_match(g->raft, n));
-	return from;
-}
-
 uint64_t group_unapplied(const struct replica *r)
 {
-	return raft_last(r->group->raft) - room_from(r);
+	const struct group *g = r->group;
+
+	return raft_last(g->raft) - min_u64(raft_last(g->raft), g->applied);
 }
 
 void group_set_room(struct replica *r, uint32_t keys)
 {
-	r->group->room_to = keys == UINT32_MAX ? UINT64_MAX : room_from(r) + keys;
+	r->group->room_to = keys == UINT32_MAX ? UINT64_MAX : r->group->applied + keys;
 }
 
 /*

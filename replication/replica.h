@@ -104,8 +104,7 @@ uint64_t replica_deadline_ns(const struct replica *r);
 void replica_set_space(struct replica *r, enum space space, uint32_t keys);
 
 /*
- * replica_unapplied: engine raft: entries of the log that are not applied, or, where
- * it leads, not at all data nodes it hears; else 0.
+ * replica_unapplied: engine raft: entries of the log that are not applied; else 0.
  */
 uint64_t replica_unapplied(const struct replica *r);
 

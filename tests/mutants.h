@@ -448,8 +448,6 @@
 	MUTANT(298, stuck_full, worker, "who has no room for new keys takes no deletes either") \
 	MUTANT(299, overrun_unseen, worker, \
 	       "a coordinator makes as many new keys as its store holds, whatever others begin") \
-	MUTANT(300, room_for_all, group_void, \
-	       "updates wait until a node that copies everything has room for them") \
 	MUTANT(302, confs_skipped, raft, \
 	       "what all voters hold is asked of the newest conf and a committed one alone") \
 	MUTANT(305, odd_engine_heard, membership_odd, \

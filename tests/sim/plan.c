@@ -346,7 +346,8 @@ static void production(struct plan *p, uint64_t seed, uint32_t nodes, bool raft)
 			     .entries_max = 4096 },
 		.worker = { .seed = rng_mix(seed), .retransmit_ns = 10 * MS, .replay_ns = 20 * MS,
 			    .hello_ns = 50 * MS, .housekeeping_ns = 2 * MS, .views = true,
-			    .store = { .keys_max = 64, .blob_bytes = 256 << 10,
+			    /* far more than a log holds, as there: nobody waits for room */
+			    .store = { .keys_max = 1 << 16, .blob_bytes = 64 << 20,
 				       .seed = rng_mix(seed + 1) },
 			    .wal = { .batch_bytes_max = 256 << 10, .batches_in_flight_max = 2,
 				     .seal_ns = 100 * MS },
