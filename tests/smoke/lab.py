@@ -217,8 +217,7 @@ class Lab:
         """Waits until every node does its part and has heard every other lately."""
         def linked():
             return (self.ctl("health", "--full").code in (0, 8) and
-                    all("peers" in n and n["peers"]["linked"] == n["peers"]["count"]
-                        for n in self.nodes()))
+                    all(n["peers"]["linked"] == n["peers"]["count"] for n in self.nodes()))
 
         until(linked, seconds, "all nodes healthy and linked")
 

@@ -249,7 +249,7 @@ def wrong_engine(lab):
             lab.ctl("kv", "put", f"odd{i}", "nobody waits for it", "--timeout", "1s", code=0)
         lab.ctl("lab", "kill", node, code=0)
         format_anew(lab, node, engine)
-        lab.serving()
+        lab.await_state(node, "SERVING")
     holds(lab, node, "odd19", "nobody waits for it")
 
 

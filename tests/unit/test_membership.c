@@ -235,6 +235,7 @@ static void test_forgotten_conf(void **state)
 	struct rig *r = founded(3, 0);
 	uint8_t payload[MEMBERSHIP_GRANT_MAX];
 	struct membership_grant g = { .flags = GRANT_GIVEN, .conf_index = 1000000,
+				      .lease_us = UINT32_MAX,
 				      .conf = { .voters = 0x7f, .voters_old = 7 } };
 	struct raft_message message = { .type = MEMBERSHIP_GRANT, .payload = payload };
 	struct membership_event ev = { .kind = MEMBERSHIP_EVENT_MESSAGE, .message = &message };
