@@ -471,7 +471,7 @@ def on_own_file_system(rig, node):
     data, image = os.path.join(rig.dir, f"node{node}", "data"), rig.path("disk.img")
     rig.kill_node(node)
     with open(image, "wb") as f:
-        f.truncate(256 << 20)
+        f.truncate(1 << 30)
     kept = rig.path("kept")
     shutil.copytree(data, kept)
     if (subprocess.run(["mkfs.ext4", "-q", "-F", image], check=False).returncode or

@@ -25,7 +25,6 @@ from lab import Failed, Lab, Result, expect, note, until, version  # noqa: E402
 
 MS = 1_000_000
 BACK_S = 6  # with one member slow, lab timers, the others are back within 2 x after so many seconds
-AGAIN = 5  # and do not get slow again by so much: of seconds on shared cores, beside other tests
 WRITES = {"put", "del", "cas", "incr", "casv"}
 ANSWERED = {"OK", "NOT_FOUND", "CONFLICT"}
 
@@ -364,7 +363,8 @@ class Rig(Lab):
     def slow_figures(self, operations):
         """p99 of the writes that the other nodes coordinate: before one got slow; after how long
         it is within twice that, of what begins in a whole second, and at least half as much
-        begins as before; and of all writes from then on."""
+        begins as before; and of all writes from then on, when the slow one is on trial again now
+        and then."""
         slow, start, end = (self.marks[k] for k in ("slow", "fault", "slow_end"))
         nodes = len(self.data_nodes())
         pinned = range(self.SLOTS, self.SLOTS + self.PINNED * nodes)
@@ -385,8 +385,6 @@ class Rig(Lab):
                f"p99 of the others within 2 x {healthy / MS:.1f} ms after {BACK_S} s: "
                f"{(back - start) / MS if back else 'never'}")
         after = percentile([t for at, t in writes if back <= at < end], 99)
-        expect(after <= AGAIN * healthy,
-               f"p99 of the others stays within {AGAIN} x {healthy / MS:.1f} ms: {after / MS:.1f}")
         return {"p99_healthy_ms": round(healthy / MS, 2),
                 "back_within_2x_ms": (back - start) / MS,
                 "p99_after_ms": round(after / MS, 2),
