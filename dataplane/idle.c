@@ -52,7 +52,7 @@ static inline void relax(void)
  */
 void idle_busy(struct idle *idle)
 {
-	const struct timespec moment = { .tv_nsec = 1 };
+	const struct timespec moment = { .tv_nsec = IDLE_PAUSE_NS };
 
 	if (idle->policy != IDLE_ADAPTIVE || idle_clock_ns() - idle->given_ns < IDLE_BUSY_NS)
 		return;

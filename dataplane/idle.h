@@ -27,6 +27,7 @@ enum idle_policy {
 #define IDLE_SLEEP_SHARE  16u	 /* sleep this part of the idle time so far */
 #define IDLE_SLEEP_MIN_NS 2000u	 /* a deadline nearer than this: yield instead */
 #define IDLE_BUSY_NS	  100000u /* long work without a pause */
+#define IDLE_PAUSE_NS	  100000u /* and the pause, which leaves a shared core to others */
 
 struct idle {
 	enum idle_policy policy;
@@ -54,9 +55,9 @@ static inline void idle_reset(struct idle *idle)
 }
 
 /*
- * idle_busy: now and then in the course of long work, such as recovery: every IDLE_BUSY_NS others
- * may have a shared core for a moment. Those who poll there would else wait for the scheduler's
- * tick. Not for the polling itself: a moment is 5 to 30 us, when nobody wants the core, too.
+ * idle_busy: now and then in the course of long work, such as recovery: after each IDLE_BUSY_NS a
+ * shared core is left to others for IDLE_PAUSE_NS. Those who poll there would else wait for the
+ * scheduler's tick. Not for the polling itself.
  */
 void idle_busy(struct idle *idle);
 

@@ -26,13 +26,14 @@ class Big(Rig):
     def start_big_lab(self, gigabytes):
         records = int(gigabytes * 1e9 / VALUE_BYTES)
         self.up("--engine", self.engine, "--keys", max(400000, int(records * 2.6)), "--wal-bytes",
-                f"{int(1.5 * gigabytes + 1)}GiB", "--wait", "120s", *self.up_options)
+                f"{int(1.5 * gigabytes + 4)}GiB", "--wait", "120s", *self.up_options)
         self.healthy()
         return records
 
     def reached(self, rate):
         """Operations a second that these clients reach when they are to do so many."""
         self.start_load(rate=rate)
+        time.sleep(2)
         began, (ended, _) = time.monotonic(), self.progress()
         time.sleep(4)
         rate = (self.progress()[0] - ended) / (time.monotonic() - began)
