@@ -390,9 +390,7 @@ static void words_of_the_cluster(void **state)
 		{ "2 no copy", "READ_ONLY", "SERVING", "SILENT", "CAIRN-0115 CAIRN-0102", false },
 	};
 	static const char *const said[ARRAY_LEN(cases)] = {
-		[22] = "formatted anew",
-		[23] = "formatted anew",
-		[24] = "voters are silent",
+		[22] = "formatted anew", [23] = "formatted anew", [24] = "voters are silent",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
