@@ -284,12 +284,13 @@ static bool accept(struct replica *r, const struct wire_header *h)
 /*
  * shape: what must be the same at all members, beside the cluster's own: sessions make room for
  * others by the log, so tables of other sizes would forget other requests (S-EVICT, C-EQUAL).
+ * So does what an entry means.
  */
 static uint64_t shape(const struct replica_config *c)
 {
 	uint64_t sizes = (uint64_t)c->sessions_max << 40 | (uint64_t)c->session_window << 24;
 
-	return c->fingerprint ^ (sizes ^ c->raft.entries_max) * 0x9e3779b97f4a7c15ull;
+	return c->fingerprint ^ (sizes ^ c->raft.entries_max ^ GROUP_RULES) * 0x9e3779b97f4a7c15ull;
 }
 
 /* introduced: a HELLO of this life of the sender's has shown that it has our shape (M-IDENT). */

@@ -124,7 +124,8 @@ static struct session *make_session(struct replica *r, const struct command *c, 
 			s->id = 0;
 			s->floor = UINT64_MAX;
 		}
-		g->dropped = index;
+		g->dropped = mutant(311) ? index :
+					   max_u64(g->dropped, g->sessions.list[slot].used_ns);
 		r->counters.sessions_evicted++;
 	}
 	s = session_open(&g->sessions, c->origin.client, first, index, &evicted);
@@ -146,10 +147,13 @@ enum verdict {
 
 /*
  * judge: has this request been here before? The table remembers all that was executed for a client
- * since its session was made. Whoever asked for the entry knew, as of `seen`, a session with the
- * client from after whatever was dropped of it by then, and the first request not used at that
- * time; so if nothing at all was dropped since then, a client without a session has executed
- * nothing from that first one on.
+ * since its session was made. Whoever asked for the entry had no answer to it as of `seen`, and
+ * knew a session with the client from after whatever was dropped of it by then, and the first
+ * request not used at that time. So what was executed and forgotten was executed after `seen`, by
+ * a session used after it; if none that was used since has had to make room, a client without a
+ * session has executed nothing from that first one on. (Whether one has made room since is not the
+ * question: with a full table every new client makes one, and a node a step behind the leader
+ * would answer its own new clients EVICTED.)
  */
 static enum verdict judge(struct replica *r, const struct command *c, uint64_t index,
 			  struct session_outcome **ret_outcome)

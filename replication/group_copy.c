@@ -116,12 +116,22 @@ static void stage_clear(struct group *g)
 
 /* ---- the node that copies -------------------------------------------------------------------- */
 
-/* forget_local: sessions that clients have here, and may have lost elsewhere meanwhile. */
-static void forget_local(struct replica *r)
+/*
+ * forget_local: sessions that clients have here, and whose replicated ones had to make room while
+ * this node did not follow: those it knew itself, all if one was made that it never heard of.
+ */
+static void forget_local(struct replica *r, struct session_table *before, bool all)
 {
+	struct group *g = r->group;
+
 	for (uint32_t i = 0; i < r->sessions.count; i++) {
-		r->sessions.list[i].id = 0;
-		r->sessions.list[i].floor = UINT64_MAX;
+		struct session *s = &r->sessions.list[i];
+
+		if (!all && (mutant(312) || !session_of(before, s->client) ||
+			     session_of(&g->sessions, s->client)))
+			continue;
+		s->id = 0;
+		s->floor = UINT64_MAX;
 	}
 }
 
@@ -136,8 +146,7 @@ static void install(struct replica *r, uint64_t start, uint64_t floor, uint64_t 
 		g->stage = table;
 	}
 	g->sessions.complete = dropped == 0;
-	if (dropped > g->applied)
-		forget_local(r);
+	forget_local(r, &table, dropped > g->applied);
 	g->dropped = dropped;
 	r->floor = max_u64(r->floor, floor);
 	g->applied = start;

@@ -13,6 +13,9 @@
 /* Versions are log indices, so nobody else ever writes the same one: one writer for all. */
 #define GROUP_WRITER 1u /* writer_make(0, 1) */
 
+/* What entries do (group_apply.c); another number for each change: who differs is not heard. */
+#define GROUP_RULES 2ull
+
 #define GROUP_FORWARD RAFT_TYPE_USER /* to the leader: propose this; payload: an entry's data */
 
 /*
@@ -129,7 +132,7 @@ struct group {
 	struct session_table sessions; /* replicated; used_ns: log index; id: made at this index */
 	struct session_table stage;    /* pull: the copy; give: what it was */
 	uint64_t stage_dropped;
-	uint64_t dropped; /* index of the newest entry for which a session had to make room */
+	uint64_t dropped; /* newest index at which a session was used that has had to make room */
 	uint64_t applied;
 	uint64_t knew; /* the same, when this life dropped its state; 0: it has not */
 	uint64_t restore; /* index of the snapshot that raft waits for; 0: none */

@@ -258,7 +258,7 @@
 	MUTANT(162, clueless_for_ever, client_retry, \
 	       "nobody can tell what became of an update, and its caller waits all the same") \
 	MUTANT(170, lease_ignored, sim_raft, "a leader answers reads without a lease") \
-	MUTANT(171, eviction_unseen, group, \
+	MUTANT(171, eviction_unseen, group_session, \
 	       "what was forgotten since a request was passed on counts as never done (S-EVICT)") \
 	MUTANT(172, applied_twice, group, \
 	       "a command that is in the log twice is done twice (S-ONCE)") \
@@ -457,6 +457,10 @@
 	MUTANT(309, own_lease, membership_odd, \
 	       "a member counts its own timer, not what the voters promise (M-LEASE-GAP)") \
 	MUTANT(310, dead_copies, membership_odd, \
-	       "so many copies are asked for that members who are dead would have to hold some")
+	       "so many copies are asked for that members who are dead would have to hold some") \
+	MUTANT(311, evicted_unasked, group_session, \
+	       "new clients of a node behind the leader count as forgotten ones (S-EVICT)") \
+	MUTANT(312, outlived, group_session, \
+	       "a session outlives the replicated one that had to make room during a copy (S-ONCE)")
 
 #endif

@@ -245,7 +245,7 @@ def wrong_engine(lab):
         expect(f"formatted with --engine {engine}" in said.err, said)
         with open(os.path.join(lab.dir, f"node{node}", "cairnd.log")) as f:
             expect("CAIRN-0123" in f.read(), "its log says so, too")
-        for i in range(0 if RAFT else 20):  # raft: UNKNOWN at times, see docs/raft.md, Known holes
+        for i in range(20):
             lab.ctl("kv", "put", f"odd{i}", "nobody waits for it", "--timeout", "1s", code=0)
         lab.ctl("lab", "kill", node, code=0)
         format_anew(lab, node, engine)

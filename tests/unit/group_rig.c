@@ -573,7 +573,7 @@ static void on_reply(uint8_t n, const struct action *x)
 
 		if (node->session[c] != x->session || x->session == 0)
 			continue;
-		if (gr.by_hand && c == 0) {
+		if (gr.by_hand && c == gr.hand) {
 			gr.result = m;
 			if (m.value_bytes)
 				memcpy(gr.result_value, m.value, m.value_bytes);
@@ -603,8 +603,8 @@ void gr_request(uint8_t n, enum wire_type type, uint8_t key, uint64_t id, const 
 				  .ts = expected, .prior = gr.prior };
 
 	gr.by_hand = true;
-	if (gr.node[n].session[0] == 0)
-		send_open(0, n);
+	if (gr.node[n].session[gr.hand] == 0)
+		send_open(gr.hand, n);
 	if (type == WIRE_INCR) {
 		store_u64(delta, (uint64_t)strtoll(value, NULL, 10));
 		m.value = delta;
@@ -613,7 +613,7 @@ void gr_request(uint8_t n, enum wire_type type, uint8_t key, uint64_t id, const 
 		m.value = (const uint8_t *)value;
 		m.value_bytes = (uint16_t)strlen(value);
 	}
-	send_request(n, gr.node[n].session[0], &m);
+	send_request(n, gr.node[n].session[gr.hand], &m);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */

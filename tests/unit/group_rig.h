@@ -73,7 +73,8 @@ struct gr_world {
 	int64_t ok[GR_KEYS], maybe[GR_KEYS]; /* INCR by key */
 	int64_t seen[GR_KEYS];		     /* highest number any answer has told */
 	uint64_t reads, last_progress;
-	struct wire_message result; /* of the last reply to client 0's requests made by hand */
+	uint32_t hand;		    /* client whose requests are made by hand */
+	struct wire_message result; /* of the last reply to one of them */
 	uint8_t result_value[VALUE_BYTES_MAX];
 	uint32_t results;
 	uint32_t prior; /* of requests made by hand */
@@ -110,7 +111,7 @@ void gr_check_same(void);
 void gr_check_counts(void);
 /* gr_finish: faults end, all nodes start, clients finish; then both checks. */
 void gr_finish(void);
-/* One request by hand, of client 0, to a node. */
+/* One request by hand, of client gr.hand, to a node. */
 void gr_request(uint8_t n, enum wire_type type, uint8_t key, uint64_t id, const char *value,
 		struct op_ts expected);
 
