@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 from lab import ENGINE, Lab, expect, main, note, until, version
 
@@ -31,10 +32,11 @@ class Load:
     def run(self):
         while not self.stop.is_set():
             self.count += 1
+            start = time.time()
             put = self.lab.ctl("kv", "put", "load", self.count, "--timeout", self.timeout)
             got = self.lab.ctl("kv", "get", "load", "--timeout", self.timeout)
             if put.code or got.code:
-                self.bad.append(f"{put} {got}")
+                self.bad.append(f"at {start % 3600:.3f}, {time.time() - start:.3f} s: {put} {got}")
 
     def __enter__(self):
         self.thread.start()
