@@ -118,17 +118,18 @@ static void stage_clear(struct group *g)
 
 /*
  * forget_local: sessions that clients have here, and whose replicated ones had to make room while
- * this node did not follow: those it knew itself, all if one was made that it never heard of.
+ * this node did not follow: those it knew itself, made again meanwhile or not, or all, if one was
+ * made that it never heard of.
  */
 static void forget_local(struct replica *r, struct session_table *before, bool all)
 {
-	struct group *g = r->group;
-
 	for (uint32_t i = 0; i < r->sessions.count; i++) {
 		struct session *s = &r->sessions.list[i];
+		struct session *was = session_of(before, s->client);
+		struct session *now = session_of(&r->group->sessions, s->client);
+		bool stays = !was || (now && (now->id == was->id || mutant(313)));
 
-		if (!all && (mutant(312) || !session_of(before, s->client) ||
-			     session_of(&g->sessions, s->client)))
+		if (!all && (stays || mutant(312)))
 			continue;
 		s->id = 0;
 		s->floor = UINT64_MAX;

@@ -461,6 +461,8 @@
 	MUTANT(311, evicted_unasked, group_session, \
 	       "new clients of a node behind the leader count as forgotten ones (S-EVICT)") \
 	MUTANT(312, outlived, group_session, \
-	       "a session outlives the replicated one that had to make room during a copy (S-ONCE)")
+	       "a session outlives the replicated one that made room during a copy (S-ONCE)") \
+	MUTANT(313, outlived_remade, group_session, \
+	       "so it does when that one was made again before the copy ended (S-ONCE)")
 
 #endif

@@ -119,12 +119,51 @@ static void forgotten_during_a_copy(void **state)
 	gr_end();
 }
 
+/*
+ * As before, but the client's next request has made its session again before the copy, unheard by
+ * the node that passed it on: the copy does not know its first request, and a late datagram of it
+ * is not executed.
+ */
+static void remade_during_a_copy(void **state)
+{
+	uint8_t l = leader(), n = (uint8_t)((l + 1) % 3);
+	uint64_t joins;
+	int64_t sum;
+
+	(void)state;
+	assert_int_equal(ask(n, 9, 1), STATUS_OK);
+	assert_int_equal(ask(l, 8, 1), STATUS_OK);
+	assert_int_equal(ask(l, 7, 1), STATUS_OK);
+	gr_run(50);
+	sum = gr_value(l, COUNTER);
+	joins = replica_counters(gr.node[n].r)->joins;
+	deaf(l, n);
+	for (uint32_t c = 10; c < 14; c++)
+		assert_int_equal(ask(l, c, 1), STATUS_OK);
+	gr.hand = 9;
+	gr_request(n, WIRE_INCR, COUNTER, 2, "1", (struct op_ts){ 0, 0 });
+	gr_run(5);
+	sum += 5;
+	assert_int_equal(gr_value(l, COUNTER), sum);
+	gr_cut(l, n, true);
+	gr_cut((uint8_t)((l + 2) % 3), n, true);
+	for (uint32_t i = 0; i < 300; i++)
+		assert_int_equal(ask(l, 10 + i % 4, 2 + i / 4), STATUS_OK);
+	gr_heal();
+	gr_run(2000);
+	assert_true(replica_counters(gr.node[n].r)->joins > joins);
+	assert_int_equal(ask(n, 9, 1), STATUS_NO_SESSION);
+	assert_int_equal(gr_value(l, COUNTER), sum + 300);
+	gr_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_node_behind_serves_new_clients),
 		cmocka_unit_test(forgotten_stays_forgotten),
 		cmocka_unit_test(forgotten_during_a_copy),
+		cmocka_unit_test(remade_during_a_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
