@@ -153,7 +153,9 @@ enum verdict {
  * a session used after it; if none that was used since has had to make room, a client without a
  * session has executed nothing from that first one on. (Whether one has made room since is not the
  * question: with a full table every new client makes one, and a node a step behind the leader
- * would answer its own new clients EVICTED.)
+ * would answer its own new clients EVICTED.) It rests on two things beside: a client's session with
+ * a node ends when its replicated one does, applied there or passed by a copy (forget_local); and
+ * what is OLD is refused by a session that has a floor, whose floor may be from before.
  */
 static enum verdict judge(struct replica *r, const struct command *c, uint64_t index,
 			  struct session_outcome **ret_outcome)
