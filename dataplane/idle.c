@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 bool idle_policy_parse(const char *text, enum idle_policy *ret_policy)
@@ -46,6 +47,30 @@ static inline void relax(void)
 #endif
 }
 
+/* may_return: the right to come back from SCHED_IDLE is the right to a better nice value. */
+static bool may_return(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	if (setpriority(PRIO_PROCESS, 0, nice - 1) < 0)
+		return false;
+	return setpriority(PRIO_PROCESS, 0, nice) == 0;
+}
+
+void idle_background(struct idle *idle, bool on)
+{
+	const struct sched_param none = { 0 };
+
+	if (on && idle->policy == IDLE_ADAPTIVE && idle->background_ns == 0 &&
+	    sched_getscheduler(0) == SCHED_OTHER && may_return() &&
+	    sched_setscheduler(0, SCHED_IDLE, &none) == 0)
+		idle->background_ns = idle_clock_ns();
+	if (!on && idle->background_ns != 0) {
+		(void)sched_setscheduler(0, SCHED_OTHER, &none);
+		idle->background_ns = 0;
+	}
+}
+
 /*
  * A sleep and no yield: who yields beside one who does not loses the rest of his slice each time,
  * and was left with 3 % of the core.
@@ -59,6 +84,8 @@ void idle_busy(struct idle *idle)
 	idle->sleeps++;
 	nanosleep(&moment, NULL);
 	idle->given_ns = idle_clock_ns();
+	if (idle->background_ns != 0 && idle->given_ns - idle->background_ns > IDLE_BACKGROUND_NS)
+		idle_background(idle, false);
 }
 
 /*

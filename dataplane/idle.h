@@ -28,6 +28,7 @@ enum idle_policy {
 #define IDLE_SLEEP_MIN_NS 2000u	 /* a deadline nearer than this: yield instead */
 #define IDLE_BUSY_NS	  100000u /* long work without a pause */
 #define IDLE_PAUSE_NS	  100000u /* and the pause, which leaves a shared core to others */
+#define IDLE_BACKGROUND_NS 10000000000u /* who has not got on by then takes its share again */
 
 struct idle {
 	enum idle_policy policy;
@@ -36,6 +37,7 @@ struct idle {
 	uint64_t given_ns;     /* when idle_busy last offered the core to others */
 	uint64_t rounds;       /* idle_wait calls */
 	uint64_t sleeps;
+	uint64_t background_ns; /* in the background since; 0: it is not */
 };
 
 /* idle_policy_parse: "spin" or "adaptive". false: neither. */
@@ -57,9 +59,18 @@ static inline void idle_reset(struct idle *idle)
 /*
  * idle_busy: now and then in the course of long work, such as recovery: after each IDLE_BUSY_NS a
  * shared core is left to others for IDLE_PAUSE_NS. Those who poll there would else wait for the
- * scheduler's tick. Not for the polling itself.
+ * scheduler's tick. Not for the polling itself. In the background, too: the kernel
+ * does not take the core from long system calls.
  */
 void idle_busy(struct idle *idle);
+
+/*
+ * idle_background: from now on the calling thread runs only where nobody else wants the core
+ * (SCHED_IDLE); false: as before again. For the long work of a start on shared cores: one that is
+ * woken takes the core from it at once. Does nothing for a thread that the kernel would not let
+ * come back (CAP_SYS_NICE, RLIMIT_NICE), or that has another scheduling class.
+ */
+void idle_background(struct idle *idle, bool on);
 
 /*
  * idle_wait: after an empty round. deadline_ns: when the caller has something to do by itself, on

@@ -47,14 +47,16 @@ static int recover(struct node_worker *w)
 	(void)netdev_dpdk_thread_start();
 	node_worker_config(w, &config);
 	w->mem_bytes = worker_size(&config, &w->sb);
-	w->mem = node_memory(node, w->mem_bytes, &w->problem);
+	idle_init(&idle, node->idle);
+	idle_background(&idle, true);
+	w->mem = node_memory(node, w->mem_bytes, &idle, &w->problem);
 	if (!w->mem)
 		return -EINVAL;
 	w->worker = worker_init(w->mem, &config, &w->sb, w->net, w->disk, stats);
 	uint64_t start_ns = idle_clock_ns();
-	idle_init(&idle, node->idle);
 	while ((rc = worker_recover(w->worker, RECOVER_RECORDS, &offset)) > 0 && !node->stop)
 		idle_busy(&idle);
+	idle_background(&idle, false);
 	w->recovery_ns = idle_clock_ns() - start_ns;
 	if (rc == 0)
 		return 0;

@@ -344,12 +344,13 @@ static int check_owner(struct node_worker *w, const char *path)
  */
 static int open_patiently(const char *path, struct node_worker *w)
 {
+	const struct blockdev_file_options options = { .shared = w->node->idle == IDLE_ADAPTIVE };
 	struct timespec pause = { .tv_nsec = 10000000 };
-	int rc = blockdev_file_open(path, NULL, &w->disk);
+	int rc = blockdev_file_open(path, &options, &w->disk);
 
 	for (int i = 0; rc == -EBUSY && i < NODE_BUSY_TRIES && !w->node->stop; i++) {
 		nanosleep(&pause, NULL);
-		rc = blockdev_file_open(path, NULL, &w->disk);
+		rc = blockdev_file_open(path, &options, &w->disk);
 	}
 	return rc;
 }
@@ -411,14 +412,11 @@ static uint64_t memory_available(void)
 }
 
 /* populate: bit by bit, for others may need the core. false: there is not so much memory. */
-static bool populate(const struct node *node, uint8_t *mem, uint64_t bytes)
+static bool populate(const struct node *node, uint8_t *mem, uint64_t bytes, struct idle *idle)
 {
-	struct idle idle;
-
-	idle_init(&idle, node->idle);
 	for (uint64_t at = 0; at < bytes && !node->stop; at += POPULATE_BYTES) {
 		if (madvise(mem + at, POPULATE_BYTES, MADV_POPULATE_WRITE) == 0)
-			idle_busy(&idle);
+			idle_busy(idle);
 		else if (errno == EINVAL) /* before Linux 5.14 the first access does it */
 			break;
 		else if (errno != EAGAIN)
@@ -427,7 +425,7 @@ static bool populate(const struct node *node, uint8_t *mem, uint64_t bytes)
 	return true;
 }
 
-void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
+void *node_memory(struct node *node, uint64_t bytes, struct idle *idle, struct problem *p)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	uint64_t available = memory_available();
@@ -443,7 +441,7 @@ void *node_memory(struct node *node, uint64_t bytes, struct problem *p)
 	/* Better one clear error now than the kernel's out-of-memory killer later. */
 	if (bytes <= available)
 		mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (mem != MAP_FAILED && populate(node, mem, bytes))
+	if (mem != MAP_FAILED && populate(node, mem, bytes, idle))
 		return mem;
 	if (mem != MAP_FAILED)
 		munmap(mem, bytes);

@@ -84,7 +84,7 @@ int node_disks_agree(const struct node *node, struct problem *p);
  * node_memory: bytes of zeroed memory, touched (with Linux 5.14 and later); huge pages if the node
  * wants and gets them. NULL and *p: there is not so much.
  */
-void *node_memory(struct node *node, uint64_t bytes, struct problem *p);
+void *node_memory(struct node *node, uint64_t bytes, struct idle *idle, struct problem *p);
 
 /* node_worker_config: what a worker is told. */
 void node_worker_config(const struct node_worker *w, struct worker_config *ret_config);

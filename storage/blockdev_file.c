@@ -11,9 +11,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RING_ENTRIES 16u
+#define PAUSE_MAX_NS 1000000u
 
 _Static_assert(RING_ENTRIES >= BLOCKDEV_DEPTH, "a submission entry is always free");
 
@@ -28,6 +30,8 @@ struct blockdev {
 	int fd;
 	bool direct;
 	bool read_only;
+	bool shared;
+	uint64_t paused_ns; /* shared: end of the last pause */
 	bool no_dsync_flag; /* pwritev2 or its flag is missing: pwrite and fdatasync */
 	enum backend backend;
 	uint32_t in_flight;
@@ -197,6 +201,7 @@ int blockdev_file_open(const char *path, const struct blockdev_file_options *opt
 	if (dev == NULL)
 		return -ENOMEM;
 	dev->read_only = options != NULL && options->read_only;
+	dev->shared = options != NULL && options->shared;
 	rc = open_locked(dev, path);
 	if (rc == 0)
 		rc = find_bytes(dev);
@@ -376,8 +381,28 @@ int blockdev_write(struct blockdev *dev, uint64_t token, const void *data, uint3
 					       .write = true });
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* pause_reading: for as long as the reader was busy since the last pause. Only recovery reads. */
+static void pause_reading(struct blockdev *dev)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_MAX_NS };
+
+	pause.tv_nsec = (long)min_u64(now_ns() - dev->paused_ns, PAUSE_MAX_NS);
+	nanosleep(&pause, NULL);
+	dev->paused_ns = now_ns();
+}
+
 int blockdev_read(struct blockdev *dev, uint64_t token, void *data, uint32_t bytes, uint64_t offset)
 {
+	if (dev->shared)
+		pause_reading(dev);
 	return start(dev, &(struct transfer) {
 				  .token = token, .data = data, .bytes = bytes, .offset = offset });
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -196,6 +197,25 @@ static void without_io_uring(void **state)
 	}
 }
 
+/* Who shares the disk reads the same, and has paused. */
+static void shared(void **state)
+{
+	struct blockdev_file_options options = { .shared = true };
+	struct timespec began, ended;
+	struct blockdev *dev;
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(blockdev_file_create(path, FILE_BYTES), 0);
+	assert_int_equal(blockdev_file_open(path, &options, &dev), 0);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	round_trip(dev, 0x5c);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	assert_true((ended.tv_sec - began.tv_sec) * 1000000000l + ended.tv_nsec - began.tv_nsec >=
+		    1000000); /* the first read pauses for the longest time there is */
+	blockdev_file_close(dev);
+}
+
 static void read_only(void **state)
 {
 	struct blockdev_file_options options = { .read_only = true };
@@ -233,6 +253,7 @@ int main(void)
 		cmocka_unit_test(both_backends),     cmocka_unit_test(many_in_flight),
 		cmocka_unit_test(handed_over),	     cmocka_unit_test(without_io_uring),
 		cmocka_unit_test(read_only),	     cmocka_unit_test(without_direct_io),
+		cmocka_unit_test(shared),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

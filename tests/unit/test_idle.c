@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who works long at start offers a shared core to others, and keeps one of his own. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,12 +48,37 @@ static void a_core_of_ones_own_is_kept(void **state)
 	assert_int_equal(idle.sleeps, 0);
 }
 
+/* In the background, where the kernel lets us come back; and never on a core of our own. */
+static void background_and_back(void **state)
+{
+	(void)state;
+	idle_init(&idle, IDLE_SPIN);
+	idle_background(&idle, true);
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+	idle_init(&idle, IDLE_ADAPTIVE);
+	idle_background(&idle, true);
+	assert_int_equal(sched_getscheduler(0), idle.background_ns ? SCHED_IDLE : SCHED_OTHER);
+	if (idle.background_ns != 0) {
+		work(2 * IDLE_BUSY_NS);
+		assert_true(idle.sleeps >= 1);
+		assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
+		idle.background_ns -= 2 * IDLE_BACKGROUND_NS; /* it has not got on */
+		work(2 * IDLE_BUSY_NS);
+		assert_int_equal(idle.background_ns, 0);
+		assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+		idle_background(&idle, true);
+	}
+	idle_background(&idle, false);
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(long_work_offers_a_shared_core),
 		cmocka_unit_test(no_more_often_than_needed),
 		cmocka_unit_test(a_core_of_ones_own_is_kept),
+		cmocka_unit_test(background_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
