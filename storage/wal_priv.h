@@ -14,7 +14,6 @@
 
 #include "storage/wal.h"
 
-#define WAL_READ_STEP  (128u << 10) /* others' writes wait behind no longer read */
 #define WAL_READ_BYTES (3 * BLOCKDEV_TRANSFER_MAX) /* a batch, read-ahead, and room to move it */
 
 enum wal_mode {

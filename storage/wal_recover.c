@@ -67,7 +67,7 @@ static int read_on(struct wal *w)
 	struct wal_reader *r = &w->recovery.reader;
 	uint64_t from = r->base + r->have, end = scan_end(w);
 	uint64_t left = (from < end ? end : w->device_bytes) - from;
-	uint32_t bytes = (uint32_t)min_u64(WAL_READ_STEP, left);
+	uint32_t bytes = (uint32_t)min_u64(BLOCKDEV_TRANSFER_MAX, left);
 	int rc;
 
 	if (bytes == 0 || r->have + bytes > WAL_READ_BYTES)
