@@ -15,7 +15,8 @@
 struct blockdev_file_options {
 	bool uring_disabled; /* use pwritev2 even if there is io_uring */
 	bool read_only;	     /* for inspection: blockdev_write gives -EROFS */
-	bool shared;	     /* others use the disk, too: reads leave it to them half of the time */
+	bool shared;	     /* others use the disk, too: blockdev_read first sleeps for as long as
+			      * the last one and its use took, 1 ms at most */
 };
 
 /*
